@@ -1,0 +1,1 @@
+"""Training, evaluation and export of the networks. Needs the ``training`` extra (PyTorch); the runtime never imports it."""
