@@ -1,1 +1,1 @@
-"""The model bundle: the graphs of all stages with what belongs to them, and how they are loaded."""
+"""Model bundles: finding, checking and opening the folder that holds the networks and what they need."""

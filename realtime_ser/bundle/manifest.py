@@ -1,0 +1,235 @@
+"""What a bundle says about itself: ``manifest.json`` as typed, checked values.
+
+The layout is documented in docs/architecture.md. Unknown keys are ignored, so that a later program may add some within the same
+format; a missing or ill-typed key is an error.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+import msgspec
+
+from realtime_ser.errors import BundleError
+
+__all__ = [
+    "FORMAT",
+    "Abstention",
+    "AcousticFacts",
+    "Calibration",
+    "Card",
+    "DataUse",
+    "Figure",
+    "FilterFacts",
+    "FusionFacts",
+    "Manifest",
+    "NormalisationFacts",
+    "TextFacts",
+    "digest",
+    "parse_manifest",
+]
+
+FORMAT: Final = 1
+"""The bundle format that this program reads."""
+
+
+class FilterFacts(msgspec.Struct, frozen=True):
+    """Cutoff frequencies (Hz) of every sinc filter, before and after training; four lists of equal length."""
+
+    initial_low_hz: tuple[float, ...]
+    initial_high_hz: tuple[float, ...]
+    low_hz: tuple[float, ...]
+    high_hz: tuple[float, ...]
+
+
+class NormalisationFacts(msgspec.Struct, frozen=True):
+    """Constants of the running band mean (docs/architecture.md); `prior_shape` has one value per band."""
+
+    kind: str
+    prior_shape: tuple[float, ...]
+    prior_frames: float
+    memory_frames: float
+
+
+class AcousticFacts(msgspec.Struct, frozen=True):
+    """Geometry of the acoustic graphs; lengths in samples or frames."""
+
+    bands: int
+    kernel: int
+    stride: int
+    trunk_receptive_frames: int
+    frame_width: int
+    feature: int
+    normalisation: NormalisationFacts
+    filters: FilterFacts
+
+
+class TextFacts(msgspec.Struct, frozen=True):
+    """Geometry of the text graph."""
+
+    max_tokens: int
+    feature: int
+
+
+class FusionFacts(msgspec.Struct, frozen=True):
+    """Which of the paper's fusions, and the length of the segments that it attends over."""
+
+    kind: str
+    segment: int
+
+
+class Calibration(msgspec.Struct, frozen=True):
+    """Temperatures by which logits are divided before the softmax; fitted on validation data."""
+
+    window: float
+    acoustic: float
+    text: float
+    fused: float
+
+
+class Abstention(msgspec.Struct, frozen=True):
+    """Smallest confidence at which a label is given, and the share of wrong labels (`risk`) that it was chosen for."""
+
+    acoustic: float
+    fused: float
+    risk: float
+    meaning: str
+
+
+class Figure(msgspec.Struct, frozen=True):
+    """One measured figure with what is needed to judge and repeat it."""
+
+    name: str
+    value: float
+    data: str
+    protocol: str
+    date: str
+    hardware: str
+    interval: tuple[float, float] | None = None
+
+
+class DataUse(msgspec.Struct, frozen=True):
+    """A data set that the bundle was trained on."""
+
+    name: str
+    licence: str
+    use: str
+
+
+class Card(msgspec.Struct, frozen=True):
+    """What the bundle is, how good it is, and what it must not be used for."""
+
+    summary: str
+    figures: tuple[Figure, ...]
+    limits: tuple[str, ...]
+    data: tuple[DataUse, ...]
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """All of ``manifest.json``."""
+
+    format: int
+    name: str
+    version: str
+    created: str
+    licence: str
+    classes: tuple[str, ...]
+    sample_rate: int
+    window: int
+    hop: int
+    acoustic: AcousticFacts
+    text: TextFacts
+    fusion: FusionFacts
+    calibration: Calibration
+    abstention: Abstention
+    card: Card
+    files: dict[str, str]
+
+    @property
+    def band_receptive(self) -> int:
+        """Samples that one band frame looks at."""
+        return self.acoustic.kernel + (self.hop // self.acoustic.stride - 1) * self.acoustic.stride
+
+    @property
+    def bands_per_window(self) -> int:
+        """Band frames of one window."""
+        return (self.window - self.band_receptive) // self.hop + 1
+
+    @property
+    def frames_per_window(self) -> int:
+        """Trunk frames of one window: what the head sees."""
+        return self.bands_per_window - self.acoustic.trunk_receptive_frames + 1
+
+
+def digest(data: bytes) -> str:
+    """SHA-256 of `data`, in hex."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def parse_manifest(data: bytes, origin: str) -> Manifest:
+    """Read and check a manifest.
+
+    Parameters
+    ----------
+    data
+        Content of ``manifest.json``.
+    origin
+        Where it came from, for messages.
+
+    Raises
+    ------
+    BundleError
+        When it is no manifest, comes from another version, or contradicts itself.
+    """
+    reinstall = "Fetch or build the bundle again; `realtime-ser models list` shows the ones found."
+    try:
+        version = msgspec.json.decode(data, type=dict[str, msgspec.Raw])["format"]
+        declared = msgspec.json.decode(version, type=int)
+    except (msgspec.MsgspecError, KeyError, UnicodeDecodeError) as error:
+        raise BundleError(f"{origin} is not a bundle manifest: {error}.", reinstall) from error
+    if declared != FORMAT:
+        advice = "Update this program." if declared > FORMAT else reinstall
+        raise BundleError(f"{origin} has bundle format {declared}, this program reads format {FORMAT}.", advice)
+    try:
+        manifest = msgspec.json.decode(data, type=Manifest)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise BundleError(f"{origin} is incomplete: {error}.", reinstall) from error
+    problem = _contradiction(manifest)
+    if problem:
+        raise BundleError(f"{origin} contradicts itself: {problem}.", reinstall)
+    return manifest
+
+
+def _contradiction(manifest: Manifest) -> str:
+    acoustic = manifest.acoustic
+    filters = acoustic.filters
+    if len(manifest.classes) < 2 or len(set(manifest.classes)) != len(manifest.classes):
+        return "it needs two or more different classes"
+    if min(manifest.sample_rate, manifest.window, manifest.hop, acoustic.kernel, acoustic.stride, acoustic.bands) <= 0:
+        return "rates and lengths must be positive"
+    if manifest.hop % acoustic.stride:
+        return f"the stride {acoustic.stride} does not divide the hop {manifest.hop}"
+    if manifest.frames_per_window < 1:
+        return "the trunk needs more frames than a window has"
+    lists = (
+        filters.initial_low_hz,
+        filters.initial_high_hz,
+        filters.low_hz,
+        filters.high_hz,
+        acoustic.normalisation.prior_shape,
+    )
+    if any(len(values) != acoustic.bands for values in lists):
+        return f"filters and prior must have {acoustic.bands} values"
+    if acoustic.normalisation.kind != "running-band-mean":
+        return f"unknown normalisation {acoustic.normalisation.kind!r}"
+    if acoustic.normalisation.memory_frames < 1 or acoustic.normalisation.prior_frames < 0:
+        return "the normalisation's memory must be at least one frame and its prior not negative"
+    if acoustic.feature % manifest.fusion.segment or manifest.text.feature % manifest.fusion.segment:
+        return f"the segment {manifest.fusion.segment} does not divide both features"
+    calibration = manifest.calibration
+    if min(calibration.window, calibration.acoustic, calibration.text, calibration.fused) <= 0:
+        return "temperatures must be positive"
+    if not (0 <= manifest.abstention.acoustic <= 1 and 0 <= manifest.abstention.fused <= 1):
+        return "abstention thresholds must lie in [0, 1]"
+    return ""
