@@ -171,7 +171,9 @@ class WindowScores:
     hop, window
         In samples.
     scores
-        Softmax over classes of every single window, float32, shape ``(windows, classes)``, rows sum to 1. Not calibrated.
+        Softmax over classes of every single window, float32, shape ``(windows, classes)``, rows sum to 1.
+    logits
+        Before temperature and softmax, same shape. The classifier is linear: their mean over windows classifies the mean feature.
     features
         The encoder's feature of every window (2048-D in the paper), float32, shape ``(windows, feature)``.
     voiced
@@ -187,6 +189,7 @@ class WindowScores:
     hop: int
     window: int
     scores: FloatArray
+    logits: FloatArray
     features: FloatArray
     voiced: NDArray[np.bool_]
     band_energies: FloatArray

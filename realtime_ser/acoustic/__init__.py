@@ -1,0 +1,1 @@
+"""The acoustic branch: the SincNet encoder of the paper, streamed."""

@@ -1,0 +1,186 @@
+"""The encoder on a stream: a hop costs a hop, not a window.
+
+State is four tails (samples, voice flags, band energies, trunk frames) and the running band mean; the graphs themselves are
+stateless. Window ``k`` starts at ``origin + k * hop``. The result does not depend on how the samples were cut, and equals the
+evaluation of each window by itself (:func:`evaluate_window`).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from realtime_ser.acoustic.model import AcousticModel
+from realtime_ser.acoustic.normalisation import RunningBandMean
+from realtime_ser.types import FloatArray, VoiceActivity, WindowScores, frozen
+
+__all__ = ["AcousticStream", "evaluate_window"]
+
+# Longer inputs are worked off in pieces of this many hops, so that memory stays flat and the arrays stay in the cache.
+_HOPS_AT_ONCE = 100
+
+
+class AcousticStream:
+    """Streaming state of the acoustic branch. It belongs to one thread.
+
+    Parameters
+    ----------
+    model
+        The networks.
+    voice_threshold
+        Voice probability from which a detector chunk counts as speech.
+    """
+
+    def __init__(self, model: AcousticModel, voice_threshold: float = 0.5) -> None:
+        self._model = model
+        self._threshold = voice_threshold
+        self._mean = RunningBandMean(model.prior_shape, model.prior_frames, model.memory_frames)
+        self.restart(0)
+
+    def reset(self) -> None:
+        """Forget everything, the speaker's running mean included, and start at sample 0."""
+        self._mean.reset()
+        self.restart(0)
+
+    def restart(self, origin: int) -> None:
+        """Begin anew at the sample `origin` after a gap; what is known of the level and the channel stays."""
+        self._origin = origin
+        self._samples: FloatArray = np.empty(0, np.float32)
+        self._next_frame = 0  # band frame that the first kept sample belongs to
+        self._voiced: NDArray[np.bool_] = np.empty(0, np.bool_)
+        self._first_chunk = 0  # number of the first kept voice flag
+        self._chunk = 0
+        self._bands: FloatArray = np.empty((0, self._model.bands), np.float32)
+        self._raw_bands: FloatArray = np.empty((0, self._model.bands), np.float32)
+        self._frames: FloatArray | None = None
+        self._next_window = 0
+
+    def push(self, samples: FloatArray, activity: VoiceActivity | None, captured_at: float | None = None) -> list[WindowScores]:
+        """Take the next samples and return the windows that they complete.
+
+        Parameters
+        ----------
+        samples
+            Consecutive with what came before, float32, shape ``(n,)``.
+        activity
+            The voice probabilities of the detector chunks that became complete with these samples, aligned to the origin;
+            ``None`` if none did.
+        captured_at
+            When the last sample was recorded (``time.perf_counter()``, s).
+
+        Returns
+        -------
+        list of WindowScores
+            In order; several when the input is long, none when it completes no window.
+        """
+        if activity is not None:
+            self._hear(activity)
+        self._samples = np.concatenate((self._samples, samples)) if len(self._samples) else samples
+        results: list[WindowScores] = []
+        while True:
+            scores = self._advance(captured_at)
+            if scores is None:
+                return results
+            if len(scores.scores):
+                results.append(scores)
+
+    def _hear(self, activity: VoiceActivity) -> None:
+        expected = self._origin + (self._first_chunk + len(self._voiced)) * activity.chunk
+        if activity.span.first != expected:
+            raise ValueError(f"voice activity must continue at sample {expected}, got {activity.span.first}")
+        self._chunk = activity.chunk
+        self._voiced = np.concatenate((self._voiced, activity.probabilities >= self._threshold))
+
+    def _flags(self, positions: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Voice flags of detector chunks by number; chunks before the first are not voice."""
+        if not len(self._voiced):
+            return np.zeros(len(positions), np.bool_)
+        kept = positions - self._first_chunk
+        if kept.max(initial=-1) >= len(self._voiced):
+            raise ValueError("the voice activity must reach as far as the samples; it was not handed over completely")
+        return np.where(positions >= 0, self._voiced[np.maximum(kept, 0)], False)
+
+    def _advance(self, captured_at: float | None) -> WindowScores | None:
+        model = self._model
+        hop = model.hop
+        count = min((len(self._samples) - model.band_receptive) // hop + 1, _HOPS_AT_ONCE)
+        if count <= 0:
+            return None
+        used = model.band_receptive + (count - 1) * hop
+        raw = model.band_energies(self._samples[:used])
+        self._samples = self._samples[count * hop :]
+
+        # A frame is voiced when the last detector chunk complete at its end is.
+        numbers = self._next_frame + np.arange(count, dtype=np.int64)
+        ends = numbers * hop + model.band_receptive
+        voiced = self._flags(ends // self._chunk - 1) if self._chunk else np.zeros(count, np.bool_)
+        self._next_frame += count
+
+        self._bands = np.concatenate((self._bands, self._mean.apply(raw, voiced)))
+        self._raw_bands = np.concatenate((self._raw_bands, raw))
+        new_frames = len(self._bands) - model.trunk_receptive + 1
+        if new_frames > 0:
+            frames = model.frames(self._bands)
+            self._bands = self._bands[new_frames:]
+            self._frames = frames if self._frames is None else np.concatenate((self._frames, frames))
+        return self._score_windows(captured_at)
+
+    def _score_windows(self, captured_at: float | None) -> WindowScores:
+        model = self._model
+        kept = self._frames
+        count = 0 if kept is None else max(len(kept) - model.frames_per_window + 1, 0)
+        first = self._origin + self._next_window * model.hop
+        if kept is None or not count:
+            none = np.empty((0, 0), np.float32)
+            return WindowScores(first, model.hop, model.window, none, none, none, np.empty(0, np.bool_), none)
+        views = np.lib.stride_tricks.sliding_window_view(kept, model.frames_per_window, axis=0)
+        features, logits = model.windows(np.ascontiguousarray(views.transpose(0, 2, 1)))
+        self._frames = kept[count:]
+
+        numbers = self._next_window + np.arange(count, dtype=np.int64)
+        centres = numbers * model.hop + model.window // 2
+        voiced = self._flags(centres // self._chunk) if self._chunk else np.zeros(count, np.bool_)
+        # The newest band frame belongs to the newest window; older ones that completed no window (at the start) are skipped.
+        bands = self._raw_bands[len(self._raw_bands) - count :]
+        self._raw_bands = self._raw_bands[:0]
+        self._next_window += count
+        self._forget_old_flags()
+        return WindowScores(
+            first_window=first,
+            hop=model.hop,
+            window=model.window,
+            scores=frozen(model.window_scores(logits)),
+            logits=frozen(logits),
+            features=frozen(features),
+            voiced=voiced,
+            band_energies=frozen(bands),
+            captured_at=captured_at,
+        )
+
+    def _forget_old_flags(self) -> None:
+        oldest_needed = (self._next_window * self._model.hop) // self._chunk - 1 if self._chunk else 0
+        spare = oldest_needed - self._first_chunk
+        if spare > 64:
+            self._voiced = self._voiced[spare:]
+            self._first_chunk += spare
+
+
+def evaluate_window(model: AcousticModel, samples: FloatArray, offsets: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """One window by itself: the reference that the stream must reproduce.
+
+    Parameters
+    ----------
+    samples
+        The window, float32, shape ``(window,)``.
+    offsets
+        What the running band mean subtracts from each of the window's band frames, shape ``(bands_per_window, bands)``.
+
+    Returns
+    -------
+    feature, scores
+        Shapes ``(feature,)`` and ``(classes,)``.
+    """
+    used = model.band_receptive + (model.bands_per_window - 1) * model.hop
+    normalised = model.band_energies(samples[:used]) - offsets
+    feature, logits = model.windows(model.frames(normalised)[np.newaxis])
+    return feature[0], model.window_scores(logits)[0]
