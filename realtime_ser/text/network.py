@@ -1,0 +1,99 @@
+"""The text network of a bundle: words to a feature vector and class scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from realtime_ser.bundle.inference import create_session
+from realtime_ser.errors import BundleError
+from realtime_ser.text.tokens import UNKNOWN, Vocabulary, tokenize
+from realtime_ser.types import FloatArray, frozen
+
+__all__ = ["FEATURE", "MAX_TOKENS", "TextEncoding", "TextNetwork"]
+
+FEATURE = 4_800
+"""Length of the feature vector that the fusion reads (the paper's)."""
+MAX_TOKENS = 100
+"""Tokens that the network reads at most (the paper's)."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextEncoding:
+    """What the text network makes of a transcript.
+
+    Attributes
+    ----------
+    feature
+        Input of the fusion, float32, shape ``(4800,)``, at least 0, read-only.
+    logits
+        Class scores before softmax, not calibrated, float32, shape ``(classes,)``, read-only.
+    tokens_known, tokens_total
+        How many of the tokens that were read stand in the vocabulary, and how many were read. Words that the network does not
+        know carry no evidence: a low share says that the language or the recogniser's model is another one.
+    """
+
+    feature: FloatArray
+    logits: FloatArray
+    tokens_known: int
+    tokens_total: int
+
+
+class TextNetwork:
+    """The two-branch network with cross-attention, eq. (3)–(4), as exported by ``training``.
+
+    It holds weights only; several threads may use one instance.
+
+    Parameters
+    ----------
+    model
+        ``text.onnx`` as a path or as bytes.
+    vocabulary
+        The vocabulary, or the path of ``vocabulary.txt``.
+    classes
+        Number of classes of the bundle.
+
+    Raises
+    ------
+    BundleError
+        The graph or the vocabulary cannot be loaded, their sizes differ, or the graph is of another shape.
+    """
+
+    def __init__(self, model: bytes | Path, vocabulary: Vocabulary | Path, classes: int) -> None:
+        self.vocabulary = vocabulary if isinstance(vocabulary, Vocabulary) else Vocabulary.read(vocabulary)
+        self._session = create_session(model)
+        self._session.require({"tokens": (1, None)}, {"feature": (1, FEATURE), "logits": (1, classes)})
+        # A vocabulary of another bundle would silently give every word the vector of another one.
+        if not self._has_row(len(self.vocabulary) - 1) or self._has_row(len(self.vocabulary)):
+            raise BundleError(
+                f"The vocabulary ({len(self.vocabulary)} tokens) does not fit the text network.",
+                "Install the model bundle again.",
+            )
+
+    def encode(self, words: str | Sequence[str]) -> TextEncoding:
+        """Read a transcript.
+
+        Parameters
+        ----------
+        words
+            The transcript as one string, or its words in order. Of a long one the last 100 tokens count: they are the newest.
+            One without any token, as when only noise was recognised, is read as a single unknown word; its counts are 0.
+        """
+        tokens = tokenize(words if isinstance(words, str) else " ".join(words))[-MAX_TOKENS:]
+        feature, logits = self._run(tokens or (UNKNOWN,))
+        return TextEncoding(feature, logits, sum(token in self.vocabulary for token in tokens), len(tokens))
+
+    def _has_row(self, number: int) -> bool:
+        # ONNX Runtime refuses an index beyond the embedding; its exception lives in a private module.
+        try:
+            self._session.run({"tokens": np.array([[number]], dtype=np.int64)}, ("logits",))
+        except Exception:  # noqa: BLE001
+            return False
+        return True
+
+    def _run(self, tokens: Sequence[str]) -> tuple[FloatArray, FloatArray]:
+        feature, logits = self._session.run({"tokens": self.vocabulary.numbers(tokens)[None]}, ("feature", "logits"))
+        return frozen(feature[0]), frozen(logits[0])
