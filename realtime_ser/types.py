@@ -173,7 +173,8 @@ class WindowScores:
     scores
         Softmax over classes of every single window, float32, shape ``(windows, classes)``, rows sum to 1.
     logits
-        Before temperature and softmax, same shape. The classifier is linear: their mean over windows classifies the mean feature.
+        The same before temperature and softmax. The classifier is linear: their mean over windows classifies the mean
+        feature.
     features
         The encoder's feature of every window (2048-D in the paper), float32, shape ``(windows, feature)``.
     voiced
