@@ -1,0 +1,1 @@
+"""Fusion: the network that joins both branches, and the rules by which its scores become claims."""
