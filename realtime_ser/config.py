@@ -9,10 +9,13 @@ from dataclasses import dataclass, field
 
 from realtime_ser.errors import ConfigError
 
-__all__ = ["ENGINE_RATE", "EngineSettings", "VoiceSettings", "samples_from_ms"]
+__all__ = ["ENGINE_RATE", "STEP", "EngineSettings", "VoiceSettings", "samples_from_ms"]
 
 ENGINE_RATE = 16_000
 """Hz. Every stage after capture works at this rate."""
+
+STEP = 1_600
+"""Samples (100 ms) of the grid on which recognisers are fed and estimates are made."""
 
 
 def samples_from_ms(milliseconds: int, sample_rate: int = ENGINE_RATE) -> int:
@@ -63,11 +66,11 @@ class EngineSettings:
 
     Attributes
     ----------
-    estimate_every
-        Samples between two estimates of the utterance so far, on the absolute grid (100 ms).
-    recognizer_step
-        Samples handed to the recogniser at a time, on the absolute grid, so that its results do not depend on the device's
-        block size (100 ms).
+    step
+        Samples between two estimates of the utterance so far, and also what the recogniser gets at a time; on the absolute
+        grid, so that results do not depend on the device's block size (100 ms).
+    pre_roll_ms
+        Sound before the voice's onset that the recogniser hears too: detectors miss soft first consonants.
     min_voiced_ms
         Voice that must have been heard before an estimate may carry a label.
     final_transcript_timeout
@@ -75,12 +78,12 @@ class EngineSettings:
     """
 
     voice: VoiceSettings = field(default_factory=VoiceSettings)
-    estimate_every: int = 1_600
-    recognizer_step: int = 1_600
+    step: int = STEP
+    pre_roll_ms: int = 300
     min_voiced_ms: int = 500
     final_transcript_timeout: float = 3.0
 
     def __post_init__(self) -> None:
-        for name in ("estimate_every", "recognizer_step", "min_voiced_ms"):
+        for name in ("step", "pre_roll_ms", "min_voiced_ms"):
             if getattr(self, name) <= 0:
                 raise ConfigError(f"{name} must be positive, got {getattr(self, name)}.")

@@ -202,6 +202,20 @@ class WindowScores:
         count = len(self.scores)
         return Span(self.first_window, self.first_window + (count - 1) * self.hop + self.window if count else self.first_window)
 
+    def part(self, first: int, end: int) -> WindowScores:
+        """Windows ``first`` to ``end`` (exclusive) of these, as views."""
+        return WindowScores(
+            first_window=self.first_window + first * self.hop,
+            hop=self.hop,
+            window=self.window,
+            scores=self.scores[first:end],
+            logits=self.logits[first:end],
+            features=self.features[first:end],
+            voiced=self.voiced[first:end],
+            band_energies=self.band_energies[first:end],
+            captured_at=self.captured_at,
+        )
+
     def window_spans(self) -> Iterator[Span]:
         """The span of every window, in order."""
         for index in range(len(self.scores)):

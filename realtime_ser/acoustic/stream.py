@@ -37,6 +37,11 @@ class AcousticStream:
         self._mean = RunningBandMean(model.prior_shape, model.prior_frames, model.memory_frames)
         self.restart(0)
 
+    @property
+    def hop(self) -> int:
+        """Samples between window starts."""
+        return self._model.hop
+
     def reset(self) -> None:
         """Forget everything, the speaker's running mean included, and start at sample 0."""
         self._mean.reset()
@@ -103,7 +108,10 @@ class AcousticStream:
     def _advance(self, captured_at: float | None) -> WindowScores | None:
         model = self._model
         hop = model.hop
-        count = min((len(self._samples) - model.band_receptive) // hop + 1, _HOPS_AT_ONCE)
+        # The frames of a window may need a few samples less than the window has; waiting for all of them keeps to the rule that
+        # a window lies wholly in the signal.
+        needed = model.window - (model.bands_per_window - 1) * hop
+        count = min((len(self._samples) - needed) // hop + 1, _HOPS_AT_ONCE)
         if count <= 0:
             return None
         used = model.band_receptive + (count - 1) * hop

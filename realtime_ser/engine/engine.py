@@ -1,0 +1,463 @@
+"""The stages in threads: live, close to the signal, and exact where nothing forces it to drop.
+
+Three threads: *signal* reads the source and runs voice activity and the encoder; *words* runs the recogniser; *judgement* runs
+text network and fusion. PortAudio's callback is a fourth that this module never sees. A source that cannot wait (a microphone)
+makes the channels drop and count; one that can (a file) is held back, and then the results equal those of
+:class:`~realtime_ser.engine.pipeline.Pipeline`.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from types import TracebackType
+from typing import Protocol, Self
+
+from realtime_ser.config import ENGINE_RATE
+from realtime_ser.engine.channel import Channel, ChannelClosed, Policy
+from realtime_ser.engine.metrics import LatencyMeter, LoadMeter
+from realtime_ser.engine.pipeline import Stages
+from realtime_ser.engine.signal import SignalResult, Step
+from realtime_ser.engine.words import Heard
+from realtime_ser.errors import AudioFileError, DeviceError, EngineError
+from realtime_ser.types import Block, Event, Health, Output, Severity, Transcript, WindowScores
+
+__all__ = ["Engine", "EngineSource", "Phase", "SourceState"]
+
+_WAIT = 0.2
+"""Longest wait of any thread, in seconds, before it looks whether it should stop."""
+
+_STOP_WITHIN = 5.0
+"""Seconds that the threads get to finish after a stop was asked for; then they are told to drop what they have."""
+
+
+class SourceState(Protocol):
+    """What a source knows about its device."""
+
+    @property
+    def overruns(self) -> int:
+        """Blocks that the device reported as overrun."""
+        ...
+
+    @property
+    def dropped_samples(self) -> int:
+        """Samples lost before the first stage."""
+        ...
+
+    @property
+    def clock_drift_ppm(self) -> float:
+        """Parts per million; ``nan`` while unknown."""
+        ...
+
+
+class EngineSource(Protocol):
+    """Where the signal comes from; see ``realtime_ser.audio``."""
+
+    @property
+    def name(self) -> str:
+        """What the user calls it."""
+        ...
+
+    @property
+    def live(self) -> bool:
+        """Whether time goes on without us."""
+        ...
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether no block will come any more."""
+        ...
+
+    def open(self) -> None:
+        """Acquire the device or file."""
+        ...
+
+    def read(self, timeout: float) -> Block | None:
+        """The next block, or ``None`` after `timeout` seconds."""
+        ...
+
+    def drain_events(self) -> list[Event]:
+        """What happened to the source since the last call."""
+        ...
+
+    def status(self) -> SourceState:
+        """Counters."""
+        ...
+
+    def close(self) -> None:
+        """Release it; interrupts a read."""
+        ...
+
+
+class Phase(StrEnum):
+    """Where an engine stands in its life."""
+
+    NEW = "new"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    FINISHED = "finished"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class _Worker:
+    thread: threading.Thread
+    done: threading.Event
+
+
+class Engine:
+    """Runs a source through stages in threads, once.
+
+    Parameters
+    ----------
+    source
+        Not yet opened.
+    stages
+        Fresh ones.
+
+    Notes
+    -----
+    NB: :meth:`subscribe` before :meth:`start`. Public methods may be called from any thread but must not be called from a
+    worker. An exception in a worker stops the engine and is raised by :meth:`wait` and :meth:`close`.
+    """
+
+    def __init__(self, source: EngineSource, stages: Stages) -> None:
+        self._source = source
+        self._stages = stages
+        policy = Policy.DROP_OLDEST if source.live else Policy.KEEP_ALL
+        # Half a minute live; little for files, which wait anyway, so that memory stays flat.
+        capacity = 300 if source.live else 32
+        self._to_words: Channel[Step] = Channel("steps for the recogniser", capacity, policy)
+        self._to_judgement: Channel[Step] = Channel("steps for the fusion", 2 * capacity, policy)
+        self._heard: Channel[Heard] = Channel("transcripts", 4 * capacity, policy)
+        self._subscriptions: list[Channel[Output]] = []
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._phase = Phase.NEW
+        self._error: BaseException | None = None
+        self._workers: list[_Worker] = []
+        self._latency = LatencyMeter()
+        self._load = LoadMeter()
+        self._heard_until = 0
+        self._reported_behind = 0
+
+    @property
+    def phase(self) -> Phase:
+        """Where the engine stands."""
+        return self._phase
+
+    @property
+    def error(self) -> BaseException | None:
+        """Why the engine failed, if it did."""
+        return self._error
+
+    @property
+    def position(self) -> int:
+        """Samples seen so far."""
+        return self._stages.signal.position
+
+    def subscribe(self, capacity: int, policy: Policy) -> Channel[Output]:
+        """A channel that gets everything the engine emits; it is closed when the engine ends.
+
+        With :attr:`Policy.KEEP_ALL` a receiver that stops receiving must call ``abandon()`` on it, or the engine waits for it.
+        """
+        if self._phase is not Phase.NEW:
+            raise ValueError("subscribe before the engine is started")
+        channel: Channel[Output] = Channel("outputs", capacity, policy)
+        self._subscriptions.append(channel)
+        return channel
+
+    def start(self) -> None:
+        """Start the threads, the consumers first, and open the source last.
+
+        Raises
+        ------
+        DeviceError, AudioFileError
+            The source does not open; the engine is over then.
+        """
+        if self._phase is not Phase.NEW:
+            raise ValueError("an engine runs once; make a new one")
+        self._phase = Phase.RUNNING
+        self._spawn("judgement", self._judge)
+        if self._stages.words is not None:
+            self._spawn("words", self._hear)
+        try:
+            self._source.open()
+        except BaseException as error:
+            self._fail(error)
+            self._join(_STOP_WITHIN)
+            self._conclude()
+            raise
+        self._spawn("signal", self._listen)
+
+    def stop(self) -> None:
+        """Ask for the end: what was captured is finished, then the threads end. Returns at once."""
+        with self._lock:
+            if self._phase is Phase.RUNNING:
+                self._phase = Phase.STOPPING
+        self._stop.set()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until everything is done; ``False`` when `timeout` seconds passed first.
+
+        Raises
+        ------
+        BaseException
+            Whatever stopped a worker.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        for worker in self._workers:
+            while not worker.done.is_set():
+                remaining = _WAIT if deadline is None else min(_WAIT, deadline - time.monotonic())
+                if remaining <= 0:
+                    return False
+                worker.done.wait(remaining)
+        if self._workers:
+            self._join(_STOP_WITHIN)
+        self._conclude()
+        if self._error is not None:
+            raise self._error
+        return True
+
+    def close(self) -> None:
+        """Stop, wait, and release everything.
+
+        Raises
+        ------
+        EngineError
+            A thread does not end; it is named.
+        BaseException
+            Whatever stopped a worker.
+        """
+        if self._phase is Phase.NEW:
+            self._phase = Phase.FINISHED
+            return
+        self.stop()
+        self._join(_STOP_WITHIN)
+        # A recogniser that is far behind loses its backlog, but verdicts still reach the subscribers; a subscriber that has
+        # stopped receiving loses the rest.
+        for give_up in (self._abandon_steps, self._abandon):
+            if any(not worker.done.is_set() for worker in self._workers):
+                give_up()
+                self._join(_STOP_WITHIN)
+        stuck = [worker.thread.name for worker in self._workers if worker.thread.is_alive()]
+        self._conclude()
+        if stuck:
+            raise EngineError(f"The {' and the '.join(stuck)} thread would not stop.", "Close the program and start it again.")
+        if self._error is not None:
+            raise self._error
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        try:
+            self.close()
+        except Exception:
+            # An exception that is already on its way says more than the one it caused.
+            if error is None:
+                raise
+
+    # Workers --------------------------------------------------------------------------------------------------------------
+
+    def _spawn(self, name: str, work: Callable[[], None]) -> None:
+        done = threading.Event()
+
+        def run() -> None:
+            try:
+                work()
+            except BaseException as error:  # noqa: BLE001 - handed to the caller of wait() and close()
+                self._fail(error)
+            finally:
+                done.set()
+
+        thread = threading.Thread(target=run, name=name, daemon=True)
+        self._workers.append(_Worker(thread, done))
+        thread.start()
+
+    def _listen(self) -> None:
+        """Thread *signal*: source → signal stage → steps."""
+        signal = self._stages.signal
+        next_health = 0
+        try:
+            while not self._stop.is_set() and not self._source.exhausted:
+                block = self._source.read(_WAIT)
+                self._publish(self._source.drain_events())
+                if block is None:
+                    continue
+                self._load.start()
+                result = signal.process(block)
+                self._load.stop(len(block.span) / ENGINE_RATE)
+                self._note_latency(result)
+                self._forward(result)
+                if signal.position >= next_health:
+                    next_health = signal.position + ENGINE_RATE
+                    self._publish([self._health()])
+                    self._publish(self._falling_behind())
+        except (DeviceError, AudioFileError) as error:
+            # The source is gone, but what it delivered is not: it is finished below like any other end.
+            self._publish([Event(signal.position, "source-lost", Severity.ERROR, str(error))])
+            self._fail(error, keep_queued=True)
+        finally:
+            try:
+                self._source.close()
+            finally:
+                self._forward(signal.finish())
+                self._publish([self._health()])
+                self._to_words.close()
+                self._to_judgement.close()
+
+    def _hear(self) -> None:
+        """Thread *words*: steps → recogniser → transcripts."""
+        words = self._stages.words
+        assert words is not None  # the thread is only started with this stage
+        try:
+            self._publish(words.start())
+            while True:
+                try:
+                    step = self._to_words.get(_WAIT)
+                except ChannelClosed:
+                    return
+                if step is None:
+                    continue
+                heard = words.process(step)
+                self._heard_until = heard.until
+                self._publish(heard.events)
+                self._publish(heard.transcripts)
+                self._heard.put(heard)
+        finally:
+            self._heard.close()
+            words.close()
+
+    def _judge(self) -> None:
+        """Thread *judgement*: steps and transcripts → estimates and verdicts."""
+        judgement = self._stages.judgement
+        position = 0
+        try:
+            while True:
+                try:
+                    step = self._to_judgement.get(_WAIT)
+                except ChannelClosed:
+                    break
+                if step is None:
+                    continue
+                position = step.span.end
+                transcripts = self._words_until(position)
+                self._publish(judgement.process(step, transcripts))
+            while judgement.waiting and not self._heard.finished:
+                try:
+                    heard = self._heard.get(_WAIT)
+                except ChannelClosed:
+                    break
+                if heard is not None:
+                    self._publish(judgement.hear(heard.transcripts, position))
+            self._publish(judgement.finish())
+        finally:
+            for channel in self._subscriptions:
+                channel.close()
+
+    def _words_until(self, position: int) -> list[Transcript]:
+        """Transcripts that are due with a step: for files all of them, live whatever is there."""
+        if self._stages.words is None:
+            return []
+        transcripts: list[Transcript] = []
+        if self._source.live:
+            for heard in self._heard.drain():
+                transcripts += heard.transcripts
+            return transcripts
+        while True:
+            try:
+                item = self._heard.get(_WAIT)
+            except ChannelClosed:
+                return transcripts
+            if item is not None:
+                transcripts += item.transcripts
+                if item.until >= position:
+                    return transcripts
+
+    def _forward(self, result: SignalResult) -> None:
+        self._publish(result.shown)
+        for step in result.steps:
+            if self._stages.words is not None:
+                self._to_words.put(step)
+            self._to_judgement.put(step)
+
+    def _publish(self, outputs: Sequence[Output]) -> None:
+        for channel in self._subscriptions:
+            for output in outputs:
+                channel.put(output)
+
+    # Health ---------------------------------------------------------------------------------------------------------------
+
+    def _note_latency(self, result: SignalResult) -> None:
+        now = time.perf_counter()
+        for output in result.shown:
+            if isinstance(output, WindowScores) and output.captured_at is not None:
+                self._latency.add(now - output.captured_at)
+
+    def _health(self) -> Health:
+        signal = self._stages.signal
+        status = self._source.status()
+        p50, p95 = self._latency.percentiles()
+        lag = len(self._to_words) * self._step_seconds() if self._stages.words is not None else 0.0
+        fills = (self._to_words.fill, self._to_judgement.fill, self._heard.fill)
+        return Health(
+            sample=signal.position,
+            overruns=status.overruns,
+            dropped_samples=status.dropped_samples,
+            windows_computed=signal.windows_computed,
+            windows_skipped=signal.windows_skipped,
+            latency_p50=p50,
+            latency_p95=p95,
+            recognizer_lag=lag,
+            clock_drift=status.clock_drift_ppm,
+            real_time_factor=self._load.real_time_factor,
+            # A file fills its queues on purpose: that is how it is held back.
+            queue_fill=max(fills) if self._source.live else 0.0,
+        )
+
+    def _step_seconds(self) -> float:
+        return self._stages.signal.step / ENGINE_RATE
+
+    def _falling_behind(self) -> list[Event]:
+        dropped = self._to_words.dropped
+        if dropped <= self._reported_behind:
+            return []
+        missed = (dropped - self._reported_behind) * self._step_seconds()
+        self._reported_behind = dropped
+        message = f"The recogniser is too slow for this computer: it missed {missed:.1f} s. Meanwhile the voice alone counts."
+        return [Event(self._stages.signal.position, "recognizer-behind", Severity.WARNING, message)]
+
+    # Ends -----------------------------------------------------------------------------------------------------------------
+
+    def _fail(self, error: BaseException, *, keep_queued: bool = False) -> None:
+        with self._lock:
+            # The first failure is the cause; those that follow are its effects.
+            if self._error is None:
+                self._error = error
+        self._stop.set()
+        if not keep_queued:
+            # Nobody may be left waiting for a thread that is no more.
+            self._abandon_steps()
+
+    def _abandon_steps(self) -> None:
+        for channel in (self._to_words, self._to_judgement, self._heard):
+            channel.abandon()
+
+    def _abandon(self) -> None:
+        self._abandon_steps()
+        for channel in self._subscriptions:
+            channel.abandon()
+
+    def _join(self, timeout: float) -> None:
+        deadline = time.monotonic() + timeout
+        for worker in self._workers:
+            worker.thread.join(max(deadline - time.monotonic(), 0.0))
+
+    def _conclude(self) -> None:
+        with self._lock:
+            self._phase = Phase.FAILED if self._error is not None else Phase.FINISHED
