@@ -31,30 +31,37 @@ Phase: TypeAlias = Literal["loading", "stopped", "starting", "running", "stoppin
 
 
 class InputChoice(Protocol):
-    """Something that can be listened to.
-
-    Attributes
-    ----------
-    kind, id
-        `id` names it among those of its kind: a device, or a path.
-    title, detail
-        What the user reads: a short name; rate, channels, host interface or length.
-    usable, problem
-        Whether it can be started and, if not, why.
-    """
+    """Something that can be listened to."""
 
     @property
-    def kind(self) -> InputKind: ...
+    def kind(self) -> InputKind:
+        """What sort of input it is."""
+        ...
+
     @property
-    def id(self) -> str: ...
+    def id(self) -> str:
+        """Which of its kind: a device, or a path."""
+        ...
+
     @property
-    def title(self) -> str: ...
+    def title(self) -> str:
+        """A short name for the user."""
+        ...
+
     @property
-    def detail(self) -> str: ...
+    def detail(self) -> str:
+        """Rate, channels, host interface or length, for the user."""
+        ...
+
     @property
-    def usable(self) -> bool: ...
+    def usable(self) -> bool:
+        """Whether it can be started."""
+        ...
+
     @property
-    def problem(self) -> str: ...
+    def problem(self) -> str:
+        """Why it cannot be started, otherwise empty."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,71 +77,91 @@ class PickedFile:
 
 
 class BundleFacts(Protocol):
-    """What the window shows of a model bundle.
-
-    Attributes
-    ----------
-    classes
-        Names, in the order of every score vector.
-    sample_rate
-        Hz.
-    kernel
-        Length of the sinc filters in samples.
-    initial_low_hz, initial_high_hz, low_hz, high_hz
-        Cutoffs of every sinc filter before and after training, Hz, shape ``(bands,)``, in the order of the band energies.
-    card_summary
-        A few sentences: what the model is, what it was measured to do, what it must not be used for.
-    """
+    """What the window shows of a model bundle."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The bundle's name and version."""
+        ...
+
     @property
-    def classes(self) -> Sequence[str]: ...
+    def classes(self) -> Sequence[str]:
+        """Names, in the order of every score vector."""
+        ...
+
     @property
-    def sample_rate(self) -> int: ...
+    def sample_rate(self) -> int:
+        """Hz."""
+        ...
+
     @property
-    def kernel(self) -> int: ...
+    def kernel(self) -> int:
+        """Length of the sinc filters in samples."""
+        ...
+
     @property
-    def initial_low_hz(self) -> NDArray[np.float64]: ...
+    def initial_low_hz(self) -> NDArray[np.float64]:
+        """Lower cutoffs before training, Hz, shape ``(bands,)``, in the order of the band energies."""
+        ...
+
     @property
-    def initial_high_hz(self) -> NDArray[np.float64]: ...
+    def initial_high_hz(self) -> NDArray[np.float64]:
+        """Upper cutoffs before training."""
+        ...
+
     @property
-    def low_hz(self) -> NDArray[np.float64]: ...
+    def low_hz(self) -> NDArray[np.float64]:
+        """Lower cutoffs after training."""
+        ...
+
     @property
-    def high_hz(self) -> NDArray[np.float64]: ...
+    def high_hz(self) -> NDArray[np.float64]:
+        """Upper cutoffs after training."""
+        ...
+
     @property
-    def card_summary(self) -> str: ...
+    def card_summary(self) -> str:
+        """A few sentences: what the model is, how it was measured, what it must not be used for."""
+        ...
 
 
 class EngineState(Protocol):
-    """Where the engine stands.
-
-    Attributes
-    ----------
-    problem, remedy
-        What happened and what the user can do; for phase ``failed``, otherwise empty.
-    input_title, recognizer
-        What is listened to, and which recogniser writes the words ("none" in words where there is none).
-    live
-        True for a microphone.
-    position
-        Samples seen so far.
-    """
+    """Where the engine stands."""
 
     @property
-    def phase(self) -> Phase: ...
+    def phase(self) -> Phase:
+        """Where the engine stands."""
+        ...
+
     @property
-    def problem(self) -> str: ...
+    def problem(self) -> str:
+        """What happened, for phase ``failed``; otherwise empty."""
+        ...
+
     @property
-    def remedy(self) -> str: ...
+    def remedy(self) -> str:
+        """What the user can do about the problem; may be empty."""
+        ...
+
     @property
-    def input_title(self) -> str: ...
+    def input_title(self) -> str:
+        """What is listened to, or was last."""
+        ...
+
     @property
-    def recognizer(self) -> str: ...
+    def recognizer(self) -> str:
+        """Which recogniser writes the words, or that there is none; empty while nobody knows."""
+        ...
+
     @property
-    def live(self) -> bool: ...
+    def live(self) -> bool:
+        """True for a microphone."""
+        ...
+
     @property
-    def position(self) -> int: ...
+    def position(self) -> int:
+        """Samples heard so far."""
+        ...
 
 
 class DashboardController(Protocol):
