@@ -1,6 +1,6 @@
 """Outputs as plain records: what JSON lines carry, and the rows of tables.
 
-Times are seconds from the start of the stream, derived from sample indices. Scores are dictionaries by class name, summing to 1.
+Times are seconds from the start of the stream, derived from sample indices. Scores are dictionaries by class name and sum to 1.
 What is not a number (``nan``: not known) becomes ``None``.
 """
 

@@ -403,7 +403,8 @@ class Engine:
         signal = self._stages.signal
         status = self._source.status()
         p50, p95 = self._latency.percentiles()
-        lag = len(self._to_words) * self._step_seconds() if self._stages.words is not None else 0.0
+        # A file fills its queues on purpose: that is how it is held back.
+        lag = len(self._to_words) * self._step_seconds() if self._source.live else 0.0
         fills = (self._to_words.fill, self._to_judgement.fill, self._heard.fill)
         return Health(
             sample=signal.position,
@@ -416,7 +417,6 @@ class Engine:
             recognizer_lag=lag,
             clock_drift=status.clock_drift_ppm,
             real_time_factor=self._load.real_time_factor,
-            # A file fills its queues on purpose: that is how it is held back.
             queue_fill=max(fills) if self._source.live else 0.0,
         )
 

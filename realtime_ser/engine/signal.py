@@ -7,7 +7,6 @@ that nothing behind this stage can see how the input was cut.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
@@ -21,7 +20,6 @@ from realtime_ser.types import (
     FloatArray,
     Level,
     Output,
-    Severity,
     Span,
     UtteranceEnd,
     UtteranceStart,
@@ -64,6 +62,10 @@ class Meter(Protocol):
 
     def process(self, block: Block) -> list[Level | Event]:
         """Levels that became complete, and faults that set in or ceased."""
+        ...
+
+    def finish(self) -> list[Level | Event]:
+        """The last, shorter level."""
         ...
 
 
@@ -134,8 +136,6 @@ class SignalStage:
         A fresh stream.
     step
         Samples per :class:`Step`.
-    end_of_input
-        Called once the stream ends, for events that only then are known; optional.
     """
 
     def __init__(
@@ -145,14 +145,12 @@ class SignalStage:
         meter: Meter,
         acoustic: AcousticStream,
         step: int,
-        end_of_input: Callable[[], list[Event]] | None = None,
     ) -> None:
         self._detector = detector
         self._segmentation = segmentation
         self._meter = meter
         self._acoustic = acoustic
         self.step = step
-        self._end_of_input = end_of_input
         self._position: int | None = None
         self._held: list[FloatArray] = []
         self._step_first = 0
@@ -202,8 +200,7 @@ class SignalStage:
         result = SignalResult()
         if self._position is not None:
             self._end_stretch(self._position, EndReason.STREAM_END, result)
-        if self._end_of_input is not None:
-            result.shown += self._end_of_input()
+        result.shown += self._meter.finish()
         return result
 
     def _begin(self, first: int) -> None:
@@ -219,19 +216,10 @@ class SignalStage:
             raise ValueError(f"blocks must move forward: {block.span} after sample {self._position}")
         if not block.gap_before:
             raise ValueError(f"{block.span} does not follow sample {self._position} and declares no gap")
-        missing = block.span.first - self._position
         hop = self._acoustic.hop
         skipped = -(-(block.span.first - self._next_window) // hop)
         self.windows_skipped += max(skipped, 0)
         self._end_stretch(self._position, EndReason.GAP, result)
-        result.shown.append(
-            Event(
-                sample=self._position,
-                kind="gap",
-                severity=Severity.WARNING,
-                message=f"{missing} samples are missing here; {max(skipped, 0)} windows could not be computed.",
-            )
-        )
         self._begin(block.span.first)
 
     def _end_stretch(self, sample: int, reason: EndReason, result: SignalResult) -> None:

@@ -1,0 +1,159 @@
+"""The composition root: real parts, put together.
+
+Everything above (command line, window, library) gets its engine here; everything below knows nothing of its neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from realtime_ser.acoustic.model import AcousticModel
+from realtime_ser.acoustic.stream import AcousticStream
+from realtime_ser.asr.discovery import RecognizerChoice, choose_recognizer
+from realtime_ser.audio.level import LevelMonitor
+from realtime_ser.audio.voice import Segmenter, VoiceDetector
+from realtime_ser.bundle.loader import Bundle, load_bundle
+from realtime_ser.bundle.manifest import Manifest
+from realtime_ser.config import ENGINE_RATE, EngineSettings
+from realtime_ser.engine.engine import Engine, EngineSource
+from realtime_ser.engine.judgement import JudgementStage
+from realtime_ser.engine.pipeline import Pipeline, Stages
+from realtime_ser.engine.signal import SignalStage, WholeStream
+from realtime_ser.engine.words import WordsStage
+from realtime_ser.errors import BundleError
+from realtime_ser.fusion.decision import Decider, DecisionFacts
+from realtime_ser.fusion.network import FusionNetwork
+from realtime_ser.text.network import TextNetwork
+from realtime_ser.text.tokens import Vocabulary
+from realtime_ser.types import Output
+
+__all__ = ["Models", "SegmentationKind", "build_engine", "build_stages", "load_models", "run_pipeline"]
+
+SegmentationKind: TypeAlias = Literal["voice", "whole"]
+"""Utterances by voice activity, or the whole stream as one utterance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """Everything that is loaded once and shared by any number of streams and threads: it holds weights, no state."""
+
+    bundle: Bundle
+    acoustic: AcousticModel
+    text: TextNetwork
+    fusion: FusionNetwork
+    recognizer: RecognizerChoice
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the bundle says about itself."""
+        return self.bundle.manifest
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names in the order of every score vector."""
+        return self.bundle.manifest.classes
+
+
+def load_models(bundle: str | Path | None = None, recognizer: str | Path = "auto") -> Models:
+    """Open a bundle, load its networks, and decide on a recogniser (which is loaded when a stream starts).
+
+    Raises
+    ------
+    BundleError
+        The bundle is missing, altered, or does not fit.
+    RecognizerError
+        The recogniser that was asked for by name is not there.
+    """
+    # The cheap check first: a mistyped recogniser should not cost the loading time.
+    choice = choose_recognizer(recognizer)
+    opened = load_bundle(bundle)
+    manifest = opened.manifest
+    if manifest.sample_rate != ENGINE_RATE:
+        raise BundleError(
+            f"The bundle works at {manifest.sample_rate} Hz, this program at {ENGINE_RATE} Hz.", "Use another bundle."
+        )
+    classes = len(manifest.classes)
+    return Models(
+        bundle=opened,
+        acoustic=AcousticModel.from_bundle(opened),
+        text=TextNetwork(opened.content("text.onnx"), Vocabulary(opened.vocabulary()), classes),
+        fusion=FusionNetwork(opened.content("fusion.onnx"), classes),
+        recognizer=choice,
+    )
+
+
+def build_stages(
+    models: Models,
+    settings: EngineSettings | None = None,
+    *,
+    live: bool,
+    segmentation: SegmentationKind = "voice",
+    words: bool = True,
+) -> Stages:
+    """Fresh stages for one stream.
+
+    Parameters
+    ----------
+    live
+        Whether the source is a microphone: then verdicts wait only so long for words, and level faults are told.
+    words
+        ``False`` leaves the recogniser out.
+    """
+    settings = EngineSettings() if settings is None else settings
+    manifest = models.manifest
+    whole = segmentation == "whole"
+    signal = SignalStage(
+        detector=VoiceDetector(),
+        segmentation=WholeStream() if whole else Segmenter(settings.voice),
+        meter=LevelMonitor(watch=live),
+        acoustic=AcousticStream(models.acoustic, settings.voice.on_threshold),
+        step=settings.step,
+    )
+    factory = models.recognizer.factory if words else None
+    facts = DecisionFacts(
+        classes=manifest.classes,
+        sample_rate=ENGINE_RATE,
+        hop=manifest.hop,
+        temperature_acoustic=manifest.calibration.acoustic,
+        temperature_text=manifest.calibration.text,
+        temperature_fused=manifest.calibration.fused,
+        threshold_acoustic=manifest.abstention.acoustic,
+        threshold_fused=manifest.abstention.fused,
+        min_voiced=settings.min_voiced_ms * ENGINE_RATE // 1000 // manifest.hop,
+    )
+    judgement = JudgementStage(
+        Decider(facts, models.text, models.fusion, whole=whole),
+        expects_words=factory is not None,
+        patience=round(settings.final_transcript_timeout * ENGINE_RATE) if live else None,
+    )
+    return Stages(signal, WordsStage(factory, settings) if factory is not None else None, judgement)
+
+
+def build_engine(models: Models, source: EngineSource, settings: EngineSettings | None = None, *, words: bool = True) -> Engine:
+    """A threaded engine over a source that is not yet open."""
+    return Engine(source, build_stages(models, settings, live=source.live, words=words))
+
+
+def run_pipeline(source: EngineSource, stages: Stages) -> Iterator[Output]:
+    """Open a source and run it through the stages in this thread, to its end.
+
+    Raises
+    ------
+    AudioFileError, DeviceError
+        The source does not open or breaks off.
+    """
+    pipeline = Pipeline(stages)
+    try:
+        source.open()
+        while not source.exhausted:
+            block = source.read(0.2)
+            yield from source.drain_events()
+            if block is not None:
+                yield from pipeline.process(block)
+        yield from pipeline.finish()
+    finally:
+        source.close()
+        pipeline.close()
