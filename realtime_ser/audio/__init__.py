@@ -1,5 +1,6 @@
 """From a microphone, a file or an array to blocks at the engine's rate, their level, and where voice is.
 
-``sources`` is the contract that every input keeps, ``microphone`` and ``file`` are inputs, and ``portaudio`` is the only module
-that imports sounddevice. ``resample``, ``level`` and ``voice`` are streaming stages that know nothing of where samples come from.
+``sources`` is the contract that every input keeps; ``microphone`` and ``file`` are inputs; ``intake`` is the one way from a
+device's frames to blocks; ``portaudio`` is the only module that imports sounddevice. ``resample``, ``clock``, ``level`` and
+``voice`` know nothing of where samples come from.
 """

@@ -1,0 +1,148 @@
+"""The one way from a device's frames to blocks: invalid values, channels, rate, gaps and time stamps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from realtime_ser.audio.resample import StreamResampler, to_mono
+from realtime_ser.config import ENGINE_RATE
+from realtime_ser.types import Block, Event, FloatArray, Severity, Span, frozen
+
+__all__ = ["Intake"]
+
+_LARGEST = np.float32(2.0**32)
+"""No sample format holds more; a larger value is noise from a damaged file, and could overflow later."""
+
+
+class Intake:
+    """Turn frames as they are captured or read into :class:`~realtime_ser.types.Block` values on the stream's clock.
+
+    The clock counts in the source's own frames, lost ones included; sample k of the output stands at frame
+    ``k * rate / 16000``. After a gap the resampler starts anew and the first sample is placed at the nearest index, at most
+    half a sample (31 microseconds) off; such offsets do not add up. Belongs to the reader's thread.
+
+    Parameters
+    ----------
+    rate, channels
+        Of the frames to come.
+    channel
+        The channel to take, or ``None`` for the mean of all.
+    time_of
+        From seconds on the source's clock to ``perf_counter()`` seconds; ``None`` where there was no capture (files).
+    """
+
+    def __init__(
+        self, rate: int, channels: int, channel: int | None = None, time_of: Callable[[float], float] | None = None
+    ) -> None:
+        if channels < 1:
+            raise ValueError(f"channels must be at least 1, got {channels}")
+        if channel is not None and not 0 <= channel < channels:
+            raise ValueError(f"channel must be from 0 to {channels - 1}, got {channel}")
+        self._resampler = StreamResampler(rate)
+        self._channels = channels
+        self._channel = channel
+        self._time_of = time_of
+        self._frames = 0
+        self._segment_frame = 0
+        self._next = 0
+        self._segment_first = 0
+        self._gap_pending = False
+        self._events: list[Event] = []
+        self.lost_samples = 0
+        """Samples missing in gaps so far, at the engine's rate."""
+        self.invalid_samples = 0
+        """Values replaced by 0 so far, counted in the source's frames and channels."""
+        self.longest_wait = 0.0
+        """Longest time in seconds that a sample has waited in the resampler so far."""
+
+    @property
+    def frames(self) -> int:
+        """Where the source's clock stands: frames taken and frames lost."""
+        return self._frames
+
+    @property
+    def next_sample(self) -> int:
+        """Absolute index at the engine's rate of the sample that comes out next, gaps aside."""
+        return self._next
+
+    def push(self, frames: FloatArray, lost_before: int | None = None) -> list[Block]:
+        """Take the next frames.
+
+        Parameters
+        ----------
+        frames
+            float32, shape ``(n, channels)``, any values; not kept and not written to.
+        lost_before
+            ``None`` where they follow on the ones before; otherwise there is a gap of that many frames before them. A gap
+            before the very first frame is none: the stream starts with the first frame.
+
+        Returns
+        -------
+        list[Block]
+            What came out: nothing while the resampler fills up; two blocks at a gap, on either side of it.
+        """
+        if frames.ndim != 2 or frames.shape[1] != self._channels or frames.dtype != np.float32:
+            raise ValueError(
+                f"frames must be float32 of shape (n, {self._channels}), got {frames.dtype} of shape {frames.shape}"
+            )
+        blocks: list[Block] = []
+        if lost_before is not None and self._frames:
+            if lost_before < 0:
+                raise ValueError(f"lost_before must not be negative, got {lost_before}")
+            blocks += self.finish()
+            self._frames += lost_before
+            self._segment_frame = self._frames
+            # Rounded to the nearest index from the whole count, in integers, so that nothing adds up over many gaps.
+            nearest = (2 * self._frames * ENGINE_RATE + self._resampler.from_rate) // (2 * self._resampler.from_rate)
+            self._segment_first = max(nearest, self._next)
+            self.lost_samples += self._segment_first - self._next
+            self._next = self._segment_first
+            self._gap_pending = True
+        frames = self._sanitised(frames)
+        self._frames += len(frames)
+        blocks += self._emit(self._resampler.process(to_mono(frames, self._channel)))
+        self.longest_wait = max(self.longest_wait, self._resampler.behind)
+        return blocks
+
+    def finish(self) -> list[Block]:
+        """What the resampler still holds, at the end of the stream or before a gap."""
+        return self._emit(self._resampler.flush())
+
+    def drain_events(self) -> list[Event]:
+        """Events since the last call: ``"invalid-samples"``, once per stream, at the first invalid value."""
+        events, self._events = self._events, []
+        return events
+
+    def _emit(self, samples: FloatArray) -> list[Block]:
+        if not len(samples):
+            return []
+        span = Span(self._next, self._next + len(samples))
+        self._next = span.end
+        captured_at = None
+        if self._time_of is not None:
+            since_gap = (span.end - self._segment_first) / ENGINE_RATE
+            captured_at = self._time_of(self._segment_frame / self._resampler.from_rate + since_gap)
+        block = Block(span, frozen(samples), self._gap_pending, captured_at)
+        self._gap_pending = False
+        return [block]
+
+    def _sanitised(self, frames: FloatArray) -> FloatArray:
+        # One comparison in the usual case; NaN fails it as well.
+        if not frames.size or np.abs(frames).max() <= _LARGEST:
+            return frames
+        valid = np.abs(frames) <= _LARGEST
+        if not self.invalid_samples:
+            frame = self._frames + int(np.argmin(valid.all(axis=1)))
+            self._events.append(
+                Event(
+                    frame * ENGINE_RATE // self._resampler.from_rate,
+                    "invalid-samples",
+                    Severity.WARNING,
+                    "The signal holds values that are not numbers or are absurdly large; they are replaced by silence. "
+                    "If this goes on, the file is damaged or the device's driver is at fault.",
+                )
+            )
+        self.invalid_samples += int(valid.size - np.count_nonzero(valid))
+        return np.where(valid, frames, np.float32(0))

@@ -1,0 +1,319 @@
+"""Microphones as PortAudio sees them. The only module that imports sounddevice, and only when a device is asked for."""
+
+from __future__ import annotations
+
+import platform
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Literal, Protocol, TypeAlias
+
+from realtime_ser.errors import DeviceError
+from realtime_ser.types import FloatArray
+
+__all__ = [
+    "Backend",
+    "Callback",
+    "InputDevice",
+    "InputStream",
+    "PortAudio",
+    "Selector",
+    "StreamFlags",
+    "choose",
+    "list_devices",
+]
+
+Selector: TypeAlias = int | str | None
+"""A device: its index, part of its name in upper or lower case (or an index as text), or ``None`` for the default input."""
+
+_LIST_THEM = "`realtime-ser devices` lists the microphones."
+_LOOPBACK = re.compile(
+    r"monitor|loopback|stereo ?mix|what u hear|wave out mix|blackhole|soundflower|cable output", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class InputDevice:
+    """A device that sound can be captured from.
+
+    Attributes
+    ----------
+    index
+        PortAudio's number; changes when devices are plugged in or out and the program is started anew.
+    host_api
+        The system's interface, e.g. ``"ALSA"``, ``"Core Audio"``, ``"Windows WASAPI"``. The same device may be there once for
+        each interface.
+    channels
+        Most input channels that it offers; sound servers offer more than the microphone has.
+    rate
+        Its own rate in Hz.
+    default
+        True for the system's default input.
+    loopback
+        True where its name tells that it captures what the computer plays, not a microphone.
+    """
+
+    index: int
+    name: str
+    host_api: str
+    channels: int
+    rate: int
+    default: bool
+    loopback: bool
+
+
+class StreamFlags(Protocol):
+    """What PortAudio says about a callback."""
+
+    @property
+    def input_overflow(self) -> bool:
+        """True where samples were lost before this callback's."""
+        ...
+
+
+Callback: TypeAlias = Callable[[FloatArray, int, Any, StreamFlags], None]
+"""``(frames, count, time information, flags)``; frames float32, shape ``(count, channels)``, valid during the call only."""
+
+
+class InputStream(Protocol):
+    """An open device."""
+
+    @property
+    def latency(self) -> float:
+        """Input latency in seconds as the driver states it."""
+        ...
+
+    @property
+    def active(self) -> bool:
+        """True between `start` and the end of the last callback."""
+        ...
+
+    def start(self) -> None:
+        """Let the callbacks come."""
+        ...
+
+    def abort(self) -> None:
+        """Stop at once; no callback runs any more when this returns."""
+        ...
+
+    def close(self) -> None:
+        """Release the device."""
+        ...
+
+
+class Backend(Protocol):
+    """What a microphone source needs of the sound system."""
+
+    def devices(self) -> list[InputDevice]:
+        """All devices that can capture."""
+        ...
+
+    def open(
+        self,
+        device: InputDevice,
+        rate: int,
+        channels: int,
+        latency: Literal["low", "high"] | float,
+        callback: Callback,
+        finished: Callable[[], None],
+    ) -> InputStream:
+        """Open `device` without starting it.
+
+        `callback` and `finished` are called by a thread of the sound system; `finished` once no callback will come any more,
+        also after `abort`. Raises :class:`~realtime_ser.errors.DeviceError` where the device refuses.
+        """
+        ...
+
+
+class PortAudio:
+    """The real sound system, through sounddevice."""
+
+    def devices(self) -> list[InputDevice]:
+        """All devices that can capture, as they were when the program first asked."""
+        sd = _sounddevice()
+        try:
+            apis = sd.query_hostapis()
+            rows = sd.query_devices()
+        except sd.PortAudioError as error:
+            raise DeviceError(
+                f"The sound system cannot be asked for its devices ({error}).", "Check the sound settings."
+            ) from error
+        try:
+            default = sd.query_devices(kind="input")["index"]
+        except (sd.PortAudioError, ValueError):
+            default = None
+        return [
+            InputDevice(
+                index=index,
+                name=row["name"],
+                host_api=apis[row["hostapi"]]["name"],
+                channels=row["max_input_channels"],
+                rate=round(row["default_samplerate"]),
+                default=index == default,
+                loopback=_LOOPBACK.search(row["name"]) is not None,
+            )
+            for index, row in enumerate(rows)
+            if row["max_input_channels"] > 0
+        ]
+
+    def open(
+        self,
+        device: InputDevice,
+        rate: int,
+        channels: int,
+        latency: Literal["low", "high"] | float,
+        callback: Callback,
+        finished: Callable[[], None],
+    ) -> InputStream:
+        """Open `device` for float32, in blocks as it delivers them, without starting it."""
+        sd = _sounddevice()
+        try:
+            stream = sd.InputStream(
+                device=device.index,
+                samplerate=rate,
+                channels=channels,
+                dtype="float32",
+                # The device's own block size: PortAudio then neither waits nor copies to make blocks of another size.
+                blocksize=0,
+                latency=latency,
+                callback=callback,
+                finished_callback=finished,
+            )
+        except (sd.PortAudioError, ValueError) as error:
+            raise DeviceError(
+                f"The microphone “{device.name}” refuses to open at {rate} Hz with {channels} channel(s) ({_reason(error)}).",
+                "Close other programs that may hold it, allow this program to use it in the system's privacy settings, "
+                "or choose another one.",
+            ) from error
+        return _Stream(stream, sd, device.name)
+
+
+class _Stream:
+    """sounddevice's stream with its errors translated."""
+
+    def __init__(self, stream: Any, sd: Any, name: str) -> None:
+        self._stream = stream
+        self._sd = sd
+        self._name = name
+
+    @property
+    def latency(self) -> float:
+        return float(self._stream.latency)
+
+    @property
+    def active(self) -> bool:
+        try:
+            return bool(self._stream.active)
+        except self._sd.PortAudioError:
+            return False
+
+    def start(self) -> None:
+        try:
+            self._stream.start()
+        except self._sd.PortAudioError as error:
+            raise DeviceError(
+                f"The microphone “{self._name}” does not start ({_reason(error)}).",
+                "Close other programs that may hold it, or choose another one.",
+            ) from error
+
+    def abort(self) -> None:
+        self._stream.abort(ignore_errors=True)
+
+    def close(self) -> None:
+        self._stream.close(ignore_errors=True)
+
+
+def list_devices(backend: Backend | None = None) -> list[InputDevice]:
+    """All devices that can capture, for ``realtime-ser devices``.
+
+    Raises
+    ------
+    DeviceError
+        Where PortAudio is missing.
+    """
+    return (PortAudio() if backend is None else backend).devices()
+
+
+def choose(selector: Selector, devices: list[InputDevice]) -> InputDevice:
+    """The one device that `selector` means.
+
+    A name may be a part of the device's; one that is exactly the device's own wins over longer ones. Where the same device is
+    there through several of the system's interfaces, the default device's interface is taken.
+
+    Raises
+    ------
+    DeviceError
+        Where there is none, or more than one; the message lists the candidates.
+    """
+    if not devices:
+        raise DeviceError("There is no microphone.", "Plug one in, and check that the system's sound settings show it.")
+    if isinstance(selector, str) and selector.strip().isdecimal():
+        selector = int(selector)
+    if selector is None:
+        default = next((device for device in devices if device.default), None)
+        if default is None:
+            raise DeviceError("The system has no default microphone.", f"Choose one of: {_listed(devices)}.")
+        return default
+    if isinstance(selector, int):
+        by_index = next((device for device in devices if device.index == selector), None)
+        if by_index is None:
+            raise DeviceError(f"There is no microphone with index {selector}.", f"Choose one of: {_listed(devices)}.")
+        return by_index
+    wanted = selector.strip().casefold()
+    found = [device for device in devices if wanted in device.name.casefold()]
+    if exact := [device for device in found if device.name.casefold() == wanted]:
+        found = exact
+    if not found or not wanted:
+        raise DeviceError(f"There is no microphone named “{selector}”.", f"Choose one of: {_listed(devices)}.")
+    if len(found) > 1:
+        usual = next((device.host_api for device in devices if device.default), None)
+        if len(same := [device for device in found if device.host_api == usual]) == 1:
+            found = same
+    if len(found) > 1:
+        raise DeviceError(f"“{selector}” fits {len(found)} microphones.", f"Choose one by its index: {_listed(found)}.")
+    return found[0]
+
+
+def _listed(devices: list[InputDevice]) -> str:
+    return "; ".join(f"{device.index} “{device.name}” ({device.host_api})" for device in devices)
+
+
+def _reason(error: Exception) -> str:
+    # sounddevice's messages begin with which call failed; the reason follows the last colon.
+    return str(error).rsplit(": ", 1)[-1].split(" [", 1)[0] or type(error).__name__
+
+
+def _sounddevice() -> ModuleType:
+    try:
+        import sounddevice  # type: ignore[import-untyped]
+    # OSError: the Python package is there, the PortAudio library is not.
+    except (ImportError, OSError) as error:
+        raise DeviceError(f"Microphones cannot be used: {error}.", _how_to_install()) from error
+    return sounddevice  # type: ignore[no-any-return]
+
+
+def _how_to_install() -> str:
+    """The package that brings PortAudio on this system."""
+    if sys.platform != "linux":
+        return "Install sounddevice again, which brings PortAudio along: pip install --force-reinstall sounddevice"
+    try:
+        release = platform.freedesktop_os_release()
+    except OSError:
+        release = {}
+    family = {release.get("ID", ""), *release.get("ID_LIKE", "").split()}
+    commands = {
+        "debian": "sudo apt install libportaudio2",
+        "ubuntu": "sudo apt install libportaudio2",
+        "fedora": "sudo dnf install portaudio",
+        "rhel": "sudo dnf install portaudio",
+        "arch": "sudo pacman -S portaudio",
+        "suse": "sudo zypper install libportaudio2",
+        "opensuse": "sudo zypper install libportaudio2",
+        "alpine": "sudo apk add portaudio",
+    }
+    for name, command in commands.items():
+        if name in family:
+            return f"Install PortAudio: {command}"
+    return "Install PortAudio with your system's package manager (Debian, Ubuntu: libportaudio2; Fedora, Arch: portaudio)."
