@@ -125,6 +125,20 @@ GROUPS = [
 ]
 
 
+CONNECTION_TROUBLE = [
+    (re.compile(r"CERTIFICATE_VERIFY_FAILED"), "the server's certificate is not trusted here"),
+    (
+        re.compile(r"Name or service not known|name resolution|getaddrinfo failed|nodename nor"),
+        "no connection (no name service)",
+    ),
+    (re.compile(r"NewConnectionError|Connection refused|Network is unreachable|ProxyError"), "no connection"),
+    (re.compile(r"ReadTimeoutError|timed out|ConnectionResetError|IncompleteRead|ProtocolError"), "the connection broke off"),
+    (re.compile(r"No space left on device"), "the disk is full"),
+]
+"""What pip prints when the trouble is not with a package."""
+CONNECTIONS = {reason for _, reason in CONNECTION_TROUBLE}
+
+
 class Stop(Exception):  # noqa: N818 - no error of the script but its last word
     """The environment cannot be made; the message says why and what to do."""
 
@@ -357,9 +371,10 @@ def make_environment() -> None:
         raise Stop(f"Could not make the environment {VENV}:\n{(made.stdout + made.stderr).strip()}")
 
 
-def pip(*arguments: str, announce: bool = True) -> bool:
-    """Run pip in the environment, its words in the log, its downloads as one line each; whether it succeeded."""
+def pip(*arguments: str) -> str:
+    """Run pip in the environment, its words in the log, its downloads as one line each; why it failed, or ``""``."""
     command = [str(VENV_PYTHON), "-m", "pip", "install", "--progress-bar", "off", *arguments]
+    lines: list[str] = []
     with LOG.open("a", encoding="utf-8") as output:
         output.write("$ " + " ".join(command) + "\n")
         process = subprocess.Popen(
@@ -372,14 +387,26 @@ def pip(*arguments: str, announce: bool = True) -> bool:
             encoding="utf-8",
             errors="replace",
         )
-        assert process.stdout is not None  # because PIPE was asked for
-        for line in process.stdout:
+        for line in process.stdout or ():
             output.write(line)
             output.flush()
+            lines.append(line.strip())
             news = progress(line)
-            if news and announce:
+            if news:
                 say("    " + news)
-        return process.wait() == 0
+        if process.wait() == 0:
+            return ""
+    return why_pip_failed(lines)
+
+
+def why_pip_failed(lines: Sequence[str]) -> str:
+    """The reason in a line: a connection that does not work explains everything else, so it comes first."""
+    for pattern, reason in CONNECTION_TROUBLE:
+        if any(pattern.search(line) for line in lines):
+            return reason
+    # The last line of a traceback inside pip's output, then pip's own last word.
+    causes = [line for line in lines if re.match(r"(\w+Error: |ERROR: |error: (?!subprocess|metadata))", line)]
+    return causes[-1] if causes else "see " + relative(LOG)
 
 
 def progress(line: str) -> str | None:
@@ -397,40 +424,37 @@ def progress(line: str) -> str | None:
 
 def install(extras: Sequence[str]) -> list[str]:
     """Install the package with `extras`, and return the runtime packages that had to be left out."""
-    target = ".[{}]".format(",".join(extras)) if extras else "."
-    if pip("-e", target):
+    reason = pip("-e", ".[{}]".format(",".join(extras)) if extras else ".")
+    if not reason:
         return []
-    reason = last_error()
-    say("    That did not work as a whole:\n      " + reason)
+    if reason in CONNECTIONS:
+        raise Stop(
+            f"The packages could not be downloaded: {reason}.\n"
+            "Check the connection, and the proxy, certificate or package mirror if you use one, and start again: what was\n"
+            f"already downloaded is kept. The whole story is in {relative(LOG)}."
+        )
+    say(f"    Not possible as a whole: {reason}")
     say("    Trying the packages one by one, to go on without what this machine cannot have.")
     import tomllib  # new in 3.11, which is checked by now
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    core, rest = [], []
-    for requirement in project["dependencies"]:
-        (core if distribution(requirement) in CORE else rest).append(requirement)
-    if not pip(*core) or not pip("--no-deps", "-e", "."):
-        raise Stop(
-            f"The packages that the program rests on could not be installed:\n  {last_error()}\n"
-            "Check the connection (and proxy or package mirror, if you use one) and start again: what was already downloaded\n"
-            f"is kept. The whole story is in {relative(LOG)}."
-        )
-    left_out = [distribution(requirement) for requirement in rest if not pip("--only-binary", ":all:", requirement)]
+    core = [requirement for requirement in project["dependencies"] if distribution(requirement) in CORE]
+    rest = [requirement for requirement in project["dependencies"] if requirement not in core]
+    for what, arguments in (("what the program rests on", core), ("the program itself", ["--no-deps", "-e", "."])):
+        reason = pip(*arguments)
+        if reason:
+            raise Stop(f"Could not install {what}: {reason}\nThe whole story is in {relative(LOG)}.")
+    left_out = [distribution(requirement) for requirement in rest if pip("--only-binary", ":all:", requirement)]
     for extra in extras:
-        if not pip(*project["optional-dependencies"][extra]):
-            raise Stop(f"The packages for {extra} could not be installed: {last_error()}")
+        reason = pip(*project["optional-dependencies"][extra])
+        if reason:
+            raise Stop(f"Could not install what belongs to “{extra}”: {reason}\nThe whole story is in {relative(LOG)}.")
     return left_out
 
 
 def distribution(requirement: str) -> str:
     """The normalised name in a requirement: ``PySide6-Essentials>=6.7`` → ``pyside6-essentials``."""
     return re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0].lower().replace("_", "-")
-
-
-def last_error() -> str:
-    """The last line that pip called an error."""
-    lines = [line.strip() for line in LOG.read_text(encoding="utf-8").splitlines() if line.startswith("ERROR")]
-    return lines[-1] if lines else "see " + relative(LOG)
 
 
 def training_is_light() -> tuple[bool, str]:
