@@ -171,6 +171,10 @@ class DashboardController(Protocol):
         """Microphones, demonstration recordings and known files; :class:`DeviceError` when devices cannot be listed."""
         ...
 
+    def recorded_inputs(self) -> Sequence[InputChoice]:
+        """What needs no device, for when devices cannot be listed; returns at once."""
+        ...
+
     def bundle(self) -> BundleFacts:
         """Load the bundle, or return what is loaded; :class:`BundleError` when it is missing or unfit."""
         ...

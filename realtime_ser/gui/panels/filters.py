@@ -1,0 +1,224 @@
+"""The filter bank: where every learnt band lies, where it started, what it hears now, and what all of them let through."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from realtime_ser.gui.filterbank import FilterBank, mel_from_hz
+from realtime_ser.gui.models import DashboardModel
+from realtime_ser.gui.panels.panel import Look, Panel, make_label, set_text
+from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets, pg
+from realtime_ser.gui.theme import blend
+
+__all__ = ["FilterPanel"]
+
+GUTTER = 52
+ENERGY_RANGE_DB = 60.0
+DECIBELS_PER_NEPER = 10.0 / np.log(10.0)
+TICKS_HZ = {
+    "mel": (0, 100, 250, 500, 1000, 2000, 4000, 8000),
+    "Hz": (0, 1000, 2000, 3000, 4000, 5000, 6000, 7000, 8000),
+}
+
+
+class FilterPanel(Panel):
+    """Three plots over one frequency axis, in mel or in Hz."""
+
+    axis_changed = QtCore.Signal(str)
+    """``"mel"`` or ``"Hz"``."""
+
+    def __init__(self) -> None:
+        super().__init__("Filter bank")
+        self._look: Look | None = None
+        self._bank: FilterBank | None = None
+        self._axis = "mel"
+        self._drawn_bin = -1
+        self._loudest = -np.inf
+        self._movement = make_label("", "small")
+        self._movement.setSizePolicy(QtWidgets.QSizePolicy.Policy.Ignored, QtWidgets.QSizePolicy.Policy.Preferred)
+        self.header.addWidget(self._movement, 1)
+        self._buttons: dict[str, QtWidgets.QToolButton] = {}
+        group = QtWidgets.QButtonGroup(self)
+        for name in ("mel", "Hz"):
+            button = QtWidgets.QToolButton()
+            button.setText(name)
+            button.setCheckable(True)
+            button.setChecked(name == self._axis)
+            button.setToolTip(f"Frequency axis in {name} (M switches)")
+            button.setAccessibleName(f"frequency axis in {name}")
+            button.clicked.connect(lambda _checked=False, chosen=name: self.set_axis(chosen))
+            group.addButton(button)
+            self.header.addWidget(button)
+            self._buttons[name] = button
+
+        self._view = pg.GraphicsLayoutWidget()
+        self._view.setFrameShape(QtWidgets.QFrame.Shape.NoFrame)
+        self._view.setMinimumHeight(150)
+        self._view.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._view.setAccessibleName("filter bank, learnt against initial")
+        layout = self._view.ci.layout
+        layout.setSpacing(3)
+        layout.setContentsMargins(0, 0, 8, 0)
+        self.body.addWidget(self._view, 1)
+        self._bands = self._add_plot(0, "band")
+        self._live = self._add_plot(1, "now")
+        self._response = self._add_plot(2, "dB")
+        for row, stretch in ((0, 6), (1, 2), (2, 4)):
+            layout.setRowStretchFactor(row, stretch)
+        self._response.showAxis("bottom")
+        self._response.getAxis("bottom").setHeight(20)
+        self._initial_bands = pg.PlotCurveItem(connect="pairs")
+        self._learnt_bands = pg.PlotCurveItem(connect="pairs")
+        self._chosen_band = pg.PlotCurveItem(connect="pairs")
+        for curve in (self._initial_bands, self._learnt_bands, self._chosen_band):
+            self._bands.addItem(curve, ignoreBounds=True)
+        self._energies = pg.PlotCurveItem(fillLevel=-ENERGY_RANGE_DB)
+        self._live.addItem(self._energies, ignoreBounds=True)
+        self._live.getViewBox().setYRange(-ENERGY_RANGE_DB, 0.0, padding=0.0)
+        self._initial_response = pg.PlotCurveItem(antialias=True)
+        self._learnt_response = pg.PlotCurveItem(antialias=True)
+        for curve in (self._initial_response, self._learnt_response):
+            self._response.addItem(curve, ignoreBounds=True)
+        self._pointer = pg.SignalProxy(self._view.scene().sigMouseMoved, rateLimit=20, slot=self._point)
+
+    def _add_plot(self, row: int, unit: str) -> Any:
+        plot = self._view.addPlot(row=row, col=0)
+        plot.setMenuEnabled(False)
+        plot.setMouseEnabled(False, False)
+        plot.hideButtons()
+        plot.hideAxis("bottom")
+        box = plot.getViewBox()
+        box.setDefaultPadding(0.0)
+        box.disableAutoRange()
+        left = plot.getAxis("left")
+        left.setWidth(GUTTER)
+        left.setStyle(tickLength=-4, tickTextOffset=4)
+        left.setTicks([[(0.5, unit)]])
+        return plot
+
+    @property
+    def axis(self) -> str:
+        """``"mel"`` or ``"Hz"``."""
+        return self._axis
+
+    def set_axis(self, name: str) -> None:
+        """Draw frequencies in ``"mel"`` or in ``"Hz"``."""
+        if name not in TICKS_HZ:
+            raise ValueError(f"axis must be one of {', '.join(TICKS_HZ)}, got {name!r}")
+        changed = name != self._axis
+        self._axis = name
+        self._buttons[name].setChecked(True)
+        self._draw_bank()
+        if changed:
+            self.axis_changed.emit(name)
+
+    def toggle_axis(self) -> None:
+        """Switch between mel and Hz."""
+        self.set_axis("Hz" if self._axis == "mel" else "mel")
+
+    def show_bank(self, bank: FilterBank) -> None:
+        """Draw a filter bank."""
+        self._bank = bank
+        self._draw_bank()
+
+    def apply_look(self, look: Look) -> None:
+        """Take on a theme."""
+        self._look = look
+        palette = look.palette
+        self._view.setBackground(palette.panel)
+        font = QtGui.QFont(QtWidgets.QApplication.font())
+        font.setPixelSize(10)
+        for plot in (self._bands, self._live, self._response):
+            plot.getViewBox().setBackgroundColor(palette.well)
+            for side in ("left", "bottom"):
+                axis = plot.getAxis(side)
+                axis.setPen(pg.mkPen(palette.line))
+                axis.setTextPen(pg.mkPen(palette.dim))
+                axis.setTickFont(font)
+        self._initial_bands.setPen(pg.mkPen(blend(palette.ghost, palette.well, 0.6), width=1))
+        self._learnt_bands.setPen(pg.mkPen(palette.accent, width=2))
+        self._chosen_band.setPen(pg.mkPen(palette.warning, width=4))
+        self._energies.setPen(pg.mkPen(palette.good, width=1))
+        self._energies.setBrush(pg.mkBrush(blend(palette.good, palette.well, 0.35)))
+        self._initial_response.setPen(pg.mkPen(palette.ghost, width=1, style=Qt.PenStyle.DashLine))
+        self._learnt_response.setPen(pg.mkPen(palette.accent, width=2))
+
+    def _place(self, hertz: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Frequencies as they stand on the axis."""
+        return mel_from_hz(hertz) if self._axis == "mel" else np.asarray(hertz)
+
+    def _draw_bank(self) -> None:
+        bank = self._bank
+        if bank is None:
+            return
+        end = float(self._place(np.array([bank.sample_rate / 2.0]))[0])
+        ticks = [tick for tick in TICKS_HZ[self._axis] if tick <= bank.sample_rate / 2]
+        marks = [(float(self._place(np.array([float(t)]))[0]), _tick_text(t)) for t in ticks]
+        for plot in (self._bands, self._live, self._response):
+            plot.getViewBox().setXRange(0.0, end, padding=0.0)
+            plot.getAxis("bottom").setTicks([marks])
+        ranks = np.repeat(np.arange(bank.bands) + 0.5, 2)
+        self._bands.getViewBox().setYRange(0.0, bank.bands, padding=0.02)
+        self._bands.getAxis("left").setTicks([[(0.5, "0"), (bank.bands - 0.5, str(bank.bands - 1))]])
+        self._live.getAxis("left").setTicks([[(-ENERGY_RANGE_DB / 2.0, "now")]])
+        initial = np.column_stack([bank.initial_low, bank.initial_high]).ravel()
+        learnt = np.column_stack([bank.low, bank.high]).ravel()
+        self._initial_bands.setData(self._place(initial), ranks)
+        self._learnt_bands.setData(self._place(learnt), ranks)
+        at = self._place(bank.frequencies)
+        self._initial_response.setData(at, bank.initial_response)
+        self._learnt_response.setData(at, bank.response)
+        top = float(max(bank.initial_response.max(), bank.response.max()))
+        high, low = np.ceil((top + 1.0) / 5.0) * 5.0, np.ceil((top + 1.0) / 5.0) * 5.0 - 30.0
+        self._response.getViewBox().setYRange(low, high, padding=0.0)
+        steps = np.arange(low + 5.0, high, 10.0)
+        self._response.getAxis("left").setTicks([[(float(v), f"{v:+.0f} dB" if v else "0 dB") for v in steps]])
+        self._chosen_band.setData([], [])
+        set_text(self._movement, bank.describe_movement())
+        self._movement.setToolTip(bank.describe_movement())
+        self._view.setAccessibleDescription(f"{bank.bands} bands, {bank.describe_movement()}")
+        self._drawn_bin = -1
+
+    def refresh_plots(self, model: DashboardModel) -> None:
+        """Draw what the bands hear now."""
+        bank = self._bank
+        if bank is None or model.bands is None or model.bands.end == self._drawn_bin:
+            return
+        self._drawn_bin = model.bands.end
+        view = model.bands.view()
+        if view.shape[1] != bank.bands:
+            return
+        newest = view[-6:]
+        heard = newest[np.isfinite(newest[:, 0])]
+        if not len(heard):
+            self._energies.setData([], [])
+            return
+        decibels = heard[-1, bank.order] * DECIBELS_PER_NEPER
+        # The scale follows the loudest band at once and falls back slowly, so that loud and quiet can be told apart.
+        self._loudest = max(float(decibels.max()), self._loudest - 0.3)
+        self._energies.setData(self._place(bank.centre), np.maximum(decibels - self._loudest, -ENERGY_RANGE_DB))
+
+    def _point(self, arguments: tuple[Any, ...]) -> None:
+        """Name the band under the pointer."""
+        bank = self._bank
+        if bank is None:
+            return
+        position = arguments[0]
+        box = self._bands.getViewBox()
+        if not box.sceneBoundingRect().contains(position):
+            self._chosen_band.setData([], [])
+            set_text(self._movement, bank.describe_movement())
+            return
+        rank = int(np.clip(box.mapSceneToView(position).y(), 0.0, bank.bands - 1.0))
+        self._chosen_band.setData(self._place(np.array([bank.low[rank], bank.high[rank]])), np.full(2, rank + 0.5))
+        set_text(self._movement, bank.describe_band(rank))
+        self._movement.setToolTip(bank.describe_band(rank))
+
+
+def _tick_text(hertz: int) -> str:
+    if hertz == 0:
+        return "0 Hz"
+    return f"{hertz / 1000:g} kHz" if hertz >= 1000 else f"{hertz}"

@@ -1,0 +1,118 @@
+"""What all panels have in common: a titled frame, a look that can change, and shapes beside colours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets
+from realtime_ser.gui.theme import ClassStyle, Palette, Shape
+
+__all__ = ["Look", "Panel", "draw_shape", "make_label", "numeric_font", "set_text"]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A theme, applied to the classes at hand."""
+
+    palette: Palette
+    classes: tuple[ClassStyle, ...]
+
+
+class Panel(QtWidgets.QFrame):
+    """A framed area with a title row; `header` and `body` are its layouts, to be filled by the subclass.
+
+    Parameters
+    ----------
+    title
+        Shown above the content; also the panel's accessible name.
+    """
+
+    def __init__(self, title: str, parent: QtWidgets.QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("panel")
+        self.setAccessibleName(title)
+        outer = QtWidgets.QVBoxLayout(self)
+        outer.setContentsMargins(10, 6, 10, 8)
+        outer.setSpacing(4)
+        self.header = QtWidgets.QHBoxLayout()
+        self.header.setSpacing(8)
+        self.header.addWidget(make_label(title, "title"))
+        self.body = QtWidgets.QVBoxLayout()
+        self.body.setSpacing(4)
+        outer.addLayout(self.header)
+        outer.addLayout(self.body, 1)
+
+    def apply_look(self, look: Look) -> None:
+        """Take on a theme and a set of classes; called at least once before anything is drawn."""
+        raise NotImplementedError
+
+
+def make_label(text: str = "", role: str = "") -> QtWidgets.QLabel:
+    """Make a plain-text label; `role` selects its look in the style sheet."""
+    label = QtWidgets.QLabel(text)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    if role:
+        label.setProperty("role", role)
+    return label
+
+
+def set_text(label: QtWidgets.QLabel | QtWidgets.QPushButton | QtWidgets.QToolButton, text: str) -> None:
+    """Set a text only where it changed, so that a timer does not repaint what stands still."""
+    if label.text() != text:
+        label.setText(text)
+
+
+def numeric_font(pixels: int, bold: bool = False) -> QtGui.QFont:
+    """Make a font whose digits all have the same width, so that running figures do not dance."""
+    font = QtGui.QFont(QtWidgets.QApplication.font())
+    font.setPixelSize(pixels)
+    font.setBold(bold)
+    font.setFeature(QtGui.QFont.Tag("tnum"), 1)
+    return font
+
+
+def _polygon(points: Sequence[tuple[float, float]], rect: QtCore.QRectF) -> QtGui.QPolygonF:
+    return QtGui.QPolygonF([QtCore.QPointF(rect.left() + x * rect.width(), rect.top() + y * rect.height()) for x, y in points])
+
+
+_OUTLINES = {
+    Shape.UP: ((0.5, 0.05), (1.0, 0.95), (0.0, 0.95)),
+    Shape.DOWN: ((0.5, 0.95), (1.0, 0.05), (0.0, 0.05)),
+    Shape.SQUARE: ((0.08, 0.08), (0.92, 0.08), (0.92, 0.92), (0.08, 0.92)),
+    Shape.DIAMOND: ((0.5, 0.0), (1.0, 0.5), (0.5, 1.0), (0.0, 0.5)),
+    Shape.BAR: ((0.0, 0.32), (1.0, 0.32), (1.0, 0.68), (0.0, 0.68)),
+    Shape.CROSS: (
+        (0.35, 0.0),
+        (0.65, 0.0),
+        (0.65, 0.35),
+        (1.0, 0.35),
+        (1.0, 0.65),
+        (0.65, 0.65),
+        (0.65, 1.0),
+        (0.35, 1.0),
+        (0.35, 0.65),
+        (0.0, 0.65),
+        (0.0, 0.35),
+        (0.35, 0.35),
+    ),
+}
+
+
+def draw_shape(painter: QtGui.QPainter, shape: Shape, rect: QtCore.QRectF, colour: str) -> None:
+    """Draw a class's shape into `rect`; the painter's pen and brush are left as they were."""
+    painter.save()
+    painter.setRenderHint(QtGui.QPainter.RenderHint.Antialiasing)
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(QtGui.QColor(colour))
+    if shape is Shape.CIRCLE:
+        painter.drawEllipse(rect)
+    elif shape is Shape.RING:
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        pen = QtGui.QPen(QtGui.QColor(colour), rect.width() / 5.0)
+        painter.setPen(pen)
+        inset = rect.width() / 10.0
+        painter.drawEllipse(rect.adjusted(inset, inset, -inset, -inset))
+    else:
+        painter.drawPolygon(_polygon(_OUTLINES[shape], rect))
+    painter.restore()

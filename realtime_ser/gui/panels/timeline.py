@@ -1,0 +1,423 @@
+"""The last minute: verdicts, scores, level, voice and band energies on one time axis.
+
+Every trace is one plot item that is updated in place. A column is 50 ms, about a pixel, so that nothing has to be redrawn more
+often than a new column comes, whatever the timer does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from realtime_ser.gui.filterbank import FilterBank
+from realtime_ser.gui.models import BIN_SAMPLES, DashboardModel
+from realtime_ser.gui.panels.panel import Look, Panel, draw_shape, make_label, set_text
+from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets, pg
+from realtime_ser.gui.theme import Shape, blend, heat_table, ink_on
+from realtime_ser.types import Verdict
+
+__all__ = ["Mark", "TimelinePanel", "band_image"]
+
+GUTTER = 56
+LEVEL_FLOOR = -60.0
+ENERGY_RANGE_DB = 60.0
+DECIBELS_PER_NEPER = 10.0 / np.log(10.0)
+
+_SYMBOLS = {
+    Shape.UP: "t1",
+    Shape.CIRCLE: "o",
+    Shape.SQUARE: "s",
+    Shape.DOWN: "t",
+    Shape.DIAMOND: "d",
+    Shape.CROSS: "+",
+    Shape.BAR: "s",
+    Shape.RING: "o",
+}
+_DASHES = (
+    Qt.PenStyle.SolidLine,
+    Qt.PenStyle.DashLine,
+    Qt.PenStyle.DotLine,
+    Qt.PenStyle.DashDotLine,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A stretch of time drawn over the height of a lane; of `texts`, the longest first, the first that fits is drawn."""
+
+    first: float
+    end: float
+    colour: str
+    texts: tuple[str, ...] = ()
+    shape: Shape | None = None
+    hatched: bool = False
+    faint: bool = False
+
+
+class _Marks(pg.GraphicsObject):  # type: ignore[misc]  # pyqtgraph has no types
+    """All stretches of a lane as one item. Drawn in pixels, so that text is never stretched."""
+
+    def __init__(self, look: Look | None = None) -> None:
+        super().__init__()
+        self._marks: Sequence[Mark] = ()
+        self._bounds = QtCore.QRectF(0.0, 0.0, 1.0, 1.0)
+        self.look = look
+
+    def show_marks(self, marks: Sequence[Mark], first: float, end: float) -> None:
+        bounds = QtCore.QRectF(first, 0.0, end - first, 1.0)
+        if bounds != self._bounds:
+            self.prepareGeometryChange()
+            self._bounds = bounds
+        self._marks = marks
+        self.update()
+
+    def boundingRect(self) -> QtCore.QRectF:  # noqa: N802 - Qt's name
+        return self._bounds
+
+    def paint(self, painter: QtGui.QPainter, option: Any, widget: Any = None) -> None:
+        if self.look is None:
+            return
+        palette = self.look.palette
+        to_pixels = painter.transform()
+        lane = to_pixels.mapRect(self._bounds)
+        painter.save()
+        painter.resetTransform()
+        painter.setClipRect(lane)
+        font = QtGui.QFont(QtWidgets.QApplication.font())
+        font.setPixelSize(11)
+        font.setBold(True)
+        metrics = QtGui.QFontMetricsF(font)
+        painter.setFont(font)
+        for mark in self._marks:
+            rect = to_pixels.mapRect(QtCore.QRectF(mark.first, 0.0, mark.end - mark.first, 1.0))
+            rect.setWidth(max(rect.width() - 1.0, 2.0))
+            if mark.faint:
+                painter.fillRect(rect, QtGui.QColor(mark.colour))
+                continue
+            painter.setPen(QtGui.QPen(QtGui.QColor(mark.colour), 1.0))
+            if mark.hatched:
+                painter.fillRect(rect, QtGui.QBrush(QtGui.QColor(mark.colour), Qt.BrushStyle.BDiagPattern))
+                painter.drawRect(rect.adjusted(0.5, 0.5, -0.5, -0.5))
+                ink = palette.text
+            else:
+                painter.fillRect(rect, QtGui.QColor(mark.colour))
+                ink = ink_on(mark.colour)
+            visible = rect.intersected(lane)
+            side = 9.0 if mark.shape is not None else 0.0
+            room = visible.width() - 8.0
+            for text in (*mark.texts, ""):
+                gap = 4.0 if side and text else 0.0
+                width = metrics.horizontalAdvance(text) + side + gap
+                if width <= room or (not text and side <= visible.width()):
+                    break
+            else:
+                continue
+            left = visible.left() + max(4.0, 0.0) if text else visible.center().x() - side / 2.0
+            if mark.hatched and text:
+                backing = QtCore.QRectF(left - 2.0, visible.center().y() - 7.0, width + 4.0, 14.0)
+                painter.fillRect(backing, QtGui.QColor(palette.well))
+            if mark.shape is not None and side <= visible.width():
+                draw_shape(painter, mark.shape, QtCore.QRectF(left, visible.center().y() - side / 2.0, side, side), ink)
+            if text:
+                painter.setPen(QtGui.QColor(ink))
+                painter.drawText(QtCore.QPointF(left + side + gap, visible.center().y() + metrics.capHeight() / 2.0), text)
+        painter.restore()
+
+
+class _TimeAxis(pg.AxisItem):  # type: ignore[misc]  # pyqtgraph has no types
+    """Seconds of the stream as ``m:ss``."""
+
+    def tickValues(self, minimum: float, maximum: float, size: float) -> list[tuple[float, list[float]]]:  # noqa: N802
+        step = 10.0 if maximum - minimum > 30.0 else 5.0
+        return [(step, [float(v) for v in np.arange(np.ceil(minimum / step) * step, maximum + 0.01, step)])]
+
+    def tickStrings(self, values: Sequence[float], scale: float, spacing: float) -> list[str]:  # noqa: N802
+        return [f"{int(v) // 60}:{int(v) % 60:02d}" for v in values]
+
+
+def band_image(energies: NDArray[np.float32], order: NDArray[np.intp]) -> NDArray[np.uint8]:
+    """Band energies as a picture.
+
+    Parameters
+    ----------
+    energies
+        Natural logarithms, NaN where nothing was heard, shape ``(columns, bands)``.
+    order
+        The bands from low to high.
+
+    Returns
+    -------
+    Shape as `energies`: 0 for nothing or 60 dB under the loudest cell, 255 for the loudest.
+    """
+    if not np.isfinite(energies).any():
+        return np.zeros(energies.shape, dtype=np.uint8)
+    top = float(np.nanmax(energies))
+    scaled = (energies[:, order] - top) * (255.0 * DECIBELS_PER_NEPER / ENERGY_RANGE_DB) + 255.0
+    return np.asarray(np.nan_to_num(np.clip(scaled, 0.0, 255.0), nan=0.0), dtype=np.uint8)
+
+
+class TimelinePanel(Panel):
+    """Five lanes over one time axis."""
+
+    def __init__(self) -> None:
+        super().__init__("Timeline")
+        self._look: Look | None = None
+        self._bank: FilterBank | None = None
+        self._drawn: tuple[int, int, int] | None = None
+        self._span_seconds = 60
+        self._legend = make_label("", "small")
+        self._legend.setTextFormat(Qt.TextFormat.RichText)
+        self.header.addSpacing(8)
+        self.header.addWidget(self._legend)
+        self.header.addStretch(1)
+        self._zoom = QtWidgets.QToolButton()
+        self._zoom.setCheckable(True)
+        self._zoom.setText("20 s")
+        self._zoom.setToolTip("Show the last 20 seconds instead of 60 (Z)")
+        self._zoom.setAccessibleName("show the last 20 seconds only")
+        self._zoom.toggled.connect(self._set_zoom)
+        self.header.addWidget(self._zoom)
+
+        self._view = pg.GraphicsLayoutWidget()
+        self._view.setMinimumHeight(200)
+        self._view.setFrameShape(QtWidgets.QFrame.Shape.NoFrame)
+        self._view.setAccessibleName("timeline of the last minute")
+        self._view.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._view.ci.layout.setSpacing(3)
+        self._view.ci.layout.setContentsMargins(0, 0, 6, 0)
+        self.body.addWidget(self._view, 1)
+        self._lanes = {
+            name: self._add_lane(row, name, low, high)
+            for row, (name, low, high) in enumerate(
+                (
+                    ("verdicts", 0.0, 1.0),
+                    ("scores", -0.03, 1.03),
+                    ("level", LEVEL_FLOOR, 0.0),
+                    ("voice", 0.0, 1.0),
+                    ("bands", 0.0, 1.0),
+                )
+            )
+        }
+        layout = self._view.ci.layout
+        layout.setRowFixedHeight(0, 24)
+        layout.setRowFixedHeight(3, 9)
+        for row, stretch in ((1, 6), (2, 2), (4, 4)):
+            layout.setRowStretchFactor(row, stretch)
+        self._marks = {name: _Marks() for name in ("verdicts", "scores", "level", "bands")}
+        for name, marks in self._marks.items():
+            marks.setZValue(-20 if name == "scores" else 5)
+            self._lanes[name].addItem(marks, ignoreBounds=True)
+        # NB: marks are drawn over a lane of height 1; the level lane spans other values.
+        self._marks["level"].setTransform(QtGui.QTransform.fromScale(1.0, -LEVEL_FLOOR).translate(0.0, -1.0))
+        self._evidence: list[Any] = []
+        self._estimates: list[Any] = []
+        self._ends = pg.ScatterPlotItem(size=9, pxMode=True)
+        self._ends.setZValue(20)
+        self._lanes["scores"].addItem(self._ends, ignoreBounds=True)
+        self._peak = pg.PlotCurveItem(fillLevel=LEVEL_FLOOR)
+        self._rms = pg.PlotCurveItem(fillLevel=LEVEL_FLOOR)
+        for curve in (self._peak, self._rms):
+            self._lanes["level"].addItem(curve, ignoreBounds=True)
+        self._voice = pg.ImageItem()
+        self._lanes["voice"].addItem(self._voice, ignoreBounds=True)
+        self._bands = pg.ImageItem()
+        self._lanes["bands"].addItem(self._bands, ignoreBounds=True)
+        self._heads = []
+        for lane in self._lanes.values():
+            head = pg.InfiniteLine(angle=90)
+            head.setZValue(30)
+            lane.addItem(head, ignoreBounds=True)
+            self._heads.append(head)
+
+    def _add_lane(self, row: int, name: str, low: float, high: float) -> Any:
+        axes = {"left": pg.AxisItem("left"), "bottom": _TimeAxis("bottom")}
+        lane = self._view.addPlot(row=row, col=0, axisItems=axes)
+        lane.setMenuEnabled(False)
+        lane.setMouseEnabled(False, False)
+        lane.hideButtons()
+        lane.setClipToView(False)
+        box = lane.getViewBox()
+        box.setDefaultPadding(0.0)
+        box.disableAutoRange()
+        box.setYRange(low, high, padding=0.0)
+        box.setXRange(0.0, 60.0, padding=0.0)
+        left = lane.getAxis("left")
+        left.setWidth(GUTTER)
+        left.setStyle(tickLength=-4, tickTextOffset=4)
+        ticks = {
+            "verdicts": [(0.5, "verdicts")],
+            "scores": [(0.0, "0 %"), (0.5, "50 %"), (1.0, "100 %")],
+            "level": [(-60.0, "-60"), (-30.0, "-30"), (-4.0, "dBFS")],
+            "voice": [(0.5, "voice")],
+            "bands": [],
+        }[name]
+        left.setTicks([ticks])
+        bottom = lane.getAxis("bottom")
+        if name == "bands":
+            bottom.setStyle(tickLength=4, tickTextOffset=2)
+            bottom.setHeight(20)
+        else:
+            lane.hideAxis("bottom")
+        return lane
+
+    def _set_zoom(self, close: bool) -> None:
+        self._span_seconds = 20 if close else 60
+        self._drawn = None
+
+    def toggle_zoom(self) -> None:
+        """Switch between the last minute and the last 20 seconds."""
+        self._zoom.toggle()
+
+    @property
+    def shown_seconds(self) -> int:
+        """Length of the time shown."""
+        return self._span_seconds
+
+    def show_bank(self, bank: FilterBank) -> None:
+        """Take the order and the frequencies of the bands."""
+        self._bank = bank
+        ranks = np.linspace(0, bank.bands - 1, 4).round().astype(int)
+        ticks = [(rank + 0.5, _short_hz(bank.centre[rank])) for rank in ranks]
+        lane = self._lanes["bands"]
+        lane.getAxis("left").setTicks([ticks])
+        lane.getViewBox().setYRange(0.0, bank.bands, padding=0.0)
+        self._marks["bands"].setTransform(QtGui.QTransform.fromScale(1.0, bank.bands))
+        self._drawn = None
+
+    def apply_look(self, look: Look) -> None:
+        """Take on a theme and the classes."""
+        self._look = look
+        palette = look.palette
+        self._drawn = None
+        self._view.setBackground(palette.panel)
+        for lane in self._lanes.values():
+            lane.getViewBox().setBackgroundColor(palette.well)
+            font = QtGui.QFont(QtWidgets.QApplication.font())
+            font.setPixelSize(10)
+            for side in ("left", "bottom"):
+                axis = lane.getAxis(side)
+                axis.setPen(pg.mkPen(palette.line))
+                axis.setTextPen(pg.mkPen(palette.dim))
+                axis.setTickFont(font)
+        for marks in self._marks.values():
+            marks.look = look
+        for head in self._heads:
+            head.setPen(pg.mkPen(palette.dim, width=1))
+        self._peak.setPen(pg.mkPen(None))
+        self._peak.setBrush(pg.mkBrush(blend(palette.good, palette.well, 0.4)))
+        self._rms.setPen(pg.mkPen(None))
+        self._rms.setBrush(pg.mkBrush(palette.good))
+        shades = np.linspace(0.0, 1.0, 256)
+        voice_table = [QtGui.QColor(blend(palette.accent, palette.well, share)) for share in shades]
+        self._voice.setLookupTable(np.array([(c.red(), c.green(), c.blue()) for c in voice_table], dtype=np.uint8))
+        self._bands.setLookupTable(heat_table(palette))
+        lane = self._lanes["scores"]
+        for curve in (*self._evidence, *self._estimates):
+            lane.removeItem(curve)
+        self._evidence = [pg.PlotCurveItem(connect="finite") for _ in look.classes]
+        self._estimates = [pg.PlotCurveItem(connect="finite", antialias=True) for _ in look.classes]
+        for index, style in enumerate(look.classes):
+            self._evidence[index].setPen(pg.mkPen(blend(style.colour, palette.well, 0.38), width=1))
+            self._evidence[index].setZValue(-10)
+            self._estimates[index].setPen(pg.mkPen(style.colour, width=2))
+            for curve in (self._evidence[index], self._estimates[index]):
+                lane.addItem(curve, ignoreBounds=True)
+        names = "&nbsp;&nbsp;".join(f'<span style="color:{s.colour}">{s.glyph} {s.name}</span>' for s in look.classes)
+        set_text(self._legend, f"{names}&nbsp;&nbsp;&nbsp;strong: utterance so far &nbsp; faint: windows")
+
+    def refresh_plots(self, model: DashboardModel) -> None:
+        """Draw what is new; nothing is done while no column was added."""
+        if self._look is None:
+            return
+        state = (model.end_bin, model.transcripts.revision, len(model.verdicts))
+        if state == self._drawn:
+            return
+        self._drawn = state
+        model.catch_up()
+        bin_seconds = BIN_SAMPLES / model.sample_rate
+        now = model.end_bin * bin_seconds
+        end = max(now, float(self._span_seconds))
+        first = end - self._span_seconds
+        for lane in self._lanes.values():
+            lane.getViewBox().setXRange(first, end, padding=0.0)
+        for head in self._heads:
+            head.setPos(now)
+
+        left = now - model.bins * bin_seconds
+        centres = left + (np.arange(model.bins) + 0.5) * bin_seconds
+        evidence = model.evidence.view()
+        for index, curve in enumerate(self._evidence):
+            curve.setData(centres, evidence[:, index])
+        rows = model.estimates.view()
+        times = rows[:, 0] / model.sample_rate
+        for index, curve in enumerate(self._estimates):
+            curve.setData(times, rows[:, 1 + index])
+        self._show_ends(model, rows)
+        envelope = np.nan_to_num(model.envelope.view(), nan=LEVEL_FLOOR)
+        self._peak.setData(centres, envelope[:, 0])
+        self._rms.setData(centres, envelope[:, 1])
+        frame = QtCore.QRectF(left, 0.0, model.bins * bin_seconds, 1.0)
+        voice = np.nan_to_num(model.voice.view() * 255.0, nan=0.0).astype(np.uint8)
+        self._voice.setImage(voice, autoLevels=False, levels=None)
+        self._voice.setRect(frame)
+        if model.bands is not None and self._bank is not None and model.bands.view().shape[1] == self._bank.bands:
+            self._bands.setImage(band_image(model.bands.view(), self._bank.order), autoLevels=False, levels=None)
+            self._bands.setRect(QtCore.QRectF(frame.left(), 0.0, frame.width(), float(self._bank.bands)))
+            self._bands.setVisible(True)
+        else:
+            self._bands.setVisible(False)
+        self._show_marks(model, first, end)
+
+    def _show_ends(self, model: DashboardModel, rows: NDArray[np.float64]) -> None:
+        """A class's shape at the end of its line while the utterance is under way."""
+        if self._look is None or model.open_onset is None or not len(rows) or not np.isfinite(rows[-1]).all():
+            self._ends.setData([], [])
+            return
+        styles = self._look.classes
+        self._ends.setData(
+            [rows[-1, 0] / model.sample_rate] * len(styles),
+            rows[-1, 1:],
+            symbol=[_SYMBOLS[style.shape] for style in styles],
+            brush=[pg.mkBrush(style.colour) for style in styles],
+            pen=[pg.mkPen(self._look.palette.well)] * len(styles),
+        )
+
+    def _show_marks(self, model: DashboardModel, first: float, end: float) -> None:
+        if self._look is None:
+            return
+        palette, rate = self._look.palette, model.sample_rate
+        gaps = [Mark(gap.first / rate, gap.end / rate, palette.warning, ("gap",), hatched=True) for gap in model.gaps]
+        blocks = [self._block(verdict, rate) for verdict in model.verdicts]
+        spans = [verdict.span.seconds(rate) for verdict in model.verdicts]
+        if model.open_onset is not None:
+            now = model.position / rate
+            blocks.append(Mark(model.open_onset / rate, now, palette.grid, ("under way", "…")))
+            spans.append((model.open_onset / rate, now))
+        shade = blend(palette.text, palette.well, 0.06)
+        utterances = [Mark(start, stop, shade, faint=True) for start, stop in spans]
+        self._marks["verdicts"].show_marks([*blocks, *gaps], first, end)
+        self._marks["scores"].show_marks([*utterances, *gaps], first, end)
+        bare = [Mark(gap.first, gap.end, gap.colour, hatched=True) for gap in gaps]
+        self._marks["level"].show_marks(bare, first, end)
+        self._marks["bands"].show_marks(bare, first, end)
+
+    def _block(self, verdict: Verdict, rate: int) -> Mark:
+        """A committed utterance: its class's colour, shape and name, or hatching where the tool abstained."""
+        if self._look is None:
+            raise RuntimeError("a theme is applied before anything is drawn")
+        start, stop = verdict.span.seconds(rate)
+        label = verdict.estimate.label
+        for style in self._look.classes:
+            if style.name == label:
+                percent = f"{100.0 * verdict.estimate.confidence:.0f}"
+                texts = (f"{label} {percent} %", label, percent)
+                return Mark(start, stop, style.colour, texts, style.shape)
+        return Mark(start, stop, self._look.palette.unsure, ("unsure", "?"), hatched=True)
+
+
+def _short_hz(hertz: float) -> str:
+    return f"{hertz / 1000.0:.1f} kHz" if hertz >= 1000.0 else f"{hertz:.0f} Hz"

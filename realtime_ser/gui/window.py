@@ -1,0 +1,484 @@
+"""The main window: lays out the panels, pulls from the controller by timer, and passes on what the user asks for.
+
+One timer drives everything. Each tick takes what the engine emitted, updates the view-models and lets the panels draw; every
+eighth tick writes text, since figures that change thirty times a second cannot be read. No signal ever comes from another
+thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+
+from realtime_ser.config import ENGINE_RATE
+from realtime_ser.errors import RealtimeSerError
+from realtime_ser.gui.about import SHORT_NOTE, help_markup
+from realtime_ser.gui.controller import BundleFacts, DashboardController, InputChoice, Phase
+from realtime_ser.gui.filterbank import FilterBank
+from realtime_ser.gui.models import DashboardModel, clock, health_items, now_view
+from realtime_ser.gui.panels.filters import FilterPanel
+from realtime_ser.gui.panels.level import LevelPanel
+from realtime_ser.gui.panels.messages import HealthLine, MessageList, Notice, NoticeBar, severity_mark
+from realtime_ser.gui.panels.now import NowPanel
+from realtime_ser.gui.panels.panel import Look, Panel, make_label, set_text
+from realtime_ser.gui.panels.timeline import TimelinePanel
+from realtime_ser.gui.panels.transcript import TranscriptList
+from realtime_ser.gui.panels.transport import Transport
+from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets
+from realtime_ser.gui.theme import DARK, PALETTES, class_styles, style_sheet
+from realtime_ser.gui.worker import Failure, Worker
+from realtime_ser.types import Event, Severity
+
+__all__ = ["DashboardWindow"]
+
+TICK_MS = 33
+TEXT_EVERY = 8
+POLL_LIMIT = 512
+POLLS_PER_TICK = 4
+NOTICE_ORDER = ("program", "bundle", "engine", "inputs", "words")
+
+
+class _LogPanel(Panel):
+    """Transcript and messages share a place; the title row switches between them."""
+
+    def __init__(self) -> None:
+        super().__init__("Utterances")
+        self.transcript = TranscriptList()
+        self.messages = MessageList()
+        self._pages = QtWidgets.QStackedWidget()
+        self._pages.addWidget(self.transcript)
+        self._pages.addWidget(self.messages)
+        self.body.addWidget(self._pages, 1)
+        self._words = make_label("", "small")
+        self._words.setSizePolicy(QtWidgets.QSizePolicy.Policy.Ignored, QtWidgets.QSizePolicy.Policy.Preferred)
+        self.header.addWidget(self._words, 1)
+        self._switches = []
+        group = QtWidgets.QButtonGroup(self)
+        for index, text in enumerate(("Transcript", "Messages")):
+            button = QtWidgets.QToolButton()
+            button.setText(text)
+            button.setCheckable(True)
+            button.setChecked(index == 0)
+            button.clicked.connect(lambda _checked=False, page=index: self.show_page(page))
+            group.addButton(button)
+            self.header.addWidget(button)
+            self._switches.append(button)
+
+    def show_page(self, page: int) -> None:
+        """0 is the transcript, 1 the messages."""
+        self._pages.setCurrentIndex(page)
+        self._switches[page].setChecked(True)
+
+    def apply_look(self, look: Look) -> None:
+        """Take on a theme and the classes."""
+        self.transcript.apply_look(look)
+        self.messages.apply_look(look)
+
+    def refresh_text(self, model: DashboardModel, recognizer: str) -> None:
+        """Bring the visible page and the titles up to date."""
+        self.transcript.refresh_text(model.transcripts)
+        self.messages.refresh_text(model.events)
+        count = sum(entry.times for entry in model.events.entries)
+        set_text(self._switches[1], f"Messages {count}" if count else "Messages")
+        set_text(self._words, f"words by {recognizer}" if recognizer else "")
+        self._words.setToolTip(self._words.text())
+
+
+class DashboardWindow(QtWidgets.QMainWindow):
+    """The dashboard.
+
+    Parameters
+    ----------
+    controller_factory
+        Makes the controller; called once, on the worker thread, after the window is up.
+    settings
+        Where theme, axis and geometry are kept.
+    recording
+        A recording to choose at once.
+    start
+        Whether to start as soon as everything is loaded.
+    """
+
+    def __init__(
+        self,
+        controller_factory: Callable[[], DashboardController],
+        settings: QtCore.QSettings,
+        recording: Path | None = None,
+        start: bool = False,
+    ) -> None:
+        super().__init__()
+        self.setWindowTitle("realtime-ser")
+        self.setMinimumSize(960, 640)
+        self.setAcceptDrops(True)
+        self._settings = settings
+        self._controller: DashboardController | None = None
+        self._facts: BundleFacts | None = None
+        self._recognizer_note = ""
+        self._model = DashboardModel(())
+        self._notices: dict[str, Notice] = {}
+        self._phase: Phase = "loading"
+        self._start_when_ready = start
+        self._ticks = 0
+        self._help: tuple[QtWidgets.QDialog, QtWidgets.QTextBrowser] | None = None
+        self._worker = Worker()
+
+        self._transport = Transport()
+        self._notice_bar = NoticeBar()
+        self._now = NowPanel()
+        self._level = LevelPanel()
+        self._timeline = TimelinePanel()
+        self._log = _LogPanel()
+        self._filters = FilterPanel()
+        self._health = HealthLine()
+        self._news = QtWidgets.QPushButton()
+        self._news.setObjectName("link")
+        self._news.clicked.connect(lambda: self._log.show_page(1))
+        self._lay_out()
+        self._connect()
+
+        theme = str(settings.value("theme", DARK.name))
+        self._palette = PALETTES.get(theme, DARK)
+        self._apply_theme()
+        axis = str(settings.value("axis", "mel"))
+        self._filters.set_axis(axis if axis in {"mel", "Hz"} else "mel")
+        geometry = settings.value("geometry")
+        if isinstance(geometry, QtCore.QByteArray) and not geometry.isEmpty():
+            self.restoreGeometry(geometry)
+        else:
+            self.resize(1280, 800)
+        if recording is not None:
+            self._transport.add_file(recording)
+
+        self._controller_made: Future[DashboardController] = self._worker.ask(
+            controller_factory, self._take_controller, lambda failure: self._fail("program", failure)
+        )
+        self._timer = QtCore.QTimer(self)
+        self._timer.setInterval(TICK_MS)
+        self._timer.timeout.connect(self.tick)
+        self._timer.start()
+        self._refresh_text()
+
+    # ------------------------------------------------------------------------------------------------- layout and actions
+
+    def _lay_out(self) -> None:
+        upper = QtWidgets.QSplitter(Qt.Orientation.Horizontal)
+        upper.addWidget(self._now)
+        upper.addWidget(self._level)
+        upper.addWidget(self._timeline)
+        upper.setStretchFactor(0, 1)
+        upper.setStretchFactor(2, 5)
+        upper.setSizes([290, 76, 900])
+        lower = QtWidgets.QSplitter(Qt.Orientation.Horizontal)
+        lower.addWidget(self._log)
+        lower.addWidget(self._filters)
+        lower.setSizes([560, 640])
+        whole = QtWidgets.QSplitter(Qt.Orientation.Vertical)
+        whole.addWidget(upper)
+        whole.addWidget(lower)
+        whole.setStretchFactor(0, 3)
+        whole.setStretchFactor(1, 2)
+        whole.setSizes([420, 300])
+        for splitter in (upper, lower, whole):
+            splitter.setHandleWidth(6)
+            splitter.setChildrenCollapsible(False)
+
+        help_button = QtWidgets.QPushButton("What this can and cannot tell")
+        help_button.setObjectName("link")
+        help_button.setToolTip("Limits, law, model and keys (F1)")
+        help_button.clicked.connect(self.show_help)
+        footer = QtWidgets.QGridLayout()
+        footer.setContentsMargins(6, 0, 6, 0)
+        footer.setVerticalSpacing(2)
+        footer.addWidget(self._health, 0, 0)
+        footer.addWidget(self._news, 1, 0, Qt.AlignmentFlag.AlignLeft)
+        footer.addWidget(make_label(SHORT_NOTE, "small"), 1, 1, Qt.AlignmentFlag.AlignRight)
+        footer.addWidget(help_button, 0, 1, Qt.AlignmentFlag.AlignRight)
+        footer.setColumnStretch(0, 1)
+
+        root = QtWidgets.QWidget()
+        root.setObjectName("root")
+        layout = QtWidgets.QVBoxLayout(root)
+        layout.setContentsMargins(8, 8, 8, 6)
+        layout.setSpacing(6)
+        layout.addWidget(self._transport)
+        layout.addWidget(self._notice_bar)
+        layout.addWidget(whole, 1)
+        layout.addLayout(footer)
+        self.setCentralWidget(root)
+
+    def _connect(self) -> None:
+        self._transport.start_asked.connect(self.start)
+        self._transport.stop_asked.connect(self.stop)
+        self._transport.refresh_asked.connect(self.refresh_inputs)
+        self._transport.theme_asked.connect(self.toggle_theme)
+        self._notice_bar.acted.connect(self._act_on_notice)
+        self._level.forgiven.connect(lambda: self._model.meter.forgive())
+        self._filters.axis_changed.connect(lambda axis: self._settings.setValue("axis", axis))
+        for keys, action in (
+            ("Space", self._press_space),
+            ("Ctrl+I", self._transport.open_chooser),
+            ("Ctrl+O", self._transport.open_file),
+            ("F5", self.refresh_inputs),
+            ("M", self._filters.toggle_axis),
+            ("Z", self._timeline.toggle_zoom),
+            ("Ctrl+T", self.toggle_theme),
+            ("F1", self.show_help),
+            ("Ctrl+Q", self.close),
+        ):
+            QtGui.QShortcut(QtGui.QKeySequence(keys), self, action)
+
+    def _press_space(self) -> None:
+        """Space starts and stops, unless the focus is on a button or a list that it would operate."""
+        focused = QtWidgets.QApplication.focusWidget()
+        if isinstance(focused, QtWidgets.QAbstractButton) and focused.objectName() != "primary":
+            focused.click()
+        elif isinstance(focused, QtWidgets.QComboBox):
+            focused.showPopup()
+        else:
+            self._transport.toggle()
+
+    # ------------------------------------------------------------------------------------------------------------- loading
+
+    def _take_controller(self, controller: DashboardController) -> None:
+        self._controller = controller
+        self.refresh_inputs()
+        self._load_bundle()
+
+    def _load_bundle(self) -> None:
+        controller = self._controller
+        if controller is None:
+            return
+
+        def load() -> tuple[BundleFacts, FilterBank]:
+            facts = controller.bundle()
+            bank = FilterBank.from_cutoffs(
+                facts.initial_low_hz, facts.initial_high_hz, facts.low_hz, facts.high_hz, facts.kernel, facts.sample_rate
+            )
+            return facts, bank
+
+        self._notices.pop("bundle", None)
+        self._worker.ask(load, self._take_bundle, lambda failure: self._fail("bundle", failure, "Try again"))
+
+    def _take_bundle(self, loaded: tuple[BundleFacts, FilterBank]) -> None:
+        self._facts, bank = loaded
+        events = self._model.events
+        self._model = DashboardModel(tuple(self._facts.classes), self._facts.sample_rate)
+        self._model.events = events
+        self._timeline.show_bank(bank)
+        self._filters.show_bank(bank)
+        self._apply_theme()
+        if self._controller is not None:
+            self._worker.ask(self._controller.recognizer_note, self._take_note, lambda failure: self._fail("words", failure))
+
+    def _take_note(self, note: str) -> None:
+        self._recognizer_note = note
+
+    def refresh_inputs(self) -> None:
+        """Ask for the inputs again; they come when the worker has them."""
+        if self._controller is None or self._phase in {"starting", "running", "stopping"}:
+            return
+        self._worker.ask(self._controller.inputs, self._take_inputs, self._miss_devices)
+
+    def _miss_devices(self, failure: Failure) -> None:
+        if self._controller is not None:
+            self._transport.show_inputs(self._controller.recorded_inputs())
+        self._fail("inputs", failure, "Look again")
+
+    def _take_inputs(self, choices: Sequence[InputChoice]) -> None:
+        self._transport.show_inputs(choices)
+        self._notices.pop("inputs", None)
+        if not any(choice.kind == "microphone" for choice in choices):
+            self._notices["inputs"] = Notice(
+                Severity.INFO,
+                "No microphone was found.",
+                "Connect one and look again (F5), or play a recording (Ctrl+O).",
+                "Look again",
+            )
+
+    def _fail(self, source: str, failure: Failure, action: str = "") -> None:
+        self._notices[source] = Notice(Severity.ERROR, failure.problem, failure.remedy, action)
+        self._log_event(f"{source}-problem", Severity.ERROR, f"{failure.problem} {failure.remedy}".strip())
+
+    def _act_on_notice(self) -> None:
+        notice = self._notice_bar.notice
+        source = next((name for name in NOTICE_ORDER if self._notices.get(name) == notice), None)
+        if source == "bundle":
+            self._load_bundle()
+        elif source == "inputs":
+            self.refresh_inputs()
+        elif source == "engine":
+            self.start()
+
+    def report(self, error: BaseException) -> None:
+        """Show an error that nothing else caught."""
+        self._fail("program", Failure.of(error))
+
+    def _log_event(self, kind: str, severity: Severity, message: str) -> None:
+        self._model.events.consume(Event(self._model.position, kind, severity, message))
+
+    # ------------------------------------------------------------------------------------------------------ start and stop
+
+    @property
+    def ready(self) -> bool:
+        """Whether everything is loaded that a start needs."""
+        return self._controller is not None and self._facts is not None
+
+    @property
+    def model(self) -> DashboardModel:
+        """The view-models."""
+        return self._model
+
+    def start(self) -> None:
+        """Start listening to the input chosen."""
+        choice = self._transport.choice
+        if self._controller is None or not self.ready or choice is None:
+            return
+        self._notices.pop("engine", None)
+        while self._controller.poll(POLL_LIMIT):
+            pass  # what is left of an earlier stream must not be taken for the new one's
+        self._model.reset()
+        try:
+            self._controller.start(choice)
+        except RealtimeSerError as error:
+            self._fail("engine", Failure.of(error), "Start again")
+
+    def stop(self) -> None:
+        """Stop listening."""
+        if self._controller is not None:
+            self._controller.stop()
+
+    # -------------------------------------------------------------------------------------------------------------- pulling
+
+    def tick(self) -> None:
+        """Take what is new and show it; called by the timer."""
+        self._worker.deliver()
+        if self._controller is not None:
+            self._follow_state()
+            self._poll()
+        if self._start_when_ready and self.ready and not self._worker.busy:
+            self._start_when_ready = False
+            self.start()
+        visible = self.isVisible() and not self.isMinimized()
+        if visible:
+            self._timeline.refresh_plots(self._model)
+            self._filters.refresh_plots(self._model)
+            self._level.refresh_plots(self._model.meter)
+        self._ticks += 1
+        if visible and self._ticks % TEXT_EVERY == 0:
+            self._refresh_text()
+
+    def _poll(self) -> None:
+        if self._controller is None or self._facts is None:
+            return
+        # A file may run far ahead of real time; what one tick cannot take, the next one will.
+        for _ in range(POLLS_PER_TICK):
+            outputs = self._controller.poll(POLL_LIMIT)
+            self._model.consume(outputs)
+            if len(outputs) < POLL_LIMIT:
+                break
+
+    def _follow_state(self) -> None:
+        if self._controller is None:
+            return
+        state = self._controller.state()
+        before, self._phase = self._phase, state.phase
+        if state.phase == before:
+            return
+        if state.phase != "failed":
+            self._notices.pop("engine", None)
+        elif self._facts is not None:  # before that, the failure is the bundle's and is told there
+            self._fail("engine", Failure(state.problem, state.remedy), "Start again")
+            self.refresh_inputs()
+        if state.phase in {"stopped", "finished", "failed"}:
+            self._model.meter.rest()
+        self._refresh_text()
+
+    def _refresh_text(self) -> None:
+        state = self._controller.state() if self._controller is not None else None
+        loading = self._facts is None and "bundle" not in self._notices and "program" not in self._notices
+        phase: Phase = "loading" if loading else state.phase if state is not None else "failed"
+        live = state.live if state is not None else False
+        recognizer = state.recognizer if state is not None and state.recognizer else ""
+        self._transport.show_state(phase, live, self.ready)
+        position = max(self._model.position, state.position if state is not None else 0)
+        words = f"words: {recognizer}" if recognizer else self._recognizer_note
+        self._transport.show_text(clock(position, ENGINE_RATE), words)
+        running = phase in {"starting", "running"}
+        shown = next((self._notices[name] for name in NOTICE_ORDER if name in self._notices), None)
+        self._notice_bar.show_notice(None if running and shown and shown.severity is Severity.INFO else shown)
+        self._now.show_view(now_view(phase, self._model.estimate, self._model.classes), self._model.last_verdict)
+        self._level.refresh_text(self._model.meter)
+        self._log.refresh_text(self._model, recognizer)
+        self._health.refresh_text(health_items(self._model.health, self._model.sample_rate))
+        self._show_news()
+
+    def _show_news(self) -> None:
+        newest = self._model.events.newest
+        if newest is None:
+            set_text(self._news, "")
+            return
+        times = f" (×{newest.times})" if newest.times > 1 else ""
+        text = f"{severity_mark(newest.severity)} {clock(newest.sample)}  {newest.message}{times}"
+        room = max(200, self.width() - 460)
+        elided = QtGui.QFontMetrics(self._news.font()).elidedText(text, Qt.TextElideMode.ElideRight, room)
+        set_text(self._news, elided)
+        self._news.setToolTip(text)
+        self._news.setAccessibleName(text)
+
+    # ------------------------------------------------------------------------------------------------------ looks and help
+
+    def toggle_theme(self) -> None:
+        """Dark or light."""
+        names = list(PALETTES)
+        self._palette = PALETTES[names[(names.index(self._palette.name) + 1) % len(names)]]
+        self._settings.setValue("theme", self._palette.name)
+        self._apply_theme()
+
+    def _apply_theme(self) -> None:
+        look = Look(self._palette, class_styles(self._model.classes, self._palette))
+        self.setStyleSheet(style_sheet(self._palette))
+        for part in (self._transport, self._notice_bar, self._now, self._level, self._timeline, self._log, self._filters):
+            part.apply_look(look)
+        self._health.apply_look(look)
+        self._refresh_text()
+
+    def show_help(self) -> None:
+        """What the tool can and cannot tell, the law, the model, the keys."""
+        if self._help is None:
+            dialog = QtWidgets.QDialog(self)
+            dialog.setWindowTitle("What this can and cannot tell")
+            dialog.resize(640, 620)
+            browser = QtWidgets.QTextBrowser()
+            browser.setAccessibleName("limits, law, model and keys")
+            QtWidgets.QVBoxLayout(dialog).addWidget(browser)
+            self._help = dialog, browser
+        dialog, browser = self._help
+        name, summary = (self._facts.name, self._facts.card_summary) if self._facts is not None else ("", "")
+        browser.setHtml(help_markup(self._palette, name, summary, self._recognizer_note))
+        dialog.show()
+        dialog.raise_()
+
+    # ------------------------------------------------------------------------------------------------------------ Qt events
+
+    def dragEnterEvent(self, event: QtGui.QDragEnterEvent) -> None:  # noqa: N802 - Qt's name
+        """Accept recordings."""
+        if any(url.isLocalFile() for url in event.mimeData().urls()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QtGui.QDropEvent) -> None:  # noqa: N802 - Qt's name
+        """Choose the recording that was dropped."""
+        paths = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
+        if paths and self._phase not in {"starting", "running", "stopping"}:
+            self._transport.add_file(paths[0])
+
+    def closeEvent(self, event: QtGui.QCloseEvent) -> None:  # noqa: N802 - Qt's name
+        """Stop everything, in the order in which it depends on each other."""
+        self._timer.stop()
+        self._settings.setValue("geometry", self.saveGeometry())
+        self._worker.close()
+        made = self._controller_made
+        if made.done() and not made.cancelled() and made.exception() is None:
+            made.result().close()
+        self._controller = None
+        super().closeEvent(event)
