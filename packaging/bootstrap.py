@@ -29,9 +29,10 @@ import re
 import shutil
 import subprocess
 import sys
+import textwrap
 import time
 from pathlib import Path
-from typing import Iterable, NamedTuple, Sequence
+from typing import Iterable, Iterator, NamedTuple, Sequence
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
@@ -179,6 +180,19 @@ def missing_venv_package() -> str | None:
     return "python{}.{}-venv".format(*sys.version_info[:2])
 
 
+def other_makers() -> list[list[list[str]]]:
+    """Commands that make ``.venv`` where venv cannot do it alone, for each tool that is installed."""
+    ways = []
+    if shutil.which("virtualenv"):
+        ways.append([["virtualenv", "--quiet", "--python", sys.executable, str(VENV)]])
+    if importlib.util.find_spec("venv") and importlib.util.find_spec("pip"):
+        pip_for = [sys.executable, "-m", "pip", "--python", str(VENV_PYTHON)]
+        ways.append([[sys.executable, "-m", "venv", "--without-pip", str(VENV)], [*pip_for, "install", "--quiet", "pip"]])
+    if shutil.which("uv"):
+        ways.append([["uv", "venv", "--quiet", "--seed", "--python", sys.executable, str(VENV)]])
+    return ways
+
+
 def admin_prefix() -> tuple[list[str] | None, str]:
     """How to become root for apt: the words before the command, or ``None`` and the reason.
 
@@ -208,13 +222,17 @@ def may_use_sudo() -> bool:
 
 def install_command(packages: Sequence[str], libraries: Sequence[Library]) -> str:
     """The command that a user can paste: by package on Debian and its children, by library where rpm can resolve one."""
+    sudo = ["sudo"] if shutil.which("sudo") else []
     if shutil.which("apt-get"):
-        return "sudo apt-get update && sudo apt-get install --no-install-recommends " + " ".join(packages)
-    for tool in ("dnf", "zypper"):
-        if shutil.which(tool):
-            bits = "()(64bit)" if sys.maxsize > 2**32 else ""
-            return "sudo {} install {}".format(tool, " ".join(f"'{entry.soname}{bits}'" for entry in libraries))
-    return "your package manager, for: " + " ".join(entry.soname for entry in libraries)
+        words = [*sudo, "apt-get", "update", "&&", *sudo, "apt-get", "install", "--no-install-recommends", *packages]
+    else:
+        bits = "()(64bit)" if sys.maxsize > 2**32 else ""
+        tool = next((tool for tool in ("dnf", "zypper") if shutil.which(tool)), None)
+        if tool is None:
+            return "    your package manager, with whatever packs these:\n    " + " ".join(entry.soname for entry in libraries)
+        words = [*sudo, tool, "install", *(f"'{entry.soname}{bits}'" for entry in libraries)]
+    lines = textwrap.wrap(" ".join(words), 100, initial_indent="    ", subsequent_indent="        ", break_on_hyphens=False)
+    return " \\\n".join(lines)
 
 
 def apt(prefix: Sequence[str], packages: Sequence[str]) -> None:
@@ -248,43 +266,66 @@ def log() -> Path:
     return build / "install.log"
 
 
-def provide_system(announce: bool) -> None:
-    """Install what is missing where that is possible; otherwise say exactly what, why and how. Never fails."""
-    libraries = missing_libraries()
-    venv_package = None if PROGRAM.exists() else missing_venv_package()
-    packages = list(dict.fromkeys([venv_package] * bool(venv_package) + [library.debian for library in libraries]))
-    if not packages:
+def provide_system() -> None:
+    """Install what is missing where that is possible; otherwise say what, why and how.
+
+    Raises
+    ------
+    Stop
+        When no environment can be made without what is missing. Nothing else is worth stopping for.
+    """
+
+    def packages() -> list[str]:
+        venv_package = None if PROGRAM.exists() else missing_venv_package()
+        return [venv_package] * bool(venv_package) + [library.debian for library in missing_libraries()]
+
+    if not packages():
         return
     reason = "this is not a Debian or Ubuntu system"
     if shutil.which("apt-get"):
         prefix, reason = admin_prefix()
         if prefix is not None:
             begun = time.monotonic()
-            say("  System libraries: {} to install with apt-get: {}".format(len(packages), " ".join(packages)))
+            say("  System libraries to install with apt-get:")
+            say(
+                textwrap.fill(
+                    " ".join(packages()), 100, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False
+                )
+            )
             if prefix == ["sudo"]:
-                say("  sudo asks for your password for this. Ctrl-C to go on without them.")
+                say("  sudo asks for your password for this (Ctrl-C: go on without).")
             try:
-                apt(prefix, packages)
+                apt(prefix, packages())
             except KeyboardInterrupt:
                 say()
-            libraries = missing_libraries()
-            packages = [library.debian for library in libraries]
-            reason = f"apt-get could not install them, see {relative(log())}"
-            if not libraries:
+            importlib.invalidate_caches()
+            if not packages():
                 say(f"  System libraries: ready ({duration(time.monotonic() - begun)})")
-    if libraries and announce:
-        report_missing(libraries, packages, reason)
+                return
+            reason = f"apt-get could not install everything, see {relative(log())}"
+    libraries = missing_libraries()
+    if not PROGRAM.exists() and missing_venv_package() and not other_makers():
+        raise Stop(
+            "This Python cannot make environments: its parts venv and ensurepip are packed separately, and are not installed\n"
+            f"({reason}). This installs them"
+            + (", and the libraries for the microphone and the window:\n" if libraries else ":\n")
+            + install_command(packages(), libraries)
+            + "\nThen start again."
+        )
+    if libraries:
+        for name, absent, effect in missing_groups(libraries):
+            say(f"  Missing: {name} ({len(absent)} {'library' if len(absent) == 1 else 'libraries'}): {effect}.")
+        say(f"  Not installed: {reason}. This installs them:")
+        say(install_command([library.debian for library in libraries], libraries))
+        say("  Going on without.")
 
 
-def report_missing(libraries: Sequence[Library], packages: Sequence[str], reason: str) -> None:
-    """Say what is missing, what that takes away, and the command that brings it."""
+def missing_groups(libraries: Sequence[Library]) -> Iterator[tuple[str, list[str], str]]:
+    """Name of the group, sonames of its missing libraries, and what is lost with them, for every group that lacks some."""
     for name, group, effect in GROUPS:
         absent = [library.soname for library in libraries if library in group]
         if absent:
-            say("  Missing: {} ({}): {}.".format(name, ", ".join(absent), effect))
-    say(f"  Not installed, because {reason}. To install:")
-    say("    " + install_command(packages, libraries))
-    say("  Going on without.")
+            yield name, absent, effect
 
 
 def relative(path: Path) -> str:
@@ -357,18 +398,18 @@ def make_environment() -> None:
     """Make an empty ``.venv`` with pip in it."""
     if VENV.exists():
         shutil.rmtree(str(VENV))
-    package = missing_venv_package()
-    if package and not shutil.which("virtualenv"):
-        raise Stop(
-            "This Python cannot make environments: its parts venv and ensurepip are packed separately here.\n"
-            f"To get them:\n    sudo apt-get update && sudo apt-get install {package}\n"
-            "Then start again. (Nothing else was changed.)"
-        )
-    maker = ["virtualenv", "-q", "--python", sys.executable] if package else [sys.executable, "-m", "venv"]
-    made = subprocess.run([*maker, str(VENV)], capture_output=True, text=True, env=clean_environment())
-    if made.returncode:
+    ways = other_makers() if missing_venv_package() else [[[sys.executable, "-m", "venv", str(VENV)]]]
+    words = ""
+    for way in ways:
+        for command in way:
+            made = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=clean_environment())
+            words = (made.stdout + made.stderr).strip()
+            if made.returncode:
+                break
+        else:
+            return
         shutil.rmtree(str(VENV), ignore_errors=True)
-        raise Stop(f"Could not make the environment {VENV}:\n{(made.stdout + made.stderr).strip()}")
+    raise Stop(f"Could not make the environment {VENV}:\n{words}")
 
 
 def pip(*arguments: str) -> str:
@@ -498,7 +539,9 @@ def provide_environment(profile: str, python_chosen: bool) -> None:
 
     begun = time.monotonic()
     say(f"Realtime SER: setting up with Python {sys.version.split()[0]} ({sys.executable}). This happens once.")
-    provide_system(announce=True)
+    provide_system()
+    # An old environment with the right extras and one change in pyproject.toml could be updated in place, but pip leaves behind
+    # what is no longer needed; only more extras for the same recipe are worth saving the download.
     same = all(stamp.get(key) == value for key, value in fingerprint().items())
     if same and is_ready([], python_chosen):
         wanted = list(dict.fromkeys(wanted + [str(extra) for extra in stamp.get("extras", [])]))
@@ -538,7 +581,7 @@ def provide_system_again(stamp: dict[str, object]) -> None:
     if set(missing) <= set(stamp.get("system", [])):
         say("(Some system libraries are missing, as said at set-up: `make doctor` names them.)")
         return
-    provide_system(announce=True)
+    provide_system()
     stamp["system"] = still_missing()
     STAMP.write_text(json.dumps(stamp, indent=1) + "\n", encoding="utf-8")
 
@@ -548,7 +591,7 @@ def doctor() -> None:
     say(f"Python {sys.version.split()[0]} ({sys.executable})")
     package = missing_venv_package()
     if package and not PROGRAM.exists():
-        say("Missing: Python's venv and ensurepip. To install:\n    sudo apt-get update && sudo apt-get install " + package)
+        say("Missing: Python's venv and ensurepip. This installs them:\n" + install_command([package], []))
     stamp = read_stamp()
     if is_ready([], python_chosen=False):
         extras = ", ".join(str(extra) for extra in stamp.get("extras", []))
@@ -558,11 +601,12 @@ def doctor() -> None:
     else:
         say("Environment .venv: not there or out of date; `make run` makes it")
     libraries = missing_libraries()
-    for name, group, effect in GROUPS:
-        absent = [library.soname for library in libraries if library in group]
-        say("{}: {}".format(name, "missing {}: {}".format(", ".join(absent), effect) if absent else "complete"))
+    for name, absent, effect in missing_groups(libraries):
+        say("Missing: {} ({}): {}".format(name, ", ".join(absent), effect))
     if libraries:
-        say("To install:\n    " + install_command([library.debian for library in libraries], libraries))
+        say("This installs them:\n" + install_command([library.debian for library in libraries], libraries))
+    else:
+        say("System libraries: complete")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
