@@ -14,7 +14,7 @@ from realtime_ser.acoustic.model import AcousticModel
 from realtime_ser.acoustic.normalisation import RunningBandMean
 from realtime_ser.types import FloatArray, VoiceActivity, WindowScores, frozen
 
-__all__ = ["AcousticStream", "evaluate_window"]
+__all__ = ["AcousticStream", "band_offsets", "evaluate_window"]
 
 # Longer inputs are worked off in pieces of this many hops, so that memory stays flat and the arrays stay in the cache.
 _HOPS_AT_ONCE = 100
@@ -181,7 +181,8 @@ def evaluate_window(model: AcousticModel, samples: FloatArray, offsets: FloatArr
     samples
         The window, float32, shape ``(window,)``.
     offsets
-        What the running band mean subtracts from each of the window's band frames, shape ``(bands_per_window, bands)``.
+        What the running band mean subtracts from each of the window's band frames, shape ``(bands_per_window, bands)``; see
+        :func:`band_offsets`.
 
     Returns
     -------
@@ -192,3 +193,29 @@ def evaluate_window(model: AcousticModel, samples: FloatArray, offsets: FloatArr
     normalised = model.band_energies(samples[:used]) - offsets
     feature, logits = model.windows(model.frames(normalised)[np.newaxis])
     return feature[0], model.window_scores(logits)[0]
+
+
+def band_offsets(
+    model: AcousticModel, samples: FloatArray, activity: VoiceActivity, voice_threshold: float = 0.5
+) -> FloatArray:
+    """What the running band mean subtracts from every band frame of a whole signal.
+
+    Parameters
+    ----------
+    samples
+        The signal from its first sample on, shape ``(n,)``.
+    activity
+        Its voice probabilities, all complete chunks.
+
+    Returns
+    -------
+    ndarray
+        float32, shape ``(frames, bands)``.
+    """
+    count = (len(samples) - model.band_receptive) // model.hop + 1
+    raw = model.band_energies(samples[: model.band_receptive + (count - 1) * model.hop])
+    chunks = (np.arange(count) * model.hop + model.band_receptive) // activity.chunk - 1
+    heard = activity.probabilities >= voice_threshold
+    voiced = np.where(chunks >= 0, heard[np.clip(chunks, 0, len(heard) - 1)], False)
+    mean = RunningBandMean(model.prior_shape, model.prior_frames, model.memory_frames)
+    return raw - mean.apply(raw, voiced)

@@ -1,0 +1,241 @@
+"""The command line: ``realtime-ser``.
+
+Only this package prints. Commands are imported when they are called, so that ``--help`` and mistakes answer at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from realtime_ser import __version__
+from realtime_ser.errors import RealtimeSerError
+
+if TYPE_CHECKING:
+    from realtime_ser.inputs import Input
+
+__all__ = ["main"]
+
+_EPILOG = """\
+This tool estimates emotions from the sound of a voice and from recognised words. It knows neither what a person feels nor
+why, was trained on acted speech, and abstains when unsure. In the EU its use on people at work or in education is forbidden
+except for medical or safety reasons (AI Act Art. 5(1)(f)), and people must be told that it is used (Art. 50(3)).
+"""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="realtime-ser",
+        description="Shows, live, which emotion is spoken: anger, happiness, neutral, sadness. "
+        "Without a sub-command the dashboard opens, or the terminal view where there is no display.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"realtime-ser {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+
+    gui = commands.add_parser("gui", help="the dashboard", description="Opens the dashboard.")
+    _add_input(gui, "start on it at once; without it the dashboard opens stopped, on the default microphone")
+    gui.add_argument("--demo", action="store_true", help="start on the demonstration audio (synthetic speech)")
+    _add_models(gui)
+
+    listen = commands.add_parser(
+        "listen",
+        help="the same engine in the terminal",
+        description="Listens and shows scores, words, level and health in the terminal. Ctrl-C stops and sums up.",
+    )
+    _add_input(listen, "default: the default microphone, or the demonstration audio where there is none")
+    listen.add_argument(
+        "--pace", choices=("realtime", "fast"), default="realtime", help="for files: as spoken (default), or at full speed"
+    )
+    listen.add_argument("--json", action="store_true", help="one JSON object a line on standard output instead of the view")
+    _add_models(listen)
+
+    analyze = commands.add_parser(
+        "analyze",
+        help="score recorded files",
+        description="Scores recorded files at full speed, with the scores that the live program gives. "
+        "Writes a row per utterance, as CSV to standard output unless --out is given.",
+    )
+    analyze.add_argument("files", nargs="+", metavar="FILE", help="sound files of any format, rate and number of channels")
+    analyze.add_argument("--out", metavar="TABLE", help="write the table there: .csv, .parquet or .jsonl")
+    analyze.add_argument("--windows", action="store_true", help="a row per 250 ms window, every 10 ms")
+    analyze.add_argument(
+        "--segmentation",
+        choices=("voice", "whole"),
+        default="voice",
+        help="utterances by voice activity (default), or each file as one utterance",
+    )
+    _add_models(analyze)
+
+    commands.add_parser("devices", help="list the microphones", description="Lists what can be listened to.")
+
+    models = commands.add_parser(
+        "models", help="bundles and speech recognition models", description="Shows and fetches models."
+    )
+    actions = models.add_subparsers(dest="action", metavar="ACTION", required=True)
+    actions.add_parser("list", help="what is installed and what can be fetched")
+    info = actions.add_parser("info", help="what a bundle is, how good it is, and what it must not be used for")
+    info.add_argument("bundle", nargs="?", help="bundle folder or name; default: the default bundle")
+    fetch = actions.add_parser("fetch", help="download a speech recognition model")
+    fetch.add_argument("name", help="for example vosk-model-small-en-us-0.15")
+    fetch.add_argument("--folder", help="where to put it; default: the user's data folder")
+    fetch.add_argument("--sha256", default="", help="refuse any archive with another SHA-256")
+    fetch.add_argument("--replace", action="store_true", help="install it anew if it is there")
+
+    selftest = commands.add_parser(
+        "selftest",
+        help="check this installation",
+        description="Checks the bundle, proves that all ways to a score agree, and says what is missing on this machine.",
+    )
+    _add_models(selftest)
+    return parser
+
+
+def _add_input(parser: argparse.ArgumentParser, default: str) -> None:
+    parser.add_argument("--input", metavar="INPUT", help=f"microphone, microphone:NAME or ID, demo, or a sound file; {default}")
+
+
+def _add_models(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--bundle", help="bundle folder or name (see `realtime-ser models list`)")
+    parser.add_argument(
+        "--recognizer",
+        default="auto",
+        help="auto (default), vosk, pocketsphinx, none, or the folder or name of a Vosk model",
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run ``realtime-ser``; returns the exit code (0, or that of the error's class; 130 when interrupted)."""
+    # The recogniser's own process may be this very program, frozen.
+    from realtime_ser.asr.pocketsphinx_worker import run_if_requested
+
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    run_if_requested(given)
+    options = _parser().parse_args(given)
+    try:
+        return _run(options)
+    except RealtimeSerError as error:
+        print(f"realtime-ser: {error.problem}", file=sys.stderr)  # noqa: T201 - the command line speaks to the user
+        if error.remedy:
+            print(error.remedy, file=sys.stderr)  # noqa: T201
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has gone (`| head`); the rest of it has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _run(options: argparse.Namespace) -> int:
+    match options.command:
+        case None:
+            return _default()
+        case "gui":
+            return _gui(options)
+        case "listen":
+            from realtime_ser.commands.listen import listen
+
+            return listen(
+                _input(options.input),
+                pace=options.pace,
+                as_json=options.json,
+                bundle=options.bundle,
+                recognizer=options.recognizer,
+            )
+        case "analyze":
+            from realtime_ser.commands.analyze import analyze
+
+            return analyze(
+                options.files,
+                out=options.out,
+                windows=options.windows,
+                segmentation=options.segmentation,
+                bundle=options.bundle,
+                recognizer=options.recognizer,
+            )
+        case "devices":
+            from realtime_ser.commands.devices import device_lines
+
+            return _say(device_lines())
+        case "models":
+            return _models(options)
+        case _:
+            return _selftest(options)
+
+
+def _default() -> int:
+    """No sub-command: the window where one can be opened, else the terminal view on the demonstration audio."""
+    from realtime_ser.commands.gui import display_problem
+
+    problem = display_problem()
+    if problem is None:
+        return _gui(argparse.Namespace(input=None, demo=False, bundle=None, recognizer="auto"))
+    from realtime_ser.commands.listen import listen
+    from realtime_ser.inputs import Input
+
+    hint = "`realtime-ser listen --input microphone` listens to a microphone here; the demonstration audio follows."
+    _say([f"{problem.problem} {problem.remedy}", hint, ""])
+    return listen(Input("demo"), pace="realtime", as_json=False)
+
+
+def _gui(options: argparse.Namespace) -> int:
+    from realtime_ser.commands.gui import open_dashboard
+
+    start = "demo" if options.demo else options.input
+    return open_dashboard(start, bundle=options.bundle, recognizer=options.recognizer)
+
+
+def _input(text: str | None) -> Input:
+    from realtime_ser.audio.portaudio import list_devices
+    from realtime_ser.errors import DeviceError
+    from realtime_ser.inputs import Input, parse_input
+
+    if text is not None:
+        return parse_input(text)
+    try:
+        if list_devices():
+            return Input("microphone")
+        problem = "There is no microphone here."
+    except DeviceError as error:
+        problem = str(error)
+    print(f"{problem}\nThe demonstration audio follows.\n", file=sys.stderr)  # noqa: T201
+    return Input("demo")
+
+
+def _models(options: argparse.Namespace) -> int:
+    from realtime_ser.commands import models
+
+    match options.action:
+        case "list":
+            return _say(models.list_models())
+        case "info":
+            return _say(models.info(options.bundle))
+        case _:
+            return _say(models.fetch(options.name, folder=options.folder, sha256=options.sha256, replace=options.replace))
+
+
+def _selftest(options: argparse.Namespace) -> int:
+    from realtime_ser.commands.selftest import selftest
+
+    failed = False
+    for check in selftest(options.bundle, options.recognizer):
+        failed = failed or check.passed is False
+        mark = {True: "ok     ", False: "FAILED ", None: "absent "}[check.passed]
+        _say([f"{mark} {check.text}"])
+    _say(["", "Something is wrong: see above." if failed else "This installation works."])
+    return 1 if failed else 0
+
+
+def _say(lines: Sequence[str]) -> int:
+    for line in lines:
+        print(line, flush=True)  # noqa: T201
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,1 @@
+"""What the sub-commands of ``realtime-ser`` do, one module each; imported only when called."""

@@ -1,0 +1,287 @@
+"""The engine as the window sees it: start and stop without waiting, states instead of exceptions.
+
+NB: public methods are called from the window's thread, the loading ones from its worker thread. Opening and closing devices can
+take seconds, so a thread of the controller's own does it; the lock guards nothing but the state that both sides read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from realtime_ser.assembly import Models, build_engine, load_models
+from realtime_ser.audio.portaudio import list_devices
+from realtime_ser.bundle.loader import asset_path
+from realtime_ser.bundle.manifest import Manifest
+from realtime_ser.config import EngineSettings
+from realtime_ser.engine.channel import Channel, Policy
+from realtime_ser.engine.engine import Engine
+from realtime_ser.errors import BundleError, RealtimeSerError
+from realtime_ser.inputs import DEMONSTRATION, Input, InputKind, open_input
+from realtime_ser.types import Output
+
+__all__ = ["BundleView", "Controller", "ControllerState", "InputEntry", "Startable"]
+
+PhaseName: TypeAlias = Literal["loading", "stopped", "starting", "running", "stopping", "finished", "failed"]
+
+_OUTPUTS = 4_096
+"""Outputs kept for a window that is not looking: some forty seconds."""
+
+
+class Startable(Protocol):
+    """What :meth:`Controller.start` needs to know of an input."""
+
+    @property
+    def kind(self) -> InputKind:
+        """Microphone, file or demonstration audio."""
+        ...
+
+    @property
+    def id(self) -> str:
+        """Device or path."""
+        ...
+
+    @property
+    def title(self) -> str:
+        """What the user reads."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class InputEntry:
+    """A choice of the input menu; see ``realtime_ser.gui.controller.InputChoice``."""
+
+    kind: InputKind
+    id: str
+    title: str
+    detail: str = ""
+    usable: bool = True
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BundleView:
+    """What the window shows of a bundle; see ``realtime_ser.gui.controller.BundleFacts``."""
+
+    name: str
+    classes: tuple[str, ...]
+    sample_rate: int
+    kernel: int
+    initial_low_hz: NDArray[np.float64]
+    initial_high_hz: NDArray[np.float64]
+    low_hz: NDArray[np.float64]
+    high_hz: NDArray[np.float64]
+    card_summary: str
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> BundleView:
+        """The view of a manifest."""
+        filters = manifest.acoustic.filters
+        limits = " ".join(manifest.card.limits)
+        return cls(
+            name=f"{manifest.name} {manifest.version}",
+            classes=manifest.classes,
+            sample_rate=manifest.sample_rate,
+            kernel=manifest.acoustic.kernel,
+            initial_low_hz=np.asarray(filters.initial_low_hz),
+            initial_high_hz=np.asarray(filters.initial_high_hz),
+            low_hz=np.asarray(filters.low_hz),
+            high_hz=np.asarray(filters.high_hz),
+            card_summary=f"{manifest.card.summary} {limits}".strip(),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ControllerState:
+    """Where the engine stands; see ``realtime_ser.gui.controller.EngineState``."""
+
+    phase: PhaseName
+    problem: str = ""
+    remedy: str = ""
+    input_title: str = ""
+    recognizer: str = ""
+    live: bool = False
+    position: int = 0
+
+
+class Controller:
+    """Owns at most one engine at a time.
+
+    Parameters
+    ----------
+    bundle, recognizer
+        As for :func:`~realtime_ser.assembly.load_models`.
+    settings
+        Thresholds and times.
+    """
+
+    def __init__(
+        self,
+        bundle: str | Path | None = None,
+        recognizer: str | Path = "auto",
+        settings: EngineSettings | None = None,
+        files: Sequence[str] = (),
+    ) -> None:
+        self._bundle = bundle
+        self._recognizer = recognizer
+        self._settings = settings
+        self._files = tuple(files)
+        self._models: Models | None = None
+        self._loading = threading.Lock()
+        self._lock = threading.Lock()
+        self._engine: Engine | None = None
+        self._outputs: Channel[Output] | None = None
+        self._thread: threading.Thread | None = None
+        self._stopping = threading.Event()
+        self._state = ControllerState("loading")
+
+    # Called by the window's worker thread ---------------------------------------------------------------------------------
+
+    def inputs(self) -> list[InputEntry]:
+        """Microphones (real ones first), the demonstration audio, and the files of the command line.
+
+        Raises
+        ------
+        DeviceError
+            The devices cannot be listed; files and demonstration audio can be had by :meth:`recorded_inputs`.
+        """
+        entries = [
+            InputEntry("microphone", str(device.index), device.name, f"{device.host_api}, {device.rate} Hz")
+            for device in sorted(list_devices(), key=lambda device: (not device.default, device.loopback, device.index))
+        ]
+        return entries + self.recorded_inputs()
+
+    def recorded_inputs(self) -> list[InputEntry]:
+        """What needs no device."""
+        files = [InputEntry("file", file, Path(file).name, str(Path(file).parent)) for file in self._files]
+        try:
+            asset_path(DEMONSTRATION)
+        except BundleError as error:
+            demo = InputEntry("demo", "demo", "Demonstration audio", usable=False, problem=str(error))
+        else:
+            demo = InputEntry("demo", "demo", "Demonstration audio", "synthetic speech, about a minute")
+        return [*files, demo]
+
+    def bundle(self) -> BundleView:
+        """Load the networks, once.
+
+        Raises
+        ------
+        BundleError, RecognizerError
+            There is nothing to work with.
+        """
+        return BundleView.of(self._loaded().manifest)
+
+    def recognizer_note(self) -> str:
+        """Which recogniser will be used, why, and what would be better."""
+        choice = self._loaded().recognizer
+        return f"{choice.note} {choice.advice}".strip()
+
+    def _loaded(self) -> Models:
+        with self._loading:
+            if self._models is None:
+                try:
+                    self._models = load_models(self._bundle, self._recognizer)
+                except RealtimeSerError as error:
+                    self._set(ControllerState("failed", error.problem, error.remedy))
+                    raise
+                self._set(ControllerState("stopped", recognizer=self._recognizer_name(self._models)))
+            return self._models
+
+    # Called by the window's thread ----------------------------------------------------------------------------------------
+
+    def start(self, choice: Startable) -> None:
+        """Start on an input; a running engine is stopped first."""
+        earlier = self._thread
+        self._stopping.set()
+        self._stopping = threading.Event()
+        starting = ControllerState("starting", input_title=choice.title, live=choice.kind == "microphone")
+        self._set(starting)
+        arguments = (Input(choice.kind, choice.id), starting, self._stopping, earlier)
+        self._thread = threading.Thread(target=self._run, name="controller", args=arguments, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask for a stop."""
+        with self._lock:
+            if self._state.phase in ("starting", "running"):
+                self._state = replace(self._state, phase="stopping")
+        self._stopping.set()
+        engine = self._engine
+        if engine is not None:
+            engine.stop()
+
+    def state(self) -> ControllerState:
+        """Where the engine stands now."""
+        engine = self._engine
+        with self._lock:
+            if engine is not None and self._state.phase in ("running", "stopping"):
+                return replace(self._state, position=engine.position)
+            return self._state
+
+    def poll(self, limit: int) -> list[Output]:
+        """Outputs since the last call, oldest first."""
+        outputs = self._outputs
+        return outputs.drain(limit) if outputs is not None else []
+
+    def close(self) -> None:
+        """Stop and wait."""
+        self.stop()
+        if self._thread is not None:
+            self._thread.join(15.0)
+
+    # The controller's own thread ------------------------------------------------------------------------------------------
+
+    def _run(
+        self, choice: Input, starting: ControllerState, stopping: threading.Event, earlier: threading.Thread | None
+    ) -> None:
+        if earlier is not None:
+            engine = self._engine
+            if engine is not None:
+                engine.stop()
+            earlier.join()
+            # The engine before said how it ended; what matters now is this one.
+            self._set(starting)
+        title, live, name = starting.input_title, starting.live, ""
+        try:
+            models = self._loaded()
+            name = self._recognizer_name(models)
+            engine = build_engine(models, open_input(choice), self._settings)
+            outputs = engine.subscribe(_OUTPUTS, Policy.DROP_OLDEST)
+            engine.start()
+            self._engine, self._outputs = engine, outputs
+            if stopping.is_set():
+                engine.stop()
+            else:
+                self._set(ControllerState("running", "", "", title, name, live))
+            try:
+                engine.wait()
+            finally:
+                with contextlib.suppress(BaseException):
+                    engine.close()
+            phase: PhaseName = "stopped" if stopping.is_set() else "finished"
+            self._set(ControllerState(phase, "", "", title, name, live, engine.position))
+        except RealtimeSerError as error:
+            self._set(ControllerState("failed", error.problem, error.remedy, title, name, live, self._position()))
+        except Exception as error:  # noqa: BLE001 - whatever stopped a worker must reach the user, not kill this thread
+            problem = f"The engine stopped on an internal error: {type(error).__name__}: {error}."
+            self._set(ControllerState("failed", problem, "Start again; please report it.", title, name, live, self._position()))
+
+    def _position(self) -> int:
+        return self._engine.position if self._engine is not None else 0
+
+    def _set(self, state: ControllerState) -> None:
+        with self._lock:
+            self._state = state
+
+    @staticmethod
+    @staticmethod
+    def _recognizer_name(models: Models) -> str:
+        return str(models.recognizer.label) if models.recognizer.label is not None else "none"

@@ -1,0 +1,73 @@
+"""What can be listened to, as users name it: ``microphone``, ``microphone:NAME or ID``, ``demo``, or a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from realtime_ser.audio.file import FileSource
+from realtime_ser.audio.microphone import MicrophoneSource
+from realtime_ser.bundle.loader import asset_path
+from realtime_ser.errors import ConfigError
+
+__all__ = ["DEMONSTRATION", "Input", "InputKind", "Pace", "open_input", "parse_input"]
+
+InputKind: TypeAlias = Literal["microphone", "file", "demo"]
+Pace: TypeAlias = Literal["realtime", "fast"]
+
+DEMONSTRATION = "demonstration.flac"
+"""Synthetic speech that ships with the program (assets/README.md)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """Something to listen to.
+
+    Attributes
+    ----------
+    kind, id
+        `id` is a device name or number (empty: the default device), or a path.
+    """
+
+    kind: InputKind
+    id: str = ""
+
+    def __str__(self) -> str:
+        if self.kind == "demo":
+            return "demonstration audio (synthetic speech)"
+        if self.kind == "microphone":
+            return f"microphone {self.id}" if self.id else "default microphone"
+        return self.id
+
+
+def parse_input(text: str) -> Input:
+    """Understand ``--input``.
+
+    Raises
+    ------
+    ConfigError
+        It is empty.
+    """
+    if not text.strip():
+        raise ConfigError("The input is empty.", "Give `microphone`, `microphone:NAME`, `demo` or a file.")
+    kind, colon, rest = text.partition(":")
+    if kind == "microphone" and (colon or not Path(text).exists()):
+        return Input("microphone", rest.strip())
+    if text == "demo" and not Path(text).exists():
+        return Input("demo")
+    return Input("file", text)
+
+
+def open_input(choice: Input, pace: Pace = "realtime") -> FileSource | MicrophoneSource:
+    """A source for `choice`, not yet opened.
+
+    Parameters
+    ----------
+    pace
+        For files: as spoken, or as fast as they are taken.
+    """
+    if choice.kind == "microphone":
+        return MicrophoneSource(choice.id or None)
+    path = asset_path(DEMONSTRATION) if choice.kind == "demo" else Path(choice.id)
+    return FileSource(path, pace)
