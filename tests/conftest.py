@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+# Test modules are imported by path (importlib mode), so a plug-in that lies beside them has to be found explicitly.
+sys.path.append(str(Path(__file__).resolve().parent))
+pytest_plugins = ["virtual_microphone"]
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 

@@ -18,6 +18,8 @@ from realtime_ser.types import Event, FloatArray, Severity
 __all__ = ["FileSource"]
 
 _READABLE = "Files that can be read: WAV, FLAC, OGG, Opus, MP3, AIFF, CAF and others known to libsndfile."
+_UNKNOWN_LENGTH = 2**31 - 2**16
+"""Bytes. Programs that write a WAV file into a pipe announce about 2 or 4 GB, since they cannot know."""
 _CONVERT = "Convert it, for example with: ffmpeg -i FILE out.wav"
 
 
@@ -68,7 +70,7 @@ class FileSource(RecordedSource):
             file = soundfile.SoundFile(str(self.path))
         # soundfile asks for rate and channels with a TypeError where an ending says that a file has no header (.raw).
         except (soundfile.SoundFileError, TypeError, OSError, ValueError) as error:
-            raise AudioFileError(f"{self.path} is not a sound file that can be read ({error}).", _READABLE) from error
+            raise AudioFileError(f"{self.path} is not a sound file that can be read ({_reason(error)}).", _READABLE) from error
         try:
             self._check_contents(file)
         except AudioFileError:
@@ -78,7 +80,8 @@ class FileSource(RecordedSource):
         self._announced = int(file.frames)
         self._kind = f"{file.format} {file.subtype}"
         # libsndfile silently corrects a length in the header that the file does not keep, but writes it into its log.
-        if re.search(r"^\s*data\s*:\s*\d+ \(should be \d+\)", file.extra_info, re.MULTILINE):
+        announced = re.search(r"^\s*data\s*:\s*(\d+) \(should be \d+\)", file.extra_info, re.MULTILINE)
+        if announced and 0 < int(announced[1]) < _UNKNOWN_LENGTH:
             self._cut_short = "its header announces more than it holds"
         return int(file.samplerate), int(file.channels)
 
@@ -114,7 +117,7 @@ class FileSource(RecordedSource):
             try:
                 frames = self._file.read(count, dtype="float32", always_2d=True)
             except (soundfile.SoundFileError, OSError) as error:
-                self._cut_short = str(error)
+                self._cut_short = _reason(error)
         self._delivered += len(frames)
         if len(frames) < count:
             self._report_end()
@@ -144,3 +147,8 @@ class FileSource(RecordedSource):
     def _describe(self) -> str:
         channels = f"{self._channels} channel{'s' if self._channels > 1 else ''}"
         return f"{self.path}, {self._kind}, {self._rate} Hz, {channels}"
+
+
+def _reason(error: Exception) -> str:
+    # libsndfile puts the path in front and a full stop at the end.
+    return str(error).rsplit(": ", 1)[-1].strip(" .") or type(error).__name__

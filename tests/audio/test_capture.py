@@ -1,0 +1,163 @@
+"""The microphone for real: PortAudio, ALSA and PulseAudio carry a known signal from a player into the source."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from realtime_ser.audio.microphone import MicrophoneSource
+from realtime_ser.audio.portaudio import list_devices
+from realtime_ser.errors import DeviceError
+from realtime_ser.types import Block
+
+
+class Reader:
+    """Reads on until something was heard, with a deadline instead of a guess."""
+
+    def __init__(self, source: MicrophoneSource) -> None:
+        self.source = source
+        self.blocks: list[Block] = []
+
+    def read(self, seconds: float = 30.0) -> Block:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            block = self.source.read(0.2)
+            if block is not None:
+                self.blocks.append(block)
+                return block
+        raise AssertionError(f"nothing captured within {seconds} s")
+
+    def read_until_quiet(self, after: float) -> None:
+        """Until `after` seconds of silence have followed on sound."""
+        quiet, heard = 0, False
+        deadline = time.monotonic() + 60
+        while not (heard and quiet > after * 16_000):
+            assert time.monotonic() < deadline
+            block = self.read()
+            sound = bool(np.any(block.samples))
+            heard |= sound
+            quiet = 0 if sound else quiet + len(block.span)
+
+    def read_forever(self) -> None:
+        while True:
+            self.read(seconds=10)
+
+    @property
+    def signal(self) -> np.ndarray:
+        return np.concatenate([block.samples for block in self.blocks])
+
+
+@pytest.fixture
+def microphone_at_16k(virtual_microphone: Any) -> Any:
+    virtual_microphone.replug(rate=16_000, channels=1)
+    return virtual_microphone
+
+
+def test_every_sample_arrives_once_and_in_order(microphone_at_16k: Any, tmp_path: Path) -> None:
+    # Sample n holds n + 1 (scaled to stay exact in float32): one comparison proves order, and that nothing is lost or doubled.
+    ramp = (np.arange(24_000, dtype=np.float32) + 1) / np.float32(2**20)
+    # Players may swallow the first milliseconds of a stream: those are silence.
+    soundfile.write(tmp_path / "ramp.wav", np.concatenate([np.zeros(3200, np.float32), ramp]), 16_000, subtype="FLOAT")
+    source = MicrophoneSource(rate=16_000)
+    source.open()
+    try:
+        reader = Reader(source)
+        reader.read()
+        player = microphone_at_16k.start_playing(tmp_path / "ramp.wav")
+        reader.read_until_quiet(after=0.3)
+        assert player.wait(10) == 0
+        signal = reader.signal
+        first = int(np.argmax(signal != 0))
+        assert np.array_equal(signal[first : first + len(ramp)], ramp)
+        assert not signal[first + len(ramp) :].any()
+        assert reader.blocks[0].span.first == 0
+        for before, after in zip(reader.blocks, reader.blocks[1:], strict=False):
+            assert before.span.end == after.span.first
+            assert not after.gap_before
+            assert before.captured_at is not None
+            assert after.captured_at is not None
+        # Captured before it was read, and not long before: the stamps lie on this computer's clock.
+        assert reader.blocks[-1].captured_at is not None
+        assert 0 <= time.perf_counter() - reader.blocks[-1].captured_at < 1.0
+        status = source.status()
+        assert (status.overruns, status.dropped_samples, status.lost) == (0, 0, False)
+        assert status.native_rate == 16_000
+    finally:
+        source.close()
+    while not source.exhausted:
+        source.read(0.2)
+
+
+def test_resampling_from_the_devices_own_rate_keeps_time(virtual_microphone: Any, tmp_path: Path) -> None:
+    # Pulses every 250 ms must stand 4,000 samples apart at the engine's rate, whatever the device and the filters do between.
+    rate = virtual_microphone.rate
+    assert rate != 16_000
+    at = np.arange(1, 6) * 0.25
+    pulses = 0.5 * np.exp(-0.5 * ((np.arange(int(1.5 * rate))[:, np.newaxis] / rate - at) / 0.0005) ** 2).sum(axis=1)
+    soundfile.write(tmp_path / "pulses.wav", np.stack([pulses, pulses], axis=1), rate, subtype="FLOAT")
+    source = MicrophoneSource("default")
+    source.open()
+    try:
+        reader = Reader(source)
+        reader.read()
+        player = virtual_microphone.start_playing(tmp_path / "pulses.wav")
+        while np.count_nonzero(reader.signal > 0.25) == 0:
+            reader.read()
+        needed = len(reader.signal) + int(1.2 * 16_000)
+        while len(reader.signal) < needed:
+            reader.read()
+        signal = reader.signal.astype(np.float64)
+        assert source.status().native_rate == 44_100  # what ALSA's plug-in calls its own
+        assert source.status().dropped_samples == 0
+        player.wait(10)
+    finally:
+        source.close()
+    found = []
+    position = 0
+    while (later := np.flatnonzero(signal[position:] > 0.25)).size:
+        middle = position + int(later[0]) + 10
+        window = np.arange(middle - 60, middle + 60)
+        found.append(float((signal[window] * window).sum() / signal[window].sum()))
+        position = middle + 1000
+    assert len(found) == len(at)
+    # 0.05 samples are 3 microseconds; the pulses are 8 samples wide.
+    assert np.diff(found) == pytest.approx([4000.0] * 4, abs=0.05)
+
+
+def test_a_device_that_is_unplugged_is_lost_after_what_it_delivered(virtual_microphone: Any) -> None:
+    source = MicrophoneSource()
+    source.open()
+    try:
+        reader = Reader(source)
+        reader.read()
+        virtual_microphone.unplug()
+        begun = time.monotonic()
+        with pytest.raises(DeviceError, match=r"The microphone “default” went away.*Plug it in again"):
+            reader.read_forever()
+        assert time.monotonic() - begun < 5
+        assert source.status().lost
+        assert not source.exhausted
+        with pytest.raises(DeviceError, match="went away"):
+            source.read(0.0)
+        assert all(a.span.end == b.span.first for a, b in zip(reader.blocks, reader.blocks[1:], strict=False))
+    finally:
+        source.close()
+    # Plugged in again, a new source captures again, without a new process.
+    virtual_microphone.replug()
+    again = MicrophoneSource()
+    again.open()
+    try:
+        assert Reader(again).read().span.first == 0
+    finally:
+        again.close()
+
+
+def test_the_virtual_microphone_is_the_default_device(virtual_microphone: Any) -> None:
+    devices = list_devices()
+    assert [device.name for device in devices if device.default] == ["default"]
+    assert all(device.channels > 0 and device.rate > 0 and device.host_api for device in devices)
