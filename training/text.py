@@ -37,6 +37,8 @@ RECOGNIZER = NoiseRates(substitute=0.15, delete=0.06, insert=0.04)
 """The recogniser form in which figures are reported: about one word in four is wrong, as for good models on clear speech."""
 
 MAX_TOKENS = 100
+GROUP = 8
+"""Batches that are drawn together and sorted by length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ class TextSettings:
     epochs: int = 12
     steps_per_epoch: int = 700
     batch: int = 64
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
     weight_decay: float = 1e-2
     dropout: float = 0.4
     smoothing: float = 0.1
@@ -174,16 +176,25 @@ class BalancedTexts:
             self._choices.append((cells, weights / weights.sum()))
 
     def batches(self, count: int, generator: np.random.Generator) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
-        """Yield `count` batches of tokens, lengths and labels."""
-        settings = self._settings
-        for _ in range(count):
-            labels = generator.permutation(np.arange(settings.batch) % len(CLASSES))
-            texts = []
-            for label in labels:
-                cells, weights = self._choices[label]
-                pool = self._cells[cells[generator.choice(len(cells), p=weights)]]
-                texts.append(self._worn(pool[generator.integers(len(pool))], generator))
-            yield *padded(texts), torch.from_numpy(labels)
+        """Yield `count` batches of tokens, lengths and labels.
+
+        Texts of about one length come together, which saves more than half of the time; the classes are balanced over every
+        :data:`GROUP` batches.
+        """
+        size = self._settings.batch
+        while count > 0:
+            labels = np.arange(GROUP * size) % len(CLASSES)
+            texts = [self._worn(self._draw(label, generator), generator) for label in labels]
+            lengths = np.array([len(text) for text in texts]) + generator.random(len(texts))
+            groups = np.argsort(lengths).reshape(GROUP, size)
+            for members in generator.permutation(groups)[:count]:
+                yield *padded([texts[member] for member in members]), torch.from_numpy(labels[members])
+            count -= GROUP
+
+    def _draw(self, label: int, generator: np.random.Generator) -> NDArray[np.int64]:
+        cells, weights = self._choices[label]
+        pool = self._cells[cells[generator.choice(len(cells), p=weights)]]
+        return pool[generator.integers(len(pool))]
 
     def _worn(self, text: NDArray[np.int64], generator: np.random.Generator) -> NDArray[np.int64]:
         settings = self._settings
