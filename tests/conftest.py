@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -14,6 +15,10 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path.append(str(Path(__file__).resolve().parent))
 pytest_plugins = ["virtual_microphone"]
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+# How long an example takes says more about the machine's other work than about the code; every test has a time-out anyway.
+hypothesis.settings.register_profile("no deadline", deadline=None)
+hypothesis.settings.load_profile("no deadline")
 
 
 def data_root() -> Path:

@@ -106,8 +106,9 @@ class Intake:
         self.longest_wait = max(self.longest_wait, self._resampler.behind)
         return blocks
 
-    def finish(self) -> list[Block]:
-        """What the resampler still holds, at the end of the stream or before a gap."""
+    def finish(self, lost_after: int = 0) -> list[Block]:
+        """What the resampler still holds, at the end of the stream; `lost_after` frames were lost behind it."""
+        self.lost_samples += lost_after * ENGINE_RATE // self._resampler.from_rate
         return self._emit(self._resampler.flush())
 
     def drain_events(self) -> list[Event]:

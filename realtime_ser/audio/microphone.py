@@ -122,7 +122,7 @@ class MicrophoneSource:
         self._capacity = 0
         self._handed_over = 0
         self._taken = 0
-        # NB: written by capture only.
+        # NB: written by capture only, as long as there are callbacks.
         self._overruns = 0
         self._lost_pending = 0
         self._callback_error: Exception | None = None
@@ -334,7 +334,10 @@ class MicrophoneSource:
         self._events.append(Event(sample, "gap", Severity.WARNING, f"{what} {remedy}"))
 
     def _end(self, intake: Intake, failure: DeviceError | None) -> None:
-        self._ready += intake.finish()
+        lost, self._lost_pending = self._lost_pending, 0
+        if lost:
+            self._report_gap(lost, True, intake)
+        self._ready += intake.finish(lost_after=lost)
         self._drained = True
         if failure is not None:
             failure.__cause__ = self._callback_error

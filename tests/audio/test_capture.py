@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,7 @@ def test_every_sample_arrives_once_and_in_order(microphone_at_16k: Any, tmp_path
         assert np.array_equal(signal[first : first + len(ramp)], ramp)
         assert not signal[first + len(ramp) :].any()
         assert reader.blocks[0].span.first == 0
-        for before, after in zip(reader.blocks, reader.blocks[1:], strict=False):
+        for before, after in pairwise(reader.blocks):
             assert before.span.end == after.span.first
             assert not after.gap_before
             assert before.captured_at is not None
@@ -144,7 +145,7 @@ def test_a_device_that_is_unplugged_is_lost_after_what_it_delivered(virtual_micr
         assert not source.exhausted
         with pytest.raises(DeviceError, match="went away"):
             source.read(0.0)
-        assert all(a.span.end == b.span.first for a, b in zip(reader.blocks, reader.blocks[1:], strict=False))
+        assert all(a.span.end == b.span.first for a, b in pairwise(reader.blocks))
     finally:
         source.close()
     # Plugged in again, a new source captures again, without a new process.
