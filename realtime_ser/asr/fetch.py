@@ -86,7 +86,7 @@ CATALOGUE: tuple[CatalogueEntry, ...] = (
     CatalogueEntry("vosk-model-small-es-0.42", "es", 39_817_833, "Spanish, small: for transcripts only"),
     CatalogueEntry("vosk-model-small-fr-0.22", "fr", 42_233_323, "French, small: for transcripts only"),
 )
-"""Models offered by name; any other name in Vosk's list can be fetched too. Words of other languages than English are shown, but
+"""Models offered by name; any other in Vosk's list can be fetched too. Words of other languages than English are shown, but
 the text network, which learnt English, makes nothing of them."""
 
 
@@ -212,34 +212,34 @@ class _Session:
 
     def persist(self, url: str, attempt: Callable[[], None]) -> None:
         """Run `attempt`, again after passing faults, until it succeeds or the retries are used up."""
-        for delay in (*self._delays, None):
+        fault = ""
+        for retry in range(len(self._delays) + 1):
+            if retry:
+                time.sleep(self._delays[retry - 1])
             try:
                 return attempt()
-            except urllib.error.HTTPError as error:
-                with error:
-                    if error.code not in _RETRY_STATUS:
-                        raise RecognizerError(
-                            f"{url} cannot be fetched: the server answers {error.code} {error.reason}.",
-                            "Check the model's name.",
-                        ) from error
-                    problem: Exception = error
-            except urllib.error.URLError as error:
-                if isinstance(error.reason, ssl.SSLCertVerificationError):
-                    raise RecognizerError(
-                        f"The server's certificate is not valid for {url}: {error.reason.verify_message}.",
-                        "Something stands between this computer and the server; " + self._by_hand,
-                    ) from error
-                problem = error
-            except (_TransferError, http.client.HTTPException, ConnectionError, TimeoutError) as error:
-                problem = error
-            if delay is None:
-                reason = problem.reason if isinstance(problem, urllib.error.URLError) else problem
-                raise RecognizerError(
-                    f"{url} could not be fetched in {len(self._delays) + 1} attempts: {reason or type(reason).__name__}.",
-                    "Check the connection and run the command again; it goes on where it stopped. " + self._by_hand,
-                ) from problem
-            time.sleep(delay)
-        raise AssertionError("unreachable")
+            except (_TransferError, urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError) as error:
+                fault = self._passing_fault(url, error)
+        raise RecognizerError(
+            f"{url} could not be fetched in {len(self._delays) + 1} attempts: {fault}.",
+            "Check the connection and run the command again; it goes on where it stopped. " + self._by_hand,
+        )
+
+    def _passing_fault(self, url: str, error: Exception) -> str:
+        """What happened, in words; RecognizerError where trying again is of no use."""
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()
+            answer = f"the server answers {error.code} {error.reason}"
+            if error.code not in _RETRY_STATUS:
+                raise RecognizerError(f"{url} cannot be fetched: {answer}.", "Check the model's name.") from error
+            return answer
+        reason = error.reason if isinstance(error, urllib.error.URLError) else error
+        if isinstance(reason, ssl.SSLCertVerificationError):
+            raise RecognizerError(
+                f"The server's certificate is not valid for {url}: {reason.verify_message}.",
+                "Something stands between this computer and the server. " + self._by_hand,
+            ) from error
+        return str(reason) or type(reason).__name__
 
 
 class _NoDowngrade(urllib.request.HTTPRedirectHandler):

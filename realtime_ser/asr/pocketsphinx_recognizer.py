@@ -52,8 +52,8 @@ class PocketSphinxRecognizer(SteppedRecognizer):
     right, too sure of itself, and not comparable with Vosk's (see ``docs/recognizers.md`` for how often words of a given
     posterior are right).
 
-    The channel estimate (cepstral mean) starts afresh with every utterance, so that an utterance's words depend on its own
-    samples only.
+    The estimates of channel and noise start afresh with every utterance, so that its words depend on its own samples only. Over
+    clips of AN4, LibriSpeech and LibriVox, keeping them made no fewer errors.
 
     Parameters
     ----------

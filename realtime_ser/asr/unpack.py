@@ -65,11 +65,11 @@ def _unpack(package: zipfile.ZipFile, target: Path, limit: int, progress: Callab
     written = 0
     for entry, path in zip(entries, paths, strict=True):
         place = target / path
-        if entry.is_dir():
-            place.mkdir(parents=True, exist_ok=True)
-            continue
-        place.parent.mkdir(parents=True, exist_ok=True)
         try:
+            if entry.is_dir():
+                place.mkdir(parents=True, exist_ok=True)
+                continue
+            place.parent.mkdir(parents=True, exist_ok=True)
             # "x": a second entry of the same name must not overwrite the first, also where case does not tell names apart.
             with package.open(entry) as source, place.open("xb") as sink:
                 while chunk := source.read(_CHUNK):
