@@ -72,12 +72,35 @@ def missing_library(error: Exception) -> DisplayError:
 try:
     import pyqtgraph as pg  # type: ignore[import-untyped]
     from PySide6 import QtCore, QtGui, QtWidgets
+    from PySide6 import __version__ as binding_version
 except ImportError as error:
     raise missing_library(error) from error
 
 __all__ = ["SYSTEM_PACKAGES", "Qt", "QtCore", "QtGui", "QtWidgets", "check_display", "missing_library", "pg"]
 
 Qt = QtCore.Qt
+
+
+def _refuse_flawed_binding() -> None:
+    """Raise where plotting would end the process: PySide6 6.12.0 on Python 3.11.
+
+    There, every method without a result gives back a reference to None that it never took; where None is an ordinary object
+    (before Python 3.12) the interpreter aborts after a minute of drawing. The flaw is looked for, not the version.
+    """
+    tries = 64
+    rect = QtCore.QRectF()
+    before = sys.getrefcount(None)
+    for _ in range(tries):
+        rect.setWidth(1.0)
+    if before - sys.getrefcount(None) > tries // 2:
+        version = ".".join(map(str, sys.version_info[:2]))
+        raise DisplayError(
+            f"PySide6 {binding_version} cannot be used with Python {version}: it would end the program while it draws.",
+            'Install another one: pip install "PySide6-Essentials<6.12", or use Python 3.12 or later.',
+        )
+
+
+_refuse_flawed_binding()
 
 
 def check_display() -> None:

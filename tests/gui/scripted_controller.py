@@ -1,0 +1,426 @@
+"""A controller that plays a script instead of running an engine; it honours the contract of realtime_ser.gui.controller.
+
+The messages are made up, but in the engine's order, on its grids and with its shapes. Nothing here says anything about how well
+the real model works.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from realtime_ser.errors import RealtimeSerError
+from realtime_ser.gui.controller import InputChoice, InputKind, Phase
+from realtime_ser.gui.filterbank import hz_from_mel, mel_from_hz
+from realtime_ser.types import (
+    EndReason,
+    Estimate,
+    EstimateState,
+    Event,
+    Health,
+    Level,
+    Output,
+    RecognizerLabel,
+    Severity,
+    Span,
+    Transcript,
+    UtteranceEnd,
+    UtteranceStart,
+    Verdict,
+    VoiceActivity,
+    WindowScores,
+    Word,
+    frozen,
+)
+
+RATE = 16_000
+HOP, WINDOW, CHUNK = 160, 4_000, 512
+STEP = 1_600
+BANDS = 80
+CLASSES = ("anger", "happiness", "neutral", "sadness")
+RECOGNIZER = RecognizerLabel("Vosk", "small-en-us-0.15")
+
+
+@dataclass(frozen=True)
+class Choice:
+    kind: InputKind
+    id: str
+    title: str
+    detail: str = ""
+    usable: bool = True
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Facts:
+    name: str
+    classes: tuple[str, ...]
+    sample_rate: int
+    kernel: int
+    initial_low_hz: NDArray[np.float64]
+    initial_high_hz: NDArray[np.float64]
+    low_hz: NDArray[np.float64]
+    high_hz: NDArray[np.float64]
+    card_summary: str
+
+
+@dataclass(frozen=True)
+class State:
+    phase: Phase
+    problem: str = ""
+    remedy: str = ""
+    input_title: str = ""
+    recognizer: str = ""
+    live: bool = False
+    position: int = 0
+
+
+@dataclass(frozen=True)
+class Line:
+    """An utterance of the script: seconds, what the scores lean to and how far, the words; `unsure` abstains."""
+
+    start: float
+    end: float
+    leaning: int
+    strength: float
+    words: str
+    sure: tuple[float, ...] = ()
+    unsure: bool = False
+
+
+SCRIPT = (
+    Line(1.5, 4.6, 2, 0.62, "good morning it is a quarter past nine"),
+    Line(6.0, 8.9, 2, 0.71, "the meeting starts in ten minutes"),
+    Line(10.4, 13.6, 1, 0.78, "oh that is wonderful news I am so glad you came"),
+    Line(15.0, 16.6, 1, 0.44, "really", (0.41,), unsure=True),
+    Line(18.0, 22.4, 0, 0.83, "no I told you twice already do not touch that"),
+    Line(23.6, 27.0, 0, 0.74, "why does nobody ever listen to me"),
+    Line(29.5, 31.0, 3, 0.41, "", unsure=True),
+    Line(33.0, 38.2, 3, 0.69, "I do not know what to say she left yesterday", (1, 1, 1, 0.9, 0.5, 1, 0.8, 0.45, 0.95, 0.7)),
+    Line(39.5, 43.4, 3, 0.77, "it will never be the same again"),
+    Line(46.0, 49.6, 2, 0.58, "anyway let us go through the list"),
+    Line(51.0, 53.2, 2, 0.66, "first the budget"),
+    Line(55.0, 58.8, 1, 0.72, "and the second item is the summer party"),
+    Line(60.4, 64.2, 2, 0.61, "could you send me the file tonight please"),
+    Line(66.2, 71.5, 1, 0.81, "yes of course I would love to"),
+    Line(73.0, 78.0, 0, 0.7, "this cannot be true"),
+)
+
+
+def facts() -> Facts:
+    """A mel-spaced bank whose cutoffs moved by a smooth random walk."""
+    random = np.random.default_rng(5)
+    edges = hz_from_mel(np.linspace(float(mel_from_hz(30.0)), float(mel_from_hz(7900.0)), BANDS + 1))
+    low, high = edges[:-1], edges[1:]
+    walk = np.cumsum(random.normal(0.0, 1.0, BANDS))
+    walk -= np.linspace(walk[0], walk[-1], BANDS)
+    shift = walk / np.abs(walk).max() * 0.16
+    moved_low = low * (1.0 + shift + random.normal(0.0, 0.015, BANDS))
+    moved_high = np.maximum(high * (1.0 + shift + random.normal(0.02, 0.03, BANDS)), moved_low + 20.0)
+    return Facts(
+        "scripted 0.0",
+        CLASSES,
+        RATE,
+        251,
+        low,
+        high,
+        np.clip(moved_low, 5.0, 7990.0),
+        np.clip(moved_high, 30.0, 8000.0),
+        "A script, not a model: for tests and for looking at the window.",
+    )
+
+
+def softmax(logits: NDArray[np.float64]) -> NDArray[np.float32]:
+    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return frozen((shifted / shifted.sum(axis=-1, keepdims=True)).astype(np.float32))
+
+
+def leaning_scores(line: Line, share: float) -> NDArray[np.float64]:
+    """Scores that start even and go to the script's strength as the utterance goes on."""
+    rest = (1.0 - line.strength) * np.array([0.5, 0.3, 0.2])
+    target = np.insert(rest, line.leaning, line.strength)
+    mixed = target * share + (1.0 - share) / len(CLASSES)
+    return mixed / mixed.sum()
+
+
+@dataclass
+class Stream:
+    """Makes the messages of the script, 100 ms at a time."""
+
+    script: tuple[Line, ...] = SCRIPT
+    live: bool = True
+    dead_after: float | None = None
+    gap: tuple[float, float] | None = (44.2, 45.0)
+    position: int = 0
+    random: np.random.Generator = field(default_factory=lambda: np.random.default_rng(11))
+    chunks: int = 0
+    windows: int = 0
+    started: set[int] = field(default_factory=set)
+    ended: set[int] = field(default_factory=set)
+
+    def voiced(self, seconds: NDArray[np.float64]) -> NDArray[np.bool_]:
+        return np.any([(seconds >= line.start) & (seconds < line.end) for line in self.script], axis=0)
+
+    def step(self) -> list[Output]:
+        """The next 100 ms."""
+        first, end = self.position, self.position + STEP
+        self.position = end
+        now = end / RATE
+        if self.gap and self.gap[0] <= first / RATE < self.gap[1]:
+            return self._through_the_gap(first, end)
+        out: list[Output] = []
+        loud = bool(self.voiced(np.array([first / RATE]))[0])
+        syllable = 6.0 * np.sin(2.0 * np.pi * 3.7 * now) + self.random.normal(0.0, 2.0)
+        rms = -24.0 + syllable if loud else -56.0 + self.random.normal(0.0, 1.5)
+        peak = min(rms + 11.0 + abs(self.random.normal(0.0, 2.0)), 0.0)
+        out.append(Level(Span(first, end), peak, rms, int(peak >= 0.0)))
+        out.extend(self._voice(end))
+        out.extend(self._utterances(now, end))
+        out.extend(self._windows(end))
+        if end % RATE == 0:
+            out.append(self._health(end))
+        return out
+
+    def _through_the_gap(self, first: int, end: int) -> list[Output]:
+        self.chunks = -(-end // CHUNK)
+        self.windows = -(-end // HOP)
+        if first / RATE - self.gap[0] > 0.05:
+            return []
+        message = "800 ms of audio were lost: the computer was busy. Close other programs if this happens again."
+        return [Event(first, "gap", Severity.WARNING, message)]
+
+    def _voice(self, end: int) -> list[Output]:
+        count = end // CHUNK - self.chunks
+        if count <= 0:
+            return []
+        firsts = (self.chunks + np.arange(count)) * CHUNK
+        probabilities = np.where(self.voiced((firsts + CHUNK / 2) / RATE), 0.95, 0.04) + self.random.normal(0.0, 0.02, count)
+        self.chunks += count
+        values = frozen(np.clip(probabilities, 0.0, 1.0).astype(np.float32))
+        return [VoiceActivity(Span(int(firsts[0]), int(firsts[-1]) + CHUNK), CHUNK, values)]
+
+    def _windows(self, end: int) -> list[Output]:
+        count = (end - WINDOW) // HOP + 1 - self.windows
+        if count <= 0:
+            return []
+        firsts = (self.windows + np.arange(count)) * HOP
+        self.windows += count
+        centres = (firsts + WINDOW / 2) / RATE
+        logits = self.random.normal(0.0, 0.8, (count, len(CLASSES)))
+        for line in self.script:
+            inside = (centres >= line.start) & (centres < line.end)
+            logits[inside, line.leaning] += 2.2 * line.strength
+        return [
+            WindowScores(
+                int(firsts[0]),
+                HOP,
+                WINDOW,
+                softmax(logits),
+                frozen(logits.astype(np.float32)),
+                frozen(np.zeros((count, 8), dtype=np.float32)),
+                self.voiced(centres),
+                frozen(self._energies((firsts + WINDOW) / RATE)),
+            )
+        ]
+
+    def _energies(self, times: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Two wandering formants over a falling spectrum where there is voice, a noise floor elsewhere."""
+        centre = np.linspace(0.0, 1.0, BANDS)
+        voiced = self.voiced(times)[:, None]
+        swing = 0.5 + 0.5 * np.sin(2.0 * np.pi * 3.7 * times)[:, None]
+        formants = sum(
+            height * np.exp(-(((centre - (place + 0.06 * np.sin(times * speed))[:, None]) / width) ** 2))
+            for place, speed, width, height in ((0.18, 5.1, 0.05, 5.0), (0.46, 3.3, 0.06, 4.0), (0.68, 4.2, 0.07, 2.6))
+        )
+        speech = -9.0 - 3.0 * centre + formants + 2.5 * swing
+        floor = -16.5 + 0.8 * np.cos(6.0 * centre)
+        noise = self.random.normal(0.0, 0.5, (len(times), BANDS))
+        return (np.where(voiced, speech, floor) + noise).astype(np.float32)
+
+    def _utterances(self, now: float, end: int) -> list[Output]:
+        out: list[Output] = []
+        speaking = False
+        for number, line in enumerate(self.script):
+            onset, stop = round(line.start * RATE), round(line.end * RATE)
+            if now < line.start + 0.1:
+                continue
+            if number not in self.started:
+                self.started.add(number)
+                out.append(UtteranceStart(number, onset, end))
+            if now < line.end:
+                speaking = True
+                estimate = self.estimate(number, line, end)
+                out.append(estimate)
+                if estimate.transcript is not None:
+                    out.append(estimate.transcript)
+            elif now >= line.end + 0.64 and number not in self.ended:
+                self.ended.add(number)
+                out.append(UtteranceEnd(number, Span(onset, stop), end, EndReason.SILENCE))
+                estimate = self.estimate(number, line, stop)
+                if estimate.transcript is not None:
+                    estimate = replace(estimate, transcript=replace(estimate.transcript, final=True))
+                    out.append(estimate.transcript)
+                out.append(Verdict(estimate, EndReason.SILENCE))
+            elif number not in self.ended:
+                speaking = True
+        if not speaking:
+            nothing = frozen(np.empty(0, dtype=np.float32))
+            out.append(Estimate(None, Span(end, end), EstimateState.NO_SPEECH, nothing, nothing, None, 0, 0, 0.0, None, 0.0))
+        return out
+
+    def estimate(self, number: int, line: Line, end: int) -> Estimate:
+        onset = round(line.start * RATE)
+        heard = (end - onset) / RATE
+        share = min(1.0, heard / 2.0)
+        scores = leaning_scores(line, share)
+        words = self._words(line, end)
+        text = leaning_scores(line, 0.7 * share) if words else None
+        transcript = None
+        if words:
+            sure = float(np.mean([word.confidence for word in words]))
+            transcript = Transcript(number, words, end, sure, False, RECOGNIZER)
+        winner = int(scores.argmax())
+        confident = not line.unsure and float(scores[winner]) >= 0.5
+        state = (
+            EstimateState.LISTENING
+            if heard < 0.5
+            else EstimateState.CONFIDENT
+            if confident
+            else EstimateState.UNSURE
+        )
+        counts = 0.42 if words else 0.0
+        return Estimate(
+            number,
+            Span(onset, end),
+            state,
+            frozen(scores.astype(np.float32)),
+            frozen(leaning_scores(line, 0.85 * share).astype(np.float32)),
+            frozen(text.astype(np.float32)) if text is not None else None,
+            1.0 - counts,
+            counts,
+            heard * 0.93,
+            CLASSES[winner] if state is EstimateState.CONFIDENT else None,
+            float(scores[winner]),
+            transcript,
+            "" if words else "no words yet: voice only",
+        )
+
+    def _words(self, line: Line, end: int) -> tuple[Word, ...]:
+        texts = line.words.split()
+        step = (line.end - line.start) / max(len(texts), 1)
+        words = []
+        for index, text in enumerate(texts):
+            start, stop = line.start + index * step, line.start + (index + 1) * step
+            if (stop + 0.3) * RATE > end and stop < line.end - 1e-6:
+                break
+            if stop * RATE > end:
+                break
+            sure = line.sure[index] if index < len(line.sure) else 0.97
+            words.append(Word(text, Span(round(start * RATE), round(stop * RATE)), sure))
+        return tuple(words)
+
+    def _health(self, end: int) -> Health:
+        lost = bool(self.gap and end > self.gap[1] * RATE)
+        return Health(
+            end,
+            1 if lost else 0,
+            12_800 if lost else 0,
+            self.windows - (80 if lost else 0),
+            105 if lost else 0,
+            0.041 if self.live else float("nan"),
+            0.068 if self.live else float("nan"),
+            0.3,
+            11.0 if self.live else float("nan"),
+            0.11,
+            0.02,
+        )
+
+
+MICROPHONE = Choice("microphone", "1", "Built-in Microphone", "48 kHz, mono, ALSA")
+INPUTS = (
+    MICROPHONE,
+    Choice("microphone", "2", "USB Headset", "44.1 kHz, mono, ALSA"),
+    Choice("microphone", "3", "Monitor of HDMI", "48 kHz, stereo", usable=False, problem="in use by another program"),
+    Choice("demo", "demo", "Demonstration audio", "synthetic speech, about a minute"),
+)
+
+
+class ScriptedController:
+    """Plays the script when :meth:`advance` is called; errors can be set to be raised where the contract allows them."""
+
+    def __init__(
+        self,
+        inputs: Sequence[InputChoice] = INPUTS,
+        inputs_error: RealtimeSerError | None = None,
+        bundle_error: RealtimeSerError | None = None,
+        stream: Stream | None = None,
+    ) -> None:
+        self.available = inputs
+        self.inputs_error = inputs_error
+        self.bundle_error = bundle_error
+        self.stream = stream or Stream()
+        self.started: list[InputChoice] = []
+        self.closed = False
+        self.bundle_gate = threading.Event()
+        self.bundle_gate.set()
+        self._state = State("loading")
+        self._outputs: deque[Output] = deque()
+
+    def inputs(self) -> Sequence[InputChoice]:
+        if self.inputs_error is not None:
+            raise self.inputs_error
+        return self.available
+
+    def recorded_inputs(self) -> Sequence[InputChoice]:
+        return [choice for choice in self.available if choice.kind != "microphone"]
+
+    def bundle(self) -> Facts:
+        self.bundle_gate.wait(10.0)
+        if self.bundle_error is not None:
+            self._state = State("failed", self.bundle_error.problem, self.bundle_error.remedy)
+            raise self.bundle_error
+        self._state = State("stopped", recognizer=str(RECOGNIZER))
+        return facts()
+
+    def recognizer_note(self) -> str:
+        return "Words come from Vosk with the model small-en-us-0.15."
+
+    def start(self, choice: InputChoice) -> None:
+        self.started.append(choice)
+        live = choice.kind == "microphone"
+        self._state = State("running", "", "", choice.title, str(RECOGNIZER), live)
+
+    def stop(self) -> None:
+        self._state = replace(self._state, phase="stopped")
+
+    def finish(self) -> None:
+        self._state = replace(self._state, phase="finished")
+
+    def lose_device(self) -> None:
+        problem, remedy = "The microphone Built-in Microphone went away.", "Connect it again and press Start again."
+        self._outputs.append(Event(self.stream.position, "device-lost", Severity.ERROR, f"{problem} {remedy}"))
+        self._state = replace(self._state, phase="failed", problem=problem, remedy=remedy)
+
+    def advance(self, seconds: float) -> None:
+        """Let that much of the stream pass."""
+        for _ in range(round(seconds * RATE / STEP)):
+            self._outputs.extend(self.stream.step())
+        self._state = replace(self._state, position=self.stream.position)
+
+    def emit(self, *outputs: Output) -> None:
+        self._outputs.extend(outputs)
+
+    def state(self) -> State:
+        return self._state
+
+    def poll(self, limit: int) -> Sequence[Output]:
+        return [self._outputs.popleft() for _ in range(min(limit, len(self._outputs)))]
+
+    def close(self) -> None:
+        self.closed = True
+        self._state = replace(self._state, phase="stopped")
