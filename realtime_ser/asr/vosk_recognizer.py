@@ -7,6 +7,7 @@ so a thread is enough. One model, loaded once, serves any number of recognisers 
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,8 @@ class VoskModel:
         self._lock = threading.Lock()
         self._vosk: Any = None
         self._model: Any = None
+        self.has_word_times = False
+        """Whether Vosk's word times can be believed; known once the model is loaded."""
 
     @property
     def label(self) -> RecognizerLabel:
@@ -72,7 +75,11 @@ class VoskModel:
                 # A truncated graph loads without complaint and fails here.
                 vosk.KaldiRecognizer(model, float(ENGINE_RATE))
             except Exception as error:
-                raise RecognizerError(f"Vosk cannot use the model {path}: {error}.", _FETCH) from error
+                # libvosk opens files by their UTF-8 name, which Windows takes for its own code page.
+                unreadable = sys.platform == "win32" and not str(path).isascii()
+                remedy = "Move it to a folder whose path is plain ASCII." if unreadable else _FETCH
+                raise RecognizerError(f"Vosk cannot use the model {path}: {error}.", remedy) from error
+            self.has_word_times = self.folder.has_word_times
             self._vosk, self._model = vosk, model
 
     def recognizer(self) -> Any:
@@ -152,7 +159,7 @@ class VoskRecognizer(SteppedRecognizer):
         # The key "result" is absent when there are no words.
         entries = json.loads(result).get("result", [])
         approximate = self._open_words.update([str(entry["word"]) for entry in entries], heard_until)
-        exact = self._model.folder.has_word_times
+        exact = self._model.has_word_times
         for entry, rough in zip(entries, approximate, strict=True):
             span = self._span(entry["start"], entry["end"], heard_until) if exact else rough.span
             self._closed.append(Word(rough.text, span, min(max(float(entry["conf"]), 0.0), 1.0)))
