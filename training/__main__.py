@@ -1,0 +1,42 @@
+"""``python -m training COMMAND``: train, evaluate and export the networks."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from pathlib import Path
+
+from realtime_ser.errors import RealtimeSerError
+
+COMMANDS = {
+    "acoustic": "train, evaluate and export the acoustic network",
+    "text": "train, evaluate and export the text network",
+    "fusion": "train, evaluate and export the fusion network",
+    "bundle": "put the exported parts together into a model bundle",
+}
+"""Sub-commands; each is the module of its name, with ``add_arguments(parser)`` and ``run(args)``."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one sub-command; returns the exit status."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, summary in COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=summary)
+        # Only the module that is asked for is imported: each of them needs PyTorch and takes seconds.
+        if name == next((word for word in arguments if not word.startswith("-")), None):
+            command.add_argument("--data", type=Path, help="data folder (default: REALTIME_SER_DATA, or ../shared)")
+            importlib.import_module(f"training.{name}").add_arguments(command)
+    args = parser.parse_args(arguments)
+    try:
+        status = importlib.import_module(f"training.{args.command}").run(args)
+    except RealtimeSerError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    return int(status or 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,308 @@
+"""The acoustic network, cut where the runtime cuts it: bands → running band mean → trunk → head.
+
+Every part is valid in time and has no statistics over time except the causal running mean, so that a stream gives exactly the
+windows' results.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+__all__ = [
+    "SAMPLE_RATE",
+    "AcousticNetwork",
+    "AcousticShape",
+    "BandMeanState",
+    "Head",
+    "RunningBandMean",
+    "SincBands",
+    "Trunk",
+    "mel_cutoffs",
+]
+
+SAMPLE_RATE = 16_000
+MIN_LOW_HZ = 20.0
+MIN_BAND_HZ = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class AcousticShape:
+    """Sizes of the network; lengths in samples at 16 kHz.
+
+    Attributes
+    ----------
+    bands, kernel, stride
+        SincNet layer: number of filters, their length (odd), step.
+    hop, window
+        Samples between frames and windows; samples of a window.
+    width
+        Channels of the trunk.
+    trunk_kernels
+        Lengths of the trunk's convolutions, in frames.
+    segments
+        Parts of a window whose means the head sees; must divide :attr:`window_frames`.
+    feature, classes
+        Width of the feature (2048 in the paper); number of classes.
+    prior_frames, memory_frames
+        Weight of the prior and memory of the running band mean, in voiced frames.
+    """
+
+    bands: int = 80
+    kernel: int = 251
+    stride: int = 4
+    hop: int = 160
+    window: int = 4_000
+    width: int = 128
+    trunk_kernels: tuple[int, ...] = (5, 3, 3)
+    segments: int = 3
+    feature: int = 2_048
+    classes: int = 4
+    prior_frames: int = 50
+    memory_frames: int = 1_000
+
+    def __post_init__(self) -> None:
+        if self.kernel % 2 == 0:
+            raise ValueError(f"kernel must be odd, got {self.kernel}")
+        if self.hop % self.stride:
+            raise ValueError(f"stride must divide the hop of {self.hop} samples, got {self.stride}")
+        if self.window_frames < 1 or self.window_frames % self.segments:
+            raise ValueError(f"segments must divide the {self.window_frames} frames of a window, got {self.segments}")
+
+    @property
+    def receptive(self) -> int:
+        """Samples under one band frame, R in docs/architecture.md."""
+        return self.kernel + (self.hop // self.stride - 1) * self.stride
+
+    @property
+    def trunk_receptive(self) -> int:
+        """Band frames under one trunk frame, r."""
+        return 1 + sum(kernel - 1 for kernel in self.trunk_kernels)
+
+    @property
+    def window_bands(self) -> int:
+        """Band frames of a window, Fw."""
+        return (self.window - self.receptive) // self.hop + 1
+
+    @property
+    def window_frames(self) -> int:
+        """Trunk frames of a window, M."""
+        return self.window_bands - self.trunk_receptive + 1
+
+    def frame_count(self, samples: int) -> int:
+        """Band frames that `samples` samples yield."""
+        return max(0, (samples - self.receptive) // self.hop + 1)
+
+    def window_count(self, samples: int) -> int:
+        """Windows that fit into `samples` samples."""
+        return max(0, (samples - self.window) // self.hop + 1)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for a configuration file."""
+        return asdict(self)
+
+
+def mel_cutoffs(bands: int, low_hz: float = 30.0, high_hz: float = 7_900.0) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Lower and upper cutoffs in Hz, each of shape ``(bands,)``, of adjoining bands of equal width on the mel scale.
+
+    Neighbours overlap by half, like a triangular mel filter bank: band i spans the edges i and i + 2.
+    """
+
+    def mel(hertz: float) -> float:
+        return 2595.0 * math.log10(1.0 + hertz / 700.0)
+
+    edges = 700.0 * (10.0 ** (np.linspace(mel(low_hz), mel(high_hz), bands + 2) / 2595.0) - 1.0)
+    return edges[:-2], np.maximum(edges[2:], edges[:-2] + MIN_BAND_HZ + 1.0)
+
+
+class SincBands(nn.Module):
+    """Learnt band-pass filters (SincNet layer), then the log energy of each in every hop.
+
+    The cutoffs are parametrised in f/fs, not in Hz: with Adam the step is about the learning rate whatever the unit, and
+    1e-3 Hz would never move a filter.
+
+    Parameters
+    ----------
+    shape
+        Sizes.
+    low_hz, high_hz
+        Initial cutoffs, shape ``(bands,)``; :func:`mel_cutoffs` by default.
+    """
+
+    initial_low_hz: Tensor
+    initial_high_hz: Tensor
+    taper: Tensor
+    time: Tensor
+
+    def __init__(self, shape: AcousticShape) -> None:
+        super().__init__()
+        self.shape = shape
+        low_hz, high_hz = mel_cutoffs(shape.bands)
+        self.register_buffer("initial_low_hz", torch.tensor(low_hz, dtype=torch.float32))
+        self.register_buffer("initial_high_hz", torch.tensor(high_hz, dtype=torch.float32))
+        self.low = nn.Parameter(torch.tensor((low_hz - MIN_LOW_HZ) / SAMPLE_RATE, dtype=torch.float32))
+        self.band = nn.Parameter(torch.tensor((high_hz - low_hz - MIN_BAND_HZ) / SAMPLE_RATE, dtype=torch.float32))
+        half = shape.kernel // 2
+        self.register_buffer("time", torch.arange(-half, half + 1, dtype=torch.float32))
+        self.register_buffer("taper", torch.hamming_window(shape.kernel, periodic=False))
+
+    def cutoffs(self) -> tuple[Tensor, Tensor]:
+        """Lower and upper cutoffs f1 < f2 as fractions of the sample rate, shape ``(bands,)``, within (0, 0.5]."""
+        low = MIN_LOW_HZ / SAMPLE_RATE + self.low.abs()
+        return low, (low + MIN_BAND_HZ / SAMPLE_RATE + self.band.abs()).clamp(max=0.5)
+
+    def filters(self) -> Tensor:
+        """Impulse responses, shape ``(bands, kernel)``."""
+        low, high = (cutoff[:, None] for cutoff in self.cutoffs())
+        # Eq. (2): g[n] = 2 f2 sinc(2 pi f2 n) - 2 f1 sinc(2 pi f1 n); torch.sinc(x) is sin(pi x) / (pi x).
+        response = 2 * high * torch.sinc(2 * high * self.time) - 2 * low * torch.sinc(2 * low * self.time)
+        # Not divided by the width: every filter's gain in its pass band is one, and the running mean evens out the rest.
+        return response * self.taper
+
+    def forward(self, samples: Tensor) -> Tensor:
+        """Log energies of shape ``(batch, frames, bands)`` of `samples`, shape ``(batch, samples)``, nominally in [-1, 1]."""
+        return log_energies(samples, self.filters(), self.shape)
+
+
+def log_energies(samples: Tensor, filters: Tensor, shape: AcousticShape) -> Tensor:
+    """Log of the mean square of every filter's output over a hop; see :meth:`SincBands.forward`."""
+    filtered = functional.conv1d(samples[:, None], filters[:, None], stride=shape.stride)
+    steps = shape.hop // shape.stride
+    energies = functional.avg_pool1d(filtered * filtered, steps, steps)
+    return torch.log(energies + 1e-10).transpose(1, 2)
+
+
+class BandMeanState(NamedTuple):
+    """What the running band mean remembers, per stream of a batch.
+
+    `level` (batch,), `shape` (batch, bands), `count` (batch,): voiced frames counted so far, as a float tensor.
+    """
+
+    level: Tensor
+    shape: Tensor
+    count: Tensor
+
+
+class RunningBandMean(nn.Module):
+    """Causal amplitude and channel normalisation of docs/architecture.md.
+
+    `prior_shape` is a constant of the trained network, shape ``(bands,)``: the mean spectral shape of voiced frames of the
+    training data.
+    """
+
+    prior_shape: Tensor
+
+    def __init__(self, shape: AcousticShape) -> None:
+        super().__init__()
+        self.prior_frames = shape.prior_frames
+        self.memory_frames = shape.memory_frames
+        self.register_buffer("prior_shape", torch.zeros(shape.bands))
+
+    def initial_state(self, batch: int) -> BandMeanState:
+        """Cold start: nothing heard yet."""
+        prior = self.prior_shape
+        return BandMeanState(prior.new_zeros(batch), prior.expand(batch, -1), prior.new_zeros(batch))
+
+    def forward(self, energies: Tensor, voiced: Tensor, state: BandMeanState | None = None) -> tuple[Tensor, BandMeanState]:
+        """Normalise `energies` (batch, frames, bands), given `voiced` (batch, frames) bool; return the state after them too."""
+        level, shape, count = self.initial_state(len(energies)) if state is None else state
+        means = energies.mean(dim=2)
+        shapes = energies - means[:, :, None]
+        out = []
+        for frame in range(energies.shape[1]):
+            mean, heard = means[:, frame], voiced[:, frame].to(energies.dtype)
+            count = count + heard
+            level = level + heard * (mean - level) / count.clamp(1, self.memory_frames)
+            weight = heard / (self.prior_frames + count).clamp(1, self.memory_frames)
+            shape = shape + weight[:, None] * (shapes[:, frame] - shape)
+            current = torch.where(count > 0, level, mean)
+            out.append(energies[:, frame] - current[:, None] - shape)
+        return torch.stack(out, dim=1), BandMeanState(level, shape, count)
+
+
+class Trunk(nn.Module):
+    """Valid convolutions over time with BatchNorm: ``(batch, frames, bands)`` → ``(batch, frames - r + 1, width)``."""
+
+    def __init__(self, shape: AcousticShape, dropout: float = 0.1) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        channels = shape.bands
+        for kernel in shape.trunk_kernels:
+            layers += [nn.Conv1d(channels, shape.width, kernel, bias=False), nn.BatchNorm1d(shape.width), nn.ReLU()]
+            layers += [nn.Dropout1d(dropout)]
+            channels = shape.width
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, bands: Tensor) -> Tensor:
+        """Frames of normalised `bands`."""
+        return self.layers(bands.transpose(1, 2)).transpose(1, 2)
+
+
+class Head(nn.Module):
+    """The frames of a window → its feature and logits.
+
+    The window is read as the means of its `segments` parts and the standard deviation over all its frames.
+    """
+
+    def __init__(self, shape: AcousticShape, dropout: float = 0.5) -> None:
+        super().__init__()
+        self.segments = shape.segments
+        self.connected = nn.Linear(shape.width * (shape.segments + 1), shape.feature, bias=False)
+        self.norm = nn.BatchNorm1d(shape.feature)
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = nn.Linear(shape.feature, shape.classes)
+
+    def embed(self, frames: Tensor) -> Tensor:
+        """Feature of shape ``(windows, feature)``, not negative, of `frames`, shape ``(windows, M, width)``."""
+        length = frames.shape[1] // self.segments
+        means = [frames[:, part * length : (part + 1) * length].mean(dim=1) for part in range(self.segments)]
+        deviation = (frames - frames.mean(dim=1, keepdim=True)).square().mean(dim=1).add(1e-5).sqrt()
+        return torch.relu(self.norm(self.connected(torch.cat([*means, deviation], dim=1))))
+
+    def classify(self, feature: Tensor) -> Tensor:
+        """Logits of shape ``(windows, classes)``; linear, so that means of features and of logits agree."""
+        return self.classifier(self.dropout(feature))
+
+    def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """Feature and logits of every window."""
+        feature = self.embed(frames)
+        return feature, self.classify(feature)
+
+
+class AcousticNetwork(nn.Module):
+    """All four parts."""
+
+    def __init__(self, shape: AcousticShape | None = None) -> None:
+        super().__init__()
+        self.shape = shape or AcousticShape()
+        self.bands = SincBands(self.shape)
+        self.normaliser = RunningBandMean(self.shape)
+        self.trunk = Trunk(self.shape)
+        self.head = Head(self.shape)
+
+    def windows(self, frames: Tensor, starts: Tensor) -> Tensor:
+        """Frames of the windows that start at `starts`.
+
+        Parameters
+        ----------
+        frames
+            Trunk frames, shape ``(batch, frames, width)``.
+        starts
+            Window numbers, int64, shape ``(batch, windows)``.
+
+        Returns
+        -------
+        Tensor
+            Shape ``(batch * windows, M, width)``.
+        """
+        offsets = torch.arange(self.shape.window_frames, device=frames.device)
+        index = (starts[:, :, None] + offsets).flatten(1)
+        rows = torch.arange(len(frames), device=frames.device)[:, None]
+        return frames[rows, index].reshape(-1, self.shape.window_frames, frames.shape[2])
