@@ -7,6 +7,7 @@ form and in recogniser form (with wrong, lost and added words), beside word-coun
 from __future__ import annotations
 
 import argparse
+import datetime
 import json
 import sys
 import time
@@ -26,7 +27,8 @@ from torch.nn import functional
 
 from realtime_ser.text import PADDING, UNKNOWN, TextNetwork, Vocabulary
 from training.corpora import data_directory
-from training.metrics import fit_temperature, unweighted_accuracy, weighted_accuracy
+from training.export_acoustic import hardware
+from training.metrics import fit_temperature, speaker_interval, unweighted_accuracy, weighted_accuracy
 from training.text_data import CLASSES, SOURCES, TextCorpus, Utterance, read_text_corpora
 from training.text_network import TextShape, TwoBranchTextNetwork, text_graph
 from training.text_noise import NoiseRates, RecognizerNoise
@@ -245,7 +247,7 @@ def train_text(corpus: TextCorpus, settings: TextSettings, out: Path, word_vecto
     logits = exported_logits(export, [*dev.published, *dev.worn])
     report = {
         "classes": CLASSES,
-        "temperature": fit_temperature(labels, logits, 1 / np.bincount(labels)[labels]),
+        "calibration": {"text": round(fit_temperature(labels, logits, 1 / np.bincount(labels)[labels]), 4)},
         "settings": asdict(settings),
         "word_vectors": word_vectors is not None,
         "epochs": epochs,
@@ -260,31 +262,42 @@ def train_text(corpus: TextCorpus, settings: TextSettings, out: Path, word_vecto
     (export / "report.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 
 
-def measure_text(corpus: TextCorpus, out: Path) -> dict[str, dict[str, float]]:
+def measure_text(corpus: TextCorpus, out: Path) -> list[dict[str, object]]:
     """Measure the export in `out` and the floors on MELD's test part, and add the figures to ``report.json``.
 
     Returns
     -------
-    dict
-        UA, WA and weighted F1 by what was measured and in which form.
+    list of dict
+        Figures as the bundle's card wants them: those of the network, then those of the floors.
     """
     export = out / "export"
     training = corpus.part("train")
     vocabulary = Vocabulary.read(export / "vocabulary.txt")
     noise = RecognizerNoise(vocabulary, build_vocabulary(training, len(vocabulary))[1])
     test = evaluation_forms(corpus.part("test", ["meld"]), vocabulary, noise)
-    figures: dict[str, dict[str, float]] = {}
-    for form, title in (("published", "published form"), ("worn", "recogniser form")):
+    date, machine = datetime.date.today().isoformat(), hardware()
+    own: list[dict[str, object]] = []
+    floors: list[dict[str, object]] = []
+    forms = (("published", "as published, without punctuation and case"), ("worn", "in recogniser form, word error about 25 %"))
+    for form, title in forms:
         texts = getattr(test, form)
-        figures[f"network, {title}"] = scores(test.labels, exported_logits(export, texts).argmax(axis=1))
-        for name, predicted in _floors(training, texts, form == "worn", vocabulary, noise):
-            figures[f"{name}, {title}"] = scores(test.labels, predicted)
-    for name, values in figures.items():
-        print(f"{name:60}" + "  ".join(f"{key} {value:.3f}" for key, value in values.items()), flush=True)
+        protocol = f"words {title}; near-duplicates removed from training; interval: 95 %, bootstrap over utterances"
+        classified = [("text", exported_logits(export, texts).argmax(axis=1))]
+        classified += _floors(training, texts, form == "worn", vocabulary, noise)
+        for name, predicted in classified:
+            for measure, figure in MEASURES.items():
+                low, high = speaker_interval(
+                    lambda rows, f=figure, p=predicted: f(test.labels[rows], p[rows]), [str(row) for row in range(len(texts))]
+                )
+                value = figure(test.labels, predicted)
+                entry = {"name": f"{name} {measure}", "value": round(value, 4), "interval": [round(low, 4), round(high, 4)]}
+                entry |= {"data": "MELD test, four classes", "protocol": protocol, "date": date, "hardware": machine}
+                (own if name == "text" else floors).append(entry)
+                print(f"{entry['name']:50} {value:.3f} [{low:.3f}, {high:.3f}]  {form}", flush=True)
     report = json.loads((export / "report.json").read_text(encoding="utf-8"))
-    report["figures"] = figures
+    report |= {"figures": own, "floors": floors}
     (export / "report.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    return figures
+    return own + floors
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,13 +318,12 @@ def evaluation_forms(utterances: Sequence[Utterance], vocabulary: Vocabulary, no
     return EvaluationForms(np.array([CLASSES.index(utterance.label) for utterance in labelled]), published, worn)
 
 
-def scores(labels: NDArray[np.int64], predicted: NDArray[np.int64]) -> dict[str, float]:
-    """UA (mean recall), WA (accuracy) and weighted F1, in [0, 1]."""
-    return {
-        "UA": unweighted_accuracy(labels, predicted),
-        "WA": weighted_accuracy(labels, predicted),
-        "weighted F1": float(f1_score(labels, predicted, average="weighted")),
-    }
+def weighted_f1(labels: NDArray[np.int64], predicted: NDArray[np.int64]) -> float:
+    """F1 of the classes, weighted by how often they occur, in [0, 1]."""
+    return float(f1_score(labels, predicted, average="weighted"))
+
+
+MEASURES = {"UA": unweighted_accuracy, "WA": weighted_accuracy, "weighted F1": weighted_f1}
 
 
 def exported_logits(export: Path, texts: Sequence[NDArray[np.int64]]) -> NDArray[np.float64]:
