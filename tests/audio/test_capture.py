@@ -1,4 +1,7 @@
-"""The microphone for real: PortAudio, ALSA and PulseAudio carry a known signal from a player into the source."""
+"""The microphone for real: PortAudio, ALSA and PulseAudio carry a known signal from a player into the source.
+
+Where every sample counts, the device is opened with a latency of 0.2 s, so that a busy test machine does not overrun it.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +67,7 @@ def test_every_sample_arrives_once_and_in_order(microphone_at_16k: Any, tmp_path
     ramp = (np.arange(24_000, dtype=np.float32) + 1) / np.float32(2**20)
     # Players may swallow the first milliseconds of a stream: those are silence.
     soundfile.write(tmp_path / "ramp.wav", np.concatenate([np.zeros(3200, np.float32), ramp]), 16_000, subtype="FLOAT")
-    source = MicrophoneSource(rate=16_000)
+    source = MicrophoneSource(rate=16_000, latency=0.2)
     source.open()
     try:
         reader = Reader(source)
@@ -101,7 +104,7 @@ def test_resampling_from_the_devices_own_rate_keeps_time(virtual_microphone: Any
     at = np.arange(1, 6) * 0.25
     pulses = 0.5 * np.exp(-0.5 * ((np.arange(int(1.5 * rate))[:, np.newaxis] / rate - at) / 0.0005) ** 2).sum(axis=1)
     soundfile.write(tmp_path / "pulses.wav", np.stack([pulses, pulses], axis=1), rate, subtype="FLOAT")
-    source = MicrophoneSource("default")
+    source = MicrophoneSource("default", latency=0.2)
     source.open()
     try:
         reader = Reader(source)
