@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
+import numpy as np
 import pytest
+import soundfile
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -42,3 +46,30 @@ def vosk_model_dir(data_dir: Path) -> Path:
     if not path.is_dir():
         pytest.skip(f"no Vosk model at {path}")
     return path
+
+
+@pytest.fixture(scope="session")
+def random_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A complete bundle of small random networks (its scores mean nothing)."""
+    pytest.importorskip("onnx", reason="onnx writes the test bundle: install the 'dev' extra")
+    from bundle_factory import write_bundle
+
+    return write_bundle(tmp_path_factory.mktemp("bundle") / "random")
+
+
+@pytest.fixture(scope="session")
+def demonstration() -> np.ndarray:
+    """The demonstration audio that ships with the program: float32, 16 kHz, shape ``(n,)``."""
+    samples, rate = soundfile.read(REPOSITORY / "assets" / "demonstration.flac", dtype="float32")
+    assert rate == 16_000
+    samples.flags.writeable = False
+    return samples
+
+
+@pytest.fixture
+def no_thread_left() -> Iterator[None]:
+    """Fails a test that leaves a thread behind, and names it."""
+    before = set(threading.enumerate())
+    yield
+    left = [thread.name for thread in threading.enumerate() if thread not in before and thread.is_alive()]
+    assert not left, f"threads left behind: {left}"
