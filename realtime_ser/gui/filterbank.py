@@ -147,7 +147,7 @@ class FilterBank:
         moved = np.concatenate([np.abs(self.low - self.initial_low), np.abs(self.high - self.initial_high)])
         if moved.max() < 0.5:
             return "cutoffs as initialised"
-        return f"cutoffs moved {np.median(moved):,.0f} Hz (median), {moved.max():,.0f} Hz at most"
+        return f"cutoffs moved {np.median(moved):,.0f} Hz in the median, {moved.max():,.0f} Hz at most"
 
     def describe_band(self, rank: int) -> str:
         """One line about a band: its cutoffs before and after training, and how far its centre moved."""

@@ -47,6 +47,7 @@ __all__ = [
     "TranscriptModel",
     "UtteranceRow",
     "clock",
+    "coarser",
     "health_items",
     "now_view",
 ]
@@ -126,6 +127,31 @@ class BinnedRing:
         """The newest bins, oldest first, shape ``(bins, columns)``: row ``i`` is bin ``end - bins + i``. Not a copy."""
         start = self._end % self.bins
         return self._data[start : start + self.bins]
+
+
+def coarser(ring: BinnedRing, stride: int, combine: Literal["mean", "max"] = "mean") -> tuple[int, FloatArray]:
+    """A ring's bins in groups of `stride`: less to draw where a bin is less than a pixel.
+
+    The groups stand on the absolute grid of bins, so that a picture does not shimmer as it scrolls.
+
+    Returns
+    -------
+    The first bin of the first group, and the rows, shape ``(groups, columns)``; NaN where no bin of a group has a value.
+    """
+    first = ring.end - ring.bins
+    skipped = -first % stride
+    rows = ring.view()[skipped:]
+    missing = -len(rows) % stride
+    if missing:
+        rows = np.concatenate([rows, np.full((missing, rows.shape[1]), np.nan, dtype=np.float32)])
+    groups = rows.reshape(-1, stride, rows.shape[1])
+    if combine == "max" or stride == 1:
+        return first + skipped, np.asarray(np.fmax.reduce(groups, axis=1))
+    known = np.isfinite(groups)
+    counts = known.sum(axis=1)
+    totals = np.where(known, groups, np.float32(0.0)).sum(axis=1)
+    means = np.where(counts > 0, totals / np.maximum(counts, 1), np.nan)
+    return first + skipped, means.astype(np.float32)
 
 
 class RowRing:
@@ -425,8 +451,8 @@ def now_view(phase: Phase, estimate: Estimate | None, classes: Sequence[str]) ->
         index = list(classes).index(e.label) if e.label in classes else None
         return _restated(shown, e.label.capitalize(), "the utterance so far", index)
     if e.state is EstimateState.LISTENING:
-        return _restated(shown, "Listening", "too little voice for a label yet", None)
-    return _restated(shown, "Unsure", "no class is likely enough to be named", None)
+        return _restated(shown, "Listening", "highest; too little voice yet", None)
+    return _restated(shown, "Unsure", "highest, but too low to name", None)
 
 
 def _restated(view: NowView, headline: str, explanation: str, class_index: int | None) -> NowView:

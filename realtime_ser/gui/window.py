@@ -19,9 +19,9 @@ from realtime_ser.gui.filterbank import FilterBank
 from realtime_ser.gui.models import DashboardModel, clock, health_items, now_view
 from realtime_ser.gui.panels.filters import FilterPanel
 from realtime_ser.gui.panels.level import LevelPanel
-from realtime_ser.gui.panels.messages import HealthLine, MessageList, Notice, NoticeBar, severity_mark
+from realtime_ser.gui.panels.messages import HealthLine, MessageList, Notice, NoticeBar, severity_colour, severity_mark
 from realtime_ser.gui.panels.now import NowPanel
-from realtime_ser.gui.panels.panel import Look, Panel, make_label, set_text
+from realtime_ser.gui.panels.panel import ElidedLabel, Look, Panel, make_label, set_text
 from realtime_ser.gui.panels.timeline import TimelinePanel
 from realtime_ser.gui.panels.transcript import TranscriptList
 from realtime_ser.gui.panels.transport import Transport
@@ -50,8 +50,7 @@ class _LogPanel(Panel):
         self._pages.addWidget(self.transcript)
         self._pages.addWidget(self.messages)
         self.body.addWidget(self._pages, 1)
-        self._words = make_label("", "small")
-        self._words.setSizePolicy(QtWidgets.QSizePolicy.Policy.Ignored, QtWidgets.QSizePolicy.Policy.Preferred)
+        self._words = ElidedLabel()
         self.header.addWidget(self._words, 1)
         self._switches = []
         group = QtWidgets.QButtonGroup(self)
@@ -81,8 +80,7 @@ class _LogPanel(Panel):
         self.messages.refresh_text(model.events)
         count = sum(entry.times for entry in model.events.entries)
         set_text(self._switches[1], f"Messages {count}" if count else "Messages")
-        set_text(self._words, f"words by {recognizer}" if recognizer else "")
-        self._words.setToolTip(self._words.text())
+        self._words.show_text(f"words by {recognizer}" if recognizer else "")
 
 
 class DashboardWindow(QtWidgets.QMainWindow):
@@ -187,14 +185,16 @@ class DashboardWindow(QtWidgets.QMainWindow):
         help_button.setObjectName("link")
         help_button.setToolTip("Limits, law, model and keys (F1)")
         help_button.clicked.connect(self.show_help)
-        footer = QtWidgets.QGridLayout()
+        footer = QtWidgets.QVBoxLayout()
         footer.setContentsMargins(6, 0, 6, 0)
-        footer.setVerticalSpacing(2)
-        footer.addWidget(self._health, 0, 0)
-        footer.addWidget(self._news, 1, 0, Qt.AlignmentFlag.AlignLeft)
-        footer.addWidget(make_label(SHORT_NOTE, "small"), 1, 1, Qt.AlignmentFlag.AlignRight)
-        footer.addWidget(help_button, 0, 1, Qt.AlignmentFlag.AlignRight)
-        footer.setColumnStretch(0, 1)
+        footer.setSpacing(2)
+        footer.addWidget(self._health)
+        notes = QtWidgets.QHBoxLayout()
+        notes.addWidget(self._news)
+        notes.addStretch(1)
+        notes.addWidget(make_label(SHORT_NOTE, "small"))
+        notes.addWidget(help_button)
+        footer.addLayout(notes)
 
         root = QtWidgets.QWidget()
         root.setObjectName("root")
@@ -206,6 +206,9 @@ class DashboardWindow(QtWidgets.QMainWindow):
         layout.addWidget(whole, 1)
         layout.addLayout(footer)
         self.setCentralWidget(root)
+        # Otherwise the first control would start with the focus, and its ring would look like a choice made.
+        root.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        root.setFocus()
 
     def _connect(self) -> None:
         self._transport.start_asked.connect(self.start)
@@ -298,7 +301,9 @@ class DashboardWindow(QtWidgets.QMainWindow):
 
     def _fail(self, source: str, failure: Failure, action: str = "") -> None:
         self._notices[source] = Notice(Severity.ERROR, failure.problem, failure.remedy, action)
-        self._log_event(f"{source}-problem", Severity.ERROR, f"{failure.problem} {failure.remedy}".strip())
+        newest = self._model.events.newest
+        if newest is None or failure.problem not in newest.message:  # the engine may have said so itself
+            self._log_event(f"{source}-problem", Severity.ERROR, f"{failure.problem} {failure.remedy}".strip())
 
     def _act_on_notice(self) -> None:
         notice = self._notice_bar.notice
@@ -385,6 +390,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         before, self._phase = self._phase, state.phase
         if state.phase == before:
             return
+        self._poll()  # what led to the new state belongs before it
         if state.phase != "failed":
             self._notices.pop("engine", None)
         elif self._facts is not None:  # before that, the failure is the bundle's and is told there
@@ -416,13 +422,13 @@ class DashboardWindow(QtWidgets.QMainWindow):
     def _show_news(self) -> None:
         newest = self._model.events.newest
         if newest is None:
-            set_text(self._news, "")
             return
         times = f" (×{newest.times})" if newest.times > 1 else ""
         text = f"{severity_mark(newest.severity)} {clock(newest.sample)}  {newest.message}{times}"
-        room = max(200, self.width() - 460)
+        room = max(200, self.width() - 640)
         elided = QtGui.QFontMetrics(self._news.font()).elidedText(text, Qt.TextElideMode.ElideRight, room)
         set_text(self._news, elided)
+        self._news.setStyleSheet(f"color: {severity_colour(newest.severity, self._palette)};")
         self._news.setToolTip(text)
         self._news.setAccessibleName(text)
 

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from realtime_ser.gui.filterbank import FilterBank, mel_from_hz
 from realtime_ser.gui.models import DashboardModel
-from realtime_ser.gui.panels.panel import Look, Panel, make_label, set_text
+from realtime_ser.gui.panels.panel import ElidedLabel, Look, Panel, make_label, set_text
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets, pg
 from realtime_ser.gui.theme import blend
 
 __all__ = ["FilterPanel"]
 
-GUTTER = 52
+GUTTER = 62
 ENERGY_RANGE_DB = 60.0
 DECIBELS_PER_NEPER = 10.0 / np.log(10.0)
 TICKS_HZ = {
@@ -37,8 +37,11 @@ class FilterPanel(Panel):
         self._axis = "mel"
         self._drawn_bin = -1
         self._loudest = -np.inf
-        self._movement = make_label("", "small")
-        self._movement.setSizePolicy(QtWidgets.QSizePolicy.Policy.Ignored, QtWidgets.QSizePolicy.Policy.Preferred)
+        self._home = np.zeros(0)
+        self._legend = make_label("", "small")
+        self._legend.setTextFormat(Qt.TextFormat.RichText)
+        self.header.addWidget(self._legend)
+        self._movement = ElidedLabel()
         self.header.addWidget(self._movement, 1)
         self._buttons: dict[str, QtWidgets.QToolButton] = {}
         group = QtWidgets.QButtonGroup(self)
@@ -61,12 +64,12 @@ class FilterPanel(Panel):
         self._view.setAccessibleName("filter bank, learnt against initial")
         layout = self._view.ci.layout
         layout.setSpacing(3)
-        layout.setContentsMargins(0, 0, 8, 0)
+        layout.setContentsMargins(0, 0, 12, 0)
         self.body.addWidget(self._view, 1)
         self._bands = self._add_plot(0, "band")
         self._live = self._add_plot(1, "now")
         self._response = self._add_plot(2, "dB")
-        for row, stretch in ((0, 6), (1, 2), (2, 4)):
+        for row, stretch in ((0, 5), (1, 2), (2, 4)):
             layout.setRowStretchFactor(row, stretch)
         self._response.showAxis("bottom")
         self._response.getAxis("bottom").setHeight(20)
@@ -138,13 +141,16 @@ class FilterPanel(Panel):
                 axis.setPen(pg.mkPen(palette.line))
                 axis.setTextPen(pg.mkPen(palette.dim))
                 axis.setTickFont(font)
-        self._initial_bands.setPen(pg.mkPen(blend(palette.ghost, palette.well, 0.6), width=1))
+        self._initial_bands.setPen(pg.mkPen(blend(palette.ghost, palette.well, 0.55), width=4))
         self._learnt_bands.setPen(pg.mkPen(palette.accent, width=2))
         self._chosen_band.setPen(pg.mkPen(palette.warning, width=4))
         self._energies.setPen(pg.mkPen(palette.good, width=1))
         self._energies.setBrush(pg.mkBrush(blend(palette.good, palette.well, 0.35)))
         self._initial_response.setPen(pg.mkPen(palette.ghost, width=1, style=Qt.PenStyle.DashLine))
         self._learnt_response.setPen(pg.mkPen(palette.accent, width=2))
+        learnt, initial = f"color:{palette.accent}", f"color:{palette.ghost}"
+        set_text(self._legend, f'<span style="{learnt}">▮ learnt</span>&nbsp; <span style="{initial}">▮ initial</span>')
+        self._draw_bank()
 
     def _place(self, hertz: NDArray[np.float64]) -> NDArray[np.float64]:
         """Frequencies as they stand on the axis."""
@@ -152,7 +158,7 @@ class FilterPanel(Panel):
 
     def _draw_bank(self) -> None:
         bank = self._bank
-        if bank is None:
+        if bank is None or self._look is None:
             return
         end = float(self._place(np.array([bank.sample_rate / 2.0]))[0])
         ticks = [tick for tick in TICKS_HZ[self._axis] if tick <= bank.sample_rate / 2]
@@ -160,14 +166,20 @@ class FilterPanel(Panel):
         for plot in (self._bands, self._live, self._response):
             plot.getViewBox().setXRange(0.0, end, padding=0.0)
             plot.getAxis("bottom").setTicks([marks])
-        ranks = np.repeat(np.arange(bank.bands) + 0.5, 2)
-        self._bands.getViewBox().setYRange(0.0, bank.bands, padding=0.02)
-        self._bands.getAxis("left").setTicks([[(0.5, "0"), (bank.bands - 0.5, str(bank.bands - 1))]])
+        # Every band stands at its initial centre, and its cutoffs are drawn by how far they are from it: over a frequency
+        # axis of 8 kHz the cutoffs themselves would be a thin diagonal on which no movement can be seen.
+        self._home = self._place((bank.initial_low + bank.initial_high) / 2.0)
+        twice = np.repeat(self._home, 2)
+        initial = self._place(np.column_stack([bank.initial_low, bank.initial_high]).ravel()) - twice
+        learnt = self._place(np.column_stack([bank.low, bank.high]).ravel()) - twice
+        limit = 1.1 * float(max(np.abs(initial).max(), np.abs(learnt).max(), 1.0))
+        self._bands.getViewBox().setYRange(-limit, limit, padding=0.0)
+        tick = _round_down(0.8 * limit)
+        ticks_left = [(-tick, f"−{tick:,.0f} {self._axis}"), (0.0, "shift 0"), (tick, f"+{tick:,.0f} {self._axis}")]
+        self._bands.getAxis("left").setTicks([ticks_left])
         self._live.getAxis("left").setTicks([[(-ENERGY_RANGE_DB / 2.0, "now")]])
-        initial = np.column_stack([bank.initial_low, bank.initial_high]).ravel()
-        learnt = np.column_stack([bank.low, bank.high]).ravel()
-        self._initial_bands.setData(self._place(initial), ranks)
-        self._learnt_bands.setData(self._place(learnt), ranks)
+        self._initial_bands.setData(twice, initial)
+        self._learnt_bands.setData(twice, learnt)
         at = self._place(bank.frequencies)
         self._initial_response.setData(at, bank.initial_response)
         self._learnt_response.setData(at, bank.response)
@@ -177,8 +189,7 @@ class FilterPanel(Panel):
         steps = np.arange(low + 5.0, high, 10.0)
         self._response.getAxis("left").setTicks([[(float(v), f"{v:+.0f} dB" if v else "0 dB") for v in steps]])
         self._chosen_band.setData([], [])
-        set_text(self._movement, bank.describe_movement())
-        self._movement.setToolTip(bank.describe_movement())
+        self._describe(bank.describe_movement())
         self._view.setAccessibleDescription(f"{bank.bands} bands, {bank.describe_movement()}")
         self._drawn_bin = -1
 
@@ -210,12 +221,21 @@ class FilterPanel(Panel):
         box = self._bands.getViewBox()
         if not box.sceneBoundingRect().contains(position):
             self._chosen_band.setData([], [])
-            set_text(self._movement, bank.describe_movement())
+            self._describe(bank.describe_movement())
             return
-        rank = int(np.clip(box.mapSceneToView(position).y(), 0.0, bank.bands - 1.0))
-        self._chosen_band.setData(self._place(np.array([bank.low[rank], bank.high[rank]])), np.full(2, rank + 0.5))
-        set_text(self._movement, bank.describe_band(rank))
-        self._movement.setToolTip(bank.describe_band(rank))
+        rank = int(np.abs(self._home - box.mapSceneToView(position).x()).argmin())
+        home = self._home[rank]
+        self._chosen_band.setData(np.full(2, home), self._place(np.array([bank.low[rank], bank.high[rank]])) - home)
+        self._describe(bank.describe_band(rank))
+
+    def _describe(self, text: str) -> None:
+        self._movement.show_text(text)
+
+
+def _round_down(value: float) -> float:
+    """The largest of 1, 2, 5 times a power of ten that is not above `value`."""
+    power = 10.0 ** np.floor(np.log10(value))
+    return float(next(step * power for step in (5.0, 2.0, 1.0) if step * power <= value * (1.0 + 1e-9)))
 
 
 def _tick_text(hertz: int) -> str:

@@ -10,7 +10,7 @@ from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets
 from realtime_ser.gui.theme import Palette
 from realtime_ser.types import Severity
 
-__all__ = ["HealthLine", "MessageList", "Notice", "NoticeBar", "severity_mark"]
+__all__ = ["HealthLine", "MessageList", "Notice", "NoticeBar", "severity_colour", "severity_mark"]
 
 
 def severity_mark(severity: Severity) -> str:
@@ -18,7 +18,8 @@ def severity_mark(severity: Severity) -> str:
     return {Severity.INFO: "i", Severity.WARNING: "!", Severity.ERROR: "✕"}[severity]
 
 
-def _severity_colour(severity: Severity, palette: Palette) -> str:
+def severity_colour(severity: Severity, palette: Palette) -> str:
+    """The colour of a message."""
     return {Severity.INFO: palette.accent, Severity.WARNING: palette.warning, Severity.ERROR: palette.error}[severity]
 
 
@@ -85,7 +86,7 @@ class NoticeBar(QtWidgets.QFrame):
         self.setVisible(notice is not None)
         if notice is None:
             return
-        colour = _severity_colour(notice.severity, self._look.palette)
+        colour = severity_colour(notice.severity, self._look.palette)
         self.setProperty("severity", str(notice.severity))
         self.style().unpolish(self)
         self.style().polish(self)
@@ -132,7 +133,7 @@ class MessageList(QtWidgets.QTextBrowser):
             if position:
                 cursor.insertBlock()
             marked = self.textCursor().charFormat()
-            marked.setForeground(_brush(_severity_colour(entry.severity, palette)))
+            marked.setForeground(_brush(severity_colour(entry.severity, palette)))
             marked.setFontWeight(700)
             times = f" ×{entry.times}" if entry.times > 1 else ""
             cursor.insertText(f"{severity_mark(entry.severity)} {clock(entry.sample)}{times}  ", marked)
@@ -150,7 +151,8 @@ class HealthLine(QtWidgets.QWidget):
         self._look: Look | None = None
         self._layout = QtWidgets.QHBoxLayout(self)
         self._layout.setContentsMargins(0, 0, 0, 0)
-        self._layout.setSpacing(14)
+        self._layout.setSpacing(16)
+        self._layout.addStretch(1)
         self._labels: list[QtWidgets.QLabel] = []
         self._shown: tuple[HealthItem, ...] = ()
 
@@ -170,7 +172,7 @@ class HealthLine(QtWidgets.QWidget):
             label.setTextFormat(Qt.TextFormat.RichText)
             label.setFont(numeric_font(11))
             self._labels.append(label)
-            self._layout.addWidget(label)
+            self._layout.insertWidget(len(self._labels) - 1, label)
         for label, item in zip(self._labels, items, strict=True):
             colour = palette.warning if item.worrying else palette.text
             sign = "! " if item.worrying else ""

@@ -124,7 +124,7 @@ class _ClassBars(QtWidgets.QWidget):
         palette, styles, view = self._look.palette, self._look.classes, self._view
         painter = QtGui.QPainter(self)
         font = numeric_font(13)
-        metrics = QtGui.QFontMetricsF(font)
+        metrics = QtGui.QFontMetricsF(numeric_font(13, bold=True))
         names = max(metrics.horizontalAdvance(style.name) for style in styles)
         figure = metrics.horizontalAdvance("100")
         row = self.height() / len(styles)

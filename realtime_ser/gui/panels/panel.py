@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets
 from realtime_ser.gui.theme import ClassStyle, Palette, Shape
 
-__all__ = ["Look", "Panel", "draw_shape", "make_label", "numeric_font", "set_text"]
+__all__ = ["ElidedLabel", "Look", "Panel", "draw_shape", "make_label", "numeric_font", "set_text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,31 @@ def make_label(text: str = "", role: str = "") -> QtWidgets.QLabel:
     if role:
         label.setProperty("role", role)
     return label
+
+
+class ElidedLabel(QtWidgets.QLabel):
+    """A line that is cut with an ellipsis where there is no room for it; all of it is in the tool tip."""
+
+    def __init__(self, role: str = "small") -> None:
+        super().__init__()
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setProperty("role", role)
+        self.setSizePolicy(QtWidgets.QSizePolicy.Policy.Ignored, QtWidgets.QSizePolicy.Policy.Preferred)
+
+    def show_text(self, text: str) -> None:
+        """Show `text`, where it changed."""
+        if text != self.text():
+            self.setText(text)
+            self.setToolTip(text)
+            self.setAccessibleName(text)
+
+    def paintEvent(self, event: QtGui.QPaintEvent) -> None:  # noqa: N802 - Qt's name
+        """Draw what fits."""
+        painter = QtGui.QPainter(self)
+        painter.setFont(self.font())
+        painter.setPen(self.palette().color(QtGui.QPalette.ColorRole.WindowText))
+        text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, self.width())
+        painter.drawText(self.rect(), self.alignment(), text)
 
 
 def set_text(label: QtWidgets.QLabel | QtWidgets.QPushButton | QtWidgets.QToolButton, text: str) -> None:

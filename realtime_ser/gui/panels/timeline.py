@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime_ser.gui.filterbank import FilterBank
-from realtime_ser.gui.models import BIN_SAMPLES, DashboardModel
+from realtime_ser.gui.models import BIN_SAMPLES, DashboardModel, coarser
 from realtime_ser.gui.panels.panel import Look, Panel, draw_shape, make_label, set_text
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets, pg
 from realtime_ser.gui.theme import Shape, blend, heat_table, ink_on
@@ -26,23 +26,6 @@ GUTTER = 56
 LEVEL_FLOOR = -60.0
 ENERGY_RANGE_DB = 60.0
 DECIBELS_PER_NEPER = 10.0 / np.log(10.0)
-
-_SYMBOLS = {
-    Shape.UP: "t1",
-    Shape.CIRCLE: "o",
-    Shape.SQUARE: "s",
-    Shape.DOWN: "t",
-    Shape.DIAMOND: "d",
-    Shape.CROSS: "+",
-    Shape.BAR: "s",
-    Shape.RING: "o",
-}
-_DASHES = (
-    Qt.PenStyle.SolidLine,
-    Qt.PenStyle.DashLine,
-    Qt.PenStyle.DotLine,
-    Qt.PenStyle.DashDotLine,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +111,39 @@ class _Marks(pg.GraphicsObject):  # type: ignore[misc]  # pyqtgraph has no types
         painter.restore()
 
 
+class _Ends(pg.GraphicsObject):  # type: ignore[misc]  # pyqtgraph has no types
+    """A class's shape at the end of its line, while the utterance is under way; drawn in pixels."""
+
+    SIDE = 9.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._at = 0.0
+        self._scores: Sequence[float] = ()
+        self.look: Look | None = None
+
+    def show_ends(self, at: float, scores: Sequence[float]) -> None:
+        if at != self._at:
+            self.prepareGeometryChange()
+        self._at, self._scores = at, scores
+        self.update()
+
+    def boundingRect(self) -> QtCore.QRectF:  # noqa: N802 - Qt's name
+        return QtCore.QRectF(self._at - 1.0, -0.03, 2.0, 1.06)
+
+    def paint(self, painter: QtGui.QPainter, option: Any, widget: Any = None) -> None:
+        if self.look is None:
+            return
+        to_pixels = painter.transform()
+        painter.save()
+        painter.resetTransform()
+        half = self.SIDE / 2.0
+        for style, score in zip(self.look.classes, self._scores, strict=False):
+            at = to_pixels.map(QtCore.QPointF(self._at, score))
+            draw_shape(painter, style.shape, QtCore.QRectF(at.x() - half, at.y() - half, self.SIDE, self.SIDE), style.colour)
+        painter.restore()
+
+
 class _TimeAxis(pg.AxisItem):  # type: ignore[misc]  # pyqtgraph has no types
     """Seconds of the stream as ``m:ss``."""
 
@@ -174,13 +190,19 @@ class TimelinePanel(Panel):
         self.header.addSpacing(8)
         self.header.addWidget(self._legend)
         self.header.addStretch(1)
-        self._zoom = QtWidgets.QToolButton()
-        self._zoom.setCheckable(True)
-        self._zoom.setText("20 s")
-        self._zoom.setToolTip("Show the last 20 seconds instead of 60 (Z)")
-        self._zoom.setAccessibleName("show the last 20 seconds only")
-        self._zoom.toggled.connect(self._set_zoom)
-        self.header.addWidget(self._zoom)
+        self._zooms: dict[int, QtWidgets.QToolButton] = {}
+        group = QtWidgets.QButtonGroup(self)
+        for seconds in (60, 20):
+            button = QtWidgets.QToolButton()
+            button.setCheckable(True)
+            button.setChecked(seconds == self._span_seconds)
+            button.setText(f"{seconds} s")
+            button.setToolTip(f"Show the last {seconds} seconds (Z switches)")
+            button.setAccessibleName(f"show the last {seconds} seconds")
+            button.clicked.connect(lambda _checked=False, chosen=seconds: self._set_span(chosen))
+            group.addButton(button)
+            self.header.addWidget(button)
+            self._zooms[seconds] = button
 
         self._view = pg.GraphicsLayoutWidget()
         self._view.setMinimumHeight(200)
@@ -204,7 +226,7 @@ class TimelinePanel(Panel):
         }
         layout = self._view.ci.layout
         layout.setRowFixedHeight(0, 24)
-        layout.setRowFixedHeight(3, 9)
+        layout.setRowFixedHeight(3, 14)
         for row, stretch in ((1, 6), (2, 2), (4, 4)):
             layout.setRowStretchFactor(row, stretch)
         self._marks = {name: _Marks() for name in ("verdicts", "scores", "level", "bands")}
@@ -215,7 +237,7 @@ class TimelinePanel(Panel):
         self._marks["level"].setTransform(QtGui.QTransform.fromScale(1.0, -LEVEL_FLOOR).translate(0.0, -1.0))
         self._evidence: list[Any] = []
         self._estimates: list[Any] = []
-        self._ends = pg.ScatterPlotItem(size=9, pxMode=True)
+        self._ends = _Ends()
         self._ends.setZValue(20)
         self._lanes["scores"].addItem(self._ends, ignoreBounds=True)
         self._peak = pg.PlotCurveItem(fillLevel=LEVEL_FLOOR)
@@ -245,6 +267,9 @@ class TimelinePanel(Panel):
         box.disableAutoRange()
         box.setYRange(low, high, padding=0.0)
         box.setXRange(0.0, 60.0, padding=0.0)
+        for side in ("left", "bottom"):
+            # Otherwise every change of range writes the axis' (empty) label anew.
+            lane.getAxis(side).enableAutoSIPrefix(False)
         left = lane.getAxis("left")
         left.setWidth(GUTTER)
         left.setStyle(tickLength=-4, tickTextOffset=4)
@@ -264,13 +289,14 @@ class TimelinePanel(Panel):
             lane.hideAxis("bottom")
         return lane
 
-    def _set_zoom(self, close: bool) -> None:
-        self._span_seconds = 20 if close else 60
+    def _set_span(self, seconds: int) -> None:
+        self._span_seconds = seconds
+        self._zooms[seconds].setChecked(True)
         self._drawn = None
 
     def toggle_zoom(self) -> None:
         """Switch between the last minute and the last 20 seconds."""
-        self._zoom.toggle()
+        self._set_span(20 if self._span_seconds == 60 else 60)
 
     @property
     def shown_seconds(self) -> int:
@@ -280,7 +306,7 @@ class TimelinePanel(Panel):
     def show_bank(self, bank: FilterBank) -> None:
         """Take the order and the frequencies of the bands."""
         self._bank = bank
-        ranks = np.linspace(0, bank.bands - 1, 4).round().astype(int)
+        ranks = (np.linspace(0.08, 0.92, 4) * (bank.bands - 1)).round().astype(int)
         ticks = [(rank + 0.5, _short_hz(bank.centre[rank])) for rank in ranks]
         lane = self._lanes["bands"]
         lane.getAxis("left").setTicks([ticks])
@@ -305,12 +331,13 @@ class TimelinePanel(Panel):
                 axis.setTickFont(font)
         for marks in self._marks.values():
             marks.look = look
+        self._ends.look = look
         for head in self._heads:
             head.setPen(pg.mkPen(palette.dim, width=1))
         self._peak.setPen(pg.mkPen(None))
-        self._peak.setBrush(pg.mkBrush(blend(palette.good, palette.well, 0.4)))
+        self._peak.setBrush(pg.mkBrush(blend(palette.good, palette.well, 0.3)))
         self._rms.setPen(pg.mkPen(None))
-        self._rms.setBrush(pg.mkBrush(palette.good))
+        self._rms.setBrush(pg.mkBrush(blend(palette.good, palette.well, 0.7)))
         shades = np.linspace(0.0, 1.0, 256)
         voice_table = [QtGui.QColor(blend(palette.accent, palette.well, share)) for share in shades]
         self._voice.setLookupTable(np.array([(c.red(), c.green(), c.blue()) for c in voice_table], dtype=np.uint8))
@@ -331,7 +358,7 @@ class TimelinePanel(Panel):
 
     def refresh_plots(self, model: DashboardModel) -> None:
         """Draw what is new; nothing is done while no column was added."""
-        if self._look is None:
+        if self._look is None or not model.classes:
             return
         state = (model.end_bin, model.transcripts.revision, len(model.verdicts))
         if state == self._drawn:
@@ -340,51 +367,54 @@ class TimelinePanel(Panel):
         model.catch_up()
         bin_seconds = BIN_SAMPLES / model.sample_rate
         now = model.end_bin * bin_seconds
-        end = max(now, float(self._span_seconds))
-        first = end - self._span_seconds
+        # Some room to the right of now, for the shapes at the ends of the lines.
+        margin = 0.012 * self._span_seconds
+        end = max(now, float(self._span_seconds)) + margin
+        first = end - self._span_seconds - margin
         for lane in self._lanes.values():
             lane.getViewBox().setXRange(first, end, padding=0.0)
         for head in self._heads:
             head.setPos(now)
 
-        left = now - model.bins * bin_seconds
-        centres = left + (np.arange(model.bins) + 0.5) * bin_seconds
-        evidence = model.evidence.view()
+        # A minute on a usual screen is about a pixel every 50 ms: half the columns will do for all but the close view.
+        stride = 1 if self._span_seconds < 60 else 2
+        start, evidence = coarser(model.evidence, 4)
+        times = (start + 4.0 * (np.arange(len(evidence)) + 0.5)) * bin_seconds
         for index, curve in enumerate(self._evidence):
-            curve.setData(centres, evidence[:, index])
+            curve.setData(times, evidence[:, index])
         rows = model.estimates.view()
         times = rows[:, 0] / model.sample_rate
         for index, curve in enumerate(self._estimates):
             curve.setData(times, rows[:, 1 + index])
         self._show_ends(model, rows)
-        envelope = np.nan_to_num(model.envelope.view(), nan=LEVEL_FLOOR)
-        self._peak.setData(centres, envelope[:, 0])
-        self._rms.setData(centres, envelope[:, 1])
-        frame = QtCore.QRectF(left, 0.0, model.bins * bin_seconds, 1.0)
-        voice = np.nan_to_num(model.voice.view() * 255.0, nan=0.0).astype(np.uint8)
-        self._voice.setImage(voice, autoLevels=False, levels=None)
+        start, envelope = coarser(model.envelope, stride, "max")
+        times = (start + stride * (np.arange(len(envelope)) + 0.5)) * bin_seconds
+        envelope = np.nan_to_num(envelope, nan=LEVEL_FLOOR)
+        self._peak.setData(times, envelope[:, 0])
+        self._rms.setData(times, envelope[:, 1])
+        start, voice = coarser(model.voice, stride, "max")
+        frame = QtCore.QRectF(start * bin_seconds, 0.0, len(voice) * stride * bin_seconds, 1.0)
+        # NB: Qt draws nothing of an image with a single row.
+        shades = np.repeat(np.nan_to_num(voice * 255.0, nan=0.0).astype(np.uint8), 2, axis=1)
+        self._voice.setImage(shades, autoLevels=False, levels=None)
         self._voice.setRect(frame)
         if model.bands is not None and self._bank is not None and model.bands.view().shape[1] == self._bank.bands:
-            self._bands.setImage(band_image(model.bands.view(), self._bank.order), autoLevels=False, levels=None)
-            self._bands.setRect(QtCore.QRectF(frame.left(), 0.0, frame.width(), float(self._bank.bands)))
+            start, energies = coarser(model.bands, stride, "max")
+            self._bands.setImage(band_image(energies, self._bank.order), autoLevels=False, levels=None)
+            width = len(energies) * stride * bin_seconds
+            self._bands.setRect(QtCore.QRectF(start * bin_seconds, 0.0, width, float(self._bank.bands)))
             self._bands.setVisible(True)
         else:
             self._bands.setVisible(False)
         self._show_marks(model, first, end)
+        # NB: pyqtgraph applies new ranges while it paints, which would order a second painting; this applies them now.
+        self._view.scene().prepareForPaint()
 
     def _show_ends(self, model: DashboardModel, rows: NDArray[np.float64]) -> None:
-        """A class's shape at the end of its line while the utterance is under way."""
-        if self._look is None or model.open_onset is None or not len(rows) or not np.isfinite(rows[-1]).all():
-            self._ends.setData([], [])
-            return
-        styles = self._look.classes
-        self._ends.setData(
-            [rows[-1, 0] / model.sample_rate] * len(styles),
-            rows[-1, 1:],
-            symbol=[_SYMBOLS[style.shape] for style in styles],
-            brush=[pg.mkBrush(style.colour) for style in styles],
-            pen=[pg.mkPen(self._look.palette.well)] * len(styles),
-        )
+        if model.open_onset is None or not len(rows) or not np.isfinite(rows[-1]).all():
+            self._ends.show_ends(0.0, ())
+        else:
+            self._ends.show_ends(float(rows[-1, 0]) / model.sample_rate, tuple(map(float, rows[-1, 1:])))
 
     def _show_marks(self, model: DashboardModel, first: float, end: float) -> None:
         if self._look is None:

@@ -45,7 +45,6 @@ class _Row(QtWidgets.QWidget):
         self._time.setFixedWidth(44)
         self._time.setAlignment(Qt.AlignmentFlag.AlignRight)
         self._chip = make_label()
-        self._chip.setFixedWidth(118)
         self._chip.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._words = QtWidgets.QLabel()
         self._words.setTextFormat(Qt.TextFormat.RichText)
@@ -58,6 +57,7 @@ class _Row(QtWidgets.QWidget):
 
     def show_row(self, row: UtteranceRow, look: Look) -> None:
         self.revision = row.revision
+        self._chip.setFixedWidth(_chip_width(look))
         set_text(self._time, clock(row.span.first))
         verdict_text = self._show_chip(row, look)
         transcript = row.transcript
@@ -93,6 +93,16 @@ class _Row(QtWidgets.QWidget):
         set_text(self._chip, "unsure")
         self._chip.setStyleSheet(f"{base} color: {palette.text}; border: 1px dashed {palette.unsure};")
         return "unsure"
+
+
+def _chip_width(look: Look) -> int:
+    """Room for the longest verdict there can be."""
+    font = QtGui.QFont(QtWidgets.QApplication.font())
+    font.setPixelSize(11)
+    font.setWeight(QtGui.QFont.Weight.DemiBold)
+    metrics = QtGui.QFontMetrics(font)
+    texts = ["under way", *(f"{style.glyph} {style.name} 100 %" for style in look.classes)]
+    return max(metrics.horizontalAdvance(text) for text in texts) + 16
 
 
 class TranscriptList(QtWidgets.QScrollArea):

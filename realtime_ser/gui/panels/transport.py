@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from realtime_ser.gui.controller import InputChoice, InputKind, Phase, PickedFile
-from realtime_ser.gui.panels.panel import Look, make_label, numeric_font, set_text
+from realtime_ser.gui.panels.panel import ElidedLabel, Look, make_label, numeric_font, set_text
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets
 
 __all__ = ["Transport"]
@@ -111,8 +111,7 @@ class Transport(QtWidgets.QFrame):
         self._refresh.setToolTip("Look for microphones again (F5)")
         self._refresh.setAccessibleName("look for microphones again")
         self._refresh.clicked.connect(self.refresh_asked)
-        self._words = make_label("", "dim")
-        self._words.setSizePolicy(QtWidgets.QSizePolicy.Policy.Ignored, QtWidgets.QSizePolicy.Policy.Preferred)
+        self._words = ElidedLabel("dim")
         self._words.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self._theme = QtWidgets.QToolButton()
         self._theme.setText("◐")
@@ -156,10 +155,10 @@ class Transport(QtWidgets.QFrame):
             if group or kind == "microphone":
                 self._add_item(model, title, enabled=False, bold=True)
             if kind == "microphone" and not group:
-                self._add_item(model, "   none found", enabled=False)
+                self._add_item(model, "none found", enabled=False)
             for index, choice in group:
                 text = choice.title if choice.usable else f"{choice.title} – {choice.problem}"
-                self._add_item(model, f"   {text}", index, choice.usable, tip=choice.detail or choice.problem)
+                self._add_item(model, text, index, choice.usable, tip=choice.detail or choice.problem)
         self._add_item(model, OPEN_A_FILE, enabled=True)
         self._input.setModel(model)
         self._select(kept)
@@ -273,11 +272,7 @@ class Transport(QtWidgets.QFrame):
     def show_text(self, time: str, words: str) -> None:
         """Show the time heard and who writes the words."""
         set_text(self._clock, time)
-        elided = QtGui.QFontMetrics(self._words.font()).elidedText(words, Qt.TextElideMode.ElideRight, self._words.width())
-        set_text(self._words, elided)
-        if self._words.toolTip() != words:
-            self._words.setToolTip(words)
-            self._words.setAccessibleName(words)
+        self._words.show_text(words)
 
     def toggle(self) -> None:
         """Start or stop, whichever the button offers."""
