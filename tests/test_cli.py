@@ -1,0 +1,230 @@
+"""The program as its users call it: a process of its own, real files, real exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+TIMES = ("start", "end")
+
+
+def program(
+    *arguments: str, env: dict[str, str] | None = None, code: str | None = None, bundle: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, **(env or {})}
+    if bundle is not None:
+        environment["REALTIME_SER_BUNDLE"] = str(bundle)
+    command = [sys.executable, "-m", "realtime_ser"] if code is None else [sys.executable, "-c", code]
+    return subprocess.run(
+        [*command, *arguments], capture_output=True, text=True, env=environment, timeout=110, stdin=subprocess.DEVNULL
+    )
+
+
+@pytest.fixture(scope="module")
+def utterances(demonstration: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two utterances, at another rate and with two channels."""
+    path = tmp_path_factory.mktemp("audio") / "two utterances.wav"
+    samples = demonstration[12_000:170_000]
+    soundfile.write(path, np.stack([samples, samples], axis=1), 16_000, subtype="FLOAT")
+    return path
+
+
+def records(result: subprocess.CompletedProcess[str]) -> list[dict]:
+    assert result.returncode == 0, result.stderr
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def table(path: Path) -> pd.DataFrame:
+    return {".csv": pd.read_csv, ".parquet": pd.read_parquet, ".jsonl": lambda p: pd.read_json(p, lines=True)}[path.suffix](
+        path
+    )
+
+
+def test_json_lines_carry_every_kind_of_record_with_scores_that_sum_to_one(utterances: Path, random_bundle: Path) -> None:
+    result = program(
+        "listen", "--input", str(utterances), "--pace", "fast", "--json", "--recognizer", "pocketsphinx", bundle=random_bundle
+    )
+    found = records(result)
+    assert {record["type"] for record in found} == {"window", "transcript", "estimate", "utterance", "health"}
+    for record in found:
+        assert record["start"] <= record["end"]
+        if "scores" in record:
+            assert list(record["scores"]) == ["anger", "happiness", "neutral", "sadness"]
+            assert sum(record["scores"].values()) == pytest.approx(1.0, abs=1e-5)
+    assert [record["start"] for record in found if record["type"] == "window"][:2] == [0.0, 0.01]
+    assert all(record["transcript"] for record in found if record["type"] == "utterance")
+
+
+def test_listening_and_analysing_give_the_same_scores(utterances: Path, random_bundle: Path, tmp_path: Path) -> None:
+    common = ("--recognizer", "pocketsphinx")
+    listened = records(program("listen", "--input", str(utterances), "--pace", "fast", "--json", *common, bundle=random_bundle))
+    for options, kind, name in (((), "utterance", "verdicts.csv"), (("--windows",), "window", "windows.parquet")):
+        out = tmp_path / name
+        result = program("analyze", str(utterances), "--out", str(out), *options, *common, bundle=random_bundle)
+        assert result.returncode == 0, result.stderr
+        analysed = table(out)
+        live = [record for record in listened if record["type"] == kind]
+        assert len(live) == len(analysed) > 0
+        for record, (_, row) in zip(live, analysed.iterrows(), strict=True):
+            for time in TIMES:
+                assert record[time] == pytest.approx(row[time])
+            for label, score in record["scores"].items():
+                assert score == pytest.approx(row[label], abs=1e-5)
+    assert list(table(tmp_path / "verdicts.csv")["transcript"]) == [
+        record["transcript"] for record in listened if record["type"] == "utterance"
+    ]
+
+
+def test_every_table_format_holds_the_same(utterances: Path, random_bundle: Path, tmp_path: Path) -> None:
+    tables = []
+    for suffix in (".csv", ".parquet", ".jsonl"):
+        out = tmp_path / f"table{suffix}"
+        program("analyze", str(utterances), "--out", str(out), "--recognizer", "none", bundle=random_bundle)
+        tables.append(table(out)[["file", "start", "end", "anger", "happiness", "neutral", "sadness", "state"]])
+        assert not out.with_name(out.name + ".part").exists()
+    for other in tables[1:]:
+        pd.testing.assert_frame_equal(tables[0], other, check_dtype=False)
+
+
+def test_a_bad_file_is_named_and_the_others_are_done(utterances: Path, random_bundle: Path, tmp_path: Path) -> None:
+    empty = tmp_path / "empty.wav"
+    empty.touch()
+    out = tmp_path / "table.csv"
+    result = program(
+        "analyze", str(empty), "missing.wav", str(utterances), "--out", str(out), "--recognizer", "none", bundle=random_bundle
+    )
+    assert result.returncode == 4
+    assert "empty.wav" in result.stderr
+    assert "missing.wav" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert set(table(out)["file"]) == {str(utterances)}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("listen", "--input", "no such file.wav"), 4, "no such file.wav"),
+        (("listen", "--input", "README.md"), 4, "README.md"),
+        (("listen", "--input", ""), 2, "input is empty"),
+        (("listen", "--input", "demo", "--recognizer", "no-such-model"), 6, "no-such-model"),
+        (("listen", "--input", "demo", "--bundle", "no-such-bundle"), 5, "no-such-bundle"),
+        (("analyze", "x.wav", "--out", "scores.doc"), 2, ".parquet"),
+        (("analyze", "x.wav", "--out", "no/such/folder/scores.csv"), 2, "folder"),
+        (("models", "info", "no-such-bundle"), 5, "no-such-bundle"),
+    ],
+)
+def test_mistakes_are_answered_in_words_with_a_code_of_their_own(
+    arguments: Sequence[str], code: int, message: str, random_bundle: Path
+) -> None:
+    result = program(*arguments, bundle=random_bundle)
+    assert result.returncode == code, result.stderr
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_tampered_bundle_is_refused(random_bundle: Path, tmp_path: Path) -> None:
+    import shutil
+
+    copy = Path(shutil.copytree(random_bundle, tmp_path / "copy"))
+    data = (copy / "head.onnx").read_bytes()
+    (copy / "head.onnx").write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    result = program("listen", "--input", "demo", bundle=copy)
+    assert result.returncode == 5
+    assert "head.onnx" in result.stderr
+    assert "altered or damaged" in result.stderr
+
+
+def test_without_portaudio_the_message_says_how_to_get_it(random_bundle: Path) -> None:
+    code = (
+        "import ctypes.util, sys; ctypes.util.find_library = lambda name: None\n"
+        "from realtime_ser.cli import main; sys.exit(main(['listen', '--input', 'microphone']))"
+    )
+    result = program(code=code, bundle=random_bundle)
+    assert result.returncode == 3
+    assert "PortAudio" in result.stderr
+    assert "install" in result.stderr.lower()
+
+
+def test_without_a_display_the_window_says_so(random_bundle: Path) -> None:
+    if sys.platform != "linux":
+        pytest.skip("other systems always have a display")
+    bare = {"DISPLAY": "", "WAYLAND_DISPLAY": "", "QT_QPA_PLATFORM": ""}
+    result = program("gui", env=bare, bundle=random_bundle)
+    assert result.returncode == 7
+    assert "display" in result.stderr
+
+
+def test_without_display_and_torch_the_bare_command_plays_the_demonstration(random_bundle: Path) -> None:
+    """The promise of `make run` on the barest machine; training's libraries are not even importable."""
+    code = (
+        "import sys\n"
+        "for name in ('torch', 'onnx', 'sklearn', 'scipy', 'training'): sys.modules[name] = None\n"
+        "import realtime_ser.inputs as inputs, realtime_ser.commands.listen as listen\n"
+        # At full speed: a minute of synthetic speech proves no more than what it says.
+        "real = inputs.open_input; listen.open_input = lambda choice, pace: real(choice, 'fast')\n"
+        "from realtime_ser.cli import main; sys.exit(main([]))"
+    )
+    bare = {"DISPLAY": "", "WAYLAND_DISPLAY": "", "QT_QPA_PLATFORM": ""}
+    result = program(code=code, env=bare, bundle=random_bundle)
+    assert result.returncode == 0, result.stderr
+    assert "no display" in result.stdout
+    assert "demonstration audio" in result.stdout
+    assert "12 utterances" in result.stdout
+
+
+def test_interrupting_ends_with_a_summary(random_bundle: Path, utterances: Path) -> None:
+    if sys.platform == "win32":
+        pytest.skip("there is no SIGINT to send to another process")
+    command = [sys.executable, "-m", "realtime_ser", "listen", "--input", str(utterances), "--json", "--recognizer", "none"]
+    environment = {**os.environ, "REALTIME_SER_BUNDLE": str(random_bundle)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as running:
+        assert running.stdout is not None
+        lines = [running.stdout.readline() for _ in range(150)]  # a second and a half of windows
+        running.send_signal(signal.SIGINT)
+        rest, errors = running.communicate(timeout=30)
+    assert running.returncode == 0, errors
+    found = [json.loads(line) for line in [*lines, *rest.splitlines()] if line.strip()]
+    assert found[-1]["type"] in ("utterance", "health")
+    assert [record["reason"] for record in found if record["type"] == "utterance"] == ["stream end"]
+
+
+def test_help_answers_at_once_and_names_every_command() -> None:
+    result = program("--help")
+    assert result.returncode == 0
+    for command in ("gui", "listen", "analyze", "devices", "models", "selftest"):
+        assert command in result.stdout
+        assert program(command, "--help").returncode == 0
+    assert "Art. 5(1)(f)" in result.stdout
+
+
+def test_the_models_are_listed_with_what_can_be_fetched(random_bundle: Path) -> None:
+    result = program("models", "list", bundle=random_bundle)
+    assert result.returncode == 0
+    assert "default-bundle" in result.stdout
+    assert "vosk-model-small-en-us-0.15" in result.stdout
+
+
+def test_selftest_passes_and_would_notice_a_difference(random_bundle: Path) -> None:
+    result = program("selftest", "--recognizer", "none", bundle=random_bundle)
+    assert result.returncode == 0, result.stdout
+    assert "agree in 5918 windows" in result.stdout
+    broken = (
+        "import sys, realtime_ser.acoustic.stream as stream, numpy as np\n"
+        "import realtime_ser.commands.selftest as selftest\n"
+        "real = selftest.evaluate_window\n"
+        "selftest.evaluate_window = lambda *a: (real(*a)[0], real(*a)[1] + np.float32(1e-3))\n"
+        "from realtime_ser.cli import main; sys.exit(main(['selftest', '--recognizer', 'none']))"
+    )
+    result = program(code=broken, bundle=random_bundle)
+    assert result.returncode == 1
+    assert "FAILED" in result.stdout
