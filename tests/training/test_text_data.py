@@ -38,10 +38,8 @@ def write_collections(folder: Path, meld: dict[str, list[tuple[str, str]]], emor
     header = "ID\tTweet\tanger\tanticipation\tdisgust\tfear\tjoy\tlove\toptimism\tpessimism\tsadness\tsurprise\ttrust"
     for split in ("train", "dev"):
         (folder / "semeval2018-ec").mkdir(exist_ok=True)
-        rows = [
-            "1\t@you This is #great http://x.y\t0\t0\t0\t0\t1\t1\t0\t0\t0\t0\t0",
-            "2\tMixed feelings\t1\t0\t0\t0\t1\t0\t0\t0\t0\t0\t0",
-        ]
+        great = "1\t@you This is #great http://x.y" + "\t0" * 4 + "\t1" * 2 + "\t0" * 5
+        mixed = "2\tMixed feelings\t1" + "\t0" * 3 + "\t1" + "\t0" * 6
         (folder / f"semeval2018-ec/2018-E-c-En-{split}.txt").write_text("\r\n".join([header, great, mixed]), encoding="utf-8")
 
 
