@@ -66,14 +66,14 @@ class AcousticSettings:
     shape: AcousticShape = field(default_factory=AcousticShape)
     shares: tuple[tuple[str, float], ...] = (("RAVDESS", 0.45), ("nEMO", 0.3), ("EMODB", 0.25))
     frozen_steps: int = 900
-    joint_steps: int = 150
+    joint_steps: int = 120
     batch: int = 64
     joint_batch: int = 32
     windows: int = 8
     crop_frames: tuple[int, ...] = (80, 120, 160, 200)
     rate: float = 1e-3
     joint_rate: float = 2e-4
-    cutoff_rate: float = 3e-4
+    cutoff_rate: float = 5e-4
     decay: float = 0.05
     smoothing: float = 0.05
     window_share: float = 0.5
