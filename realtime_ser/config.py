@@ -81,7 +81,7 @@ class EngineSettings:
     step: int = STEP
     pre_roll_ms: int = 300
     min_voiced_ms: int = 500
-    final_transcript_timeout: float = 3.0
+    final_transcript_timeout: float = 5.0
 
     def __post_init__(self) -> None:
         for name in ("step", "pre_roll_ms", "min_voiced_ms"):

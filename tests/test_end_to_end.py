@@ -1,0 +1,171 @@
+"""The main job with real parts: speech played into a virtual microphone, captured by PortAudio, recognised and scored."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from engine_stages import collect
+
+from realtime_ser.assembly import build_engine, build_stages, load_models, run_pipeline
+from realtime_ser.audio.file import FileSource
+from realtime_ser.audio.microphone import MicrophoneSource
+from realtime_ser.audio.sources import ArraySource
+from realtime_ser.config import EngineSettings
+from realtime_ser.controller import Controller, InputEntry
+from realtime_ser.engine.channel import Policy
+from realtime_ser.errors import DeviceError
+from realtime_ser.types import Block, Event, Health, Level, Output, Transcript, Verdict, WindowScores
+
+
+class Recorded:
+    """A microphone whose blocks are kept, so that what was captured can be analysed again."""
+
+    def __init__(self, microphone: MicrophoneSource) -> None:
+        self._microphone = microphone
+        self.blocks: list[Block] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._microphone, name)
+
+    def read(self, timeout: float) -> Block | None:
+        block = self._microphone.read(timeout)
+        if block is not None:
+            self.blocks.append(block)
+        return block
+
+
+@pytest.fixture
+def clip(data_dir: Path, tmp_path: Path) -> Path:
+    """Ten seconds of read speech with silence around it."""
+    samples, rate = soundfile.read(data_dir / "clips" / "librispeech" / "1089-134686-0000.flac", dtype="float32")
+    path = tmp_path / "speech.wav"
+    soundfile.write(path, np.concatenate([np.zeros(rate), samples, np.zeros(2 * rate)]), rate)
+    return path
+
+
+def verdicts(outputs: list[Output]) -> list[Verdict]:
+    return [output for output in outputs if isinstance(output, Verdict)]
+
+
+@pytest.mark.usefixtures("no_thread_left")
+@pytest.mark.parametrize("recognizer", ["pocketsphinx", "vosk"])
+def test_speech_through_a_microphone_is_heard_recognised_and_scored(
+    virtual_microphone: Any, clip: Path, vosk_model_dir: Path, recognizer: str
+) -> None:
+    models = load_models("default-bundle", vosk_model_dir if recognizer == "vosk" else recognizer)
+    source = Recorded(MicrophoneSource())
+    # Patience for a machine with other work to do: what is tested is the words, not the recogniser's speed.
+    engine = build_engine(models, source, EngineSettings(final_transcript_timeout=60.0))
+    channel = engine.subscribe(100_000, Policy.KEEP_ALL)
+    engine.start()
+    virtual_microphone.play(clip)
+    deadline = time.monotonic() + 80
+    outputs: list[Output] = []
+    while not verdicts(outputs) and time.monotonic() < deadline:
+        output = channel.get(0.2)
+        outputs += [] if output is None else [output]
+    engine.close()
+    outputs += collect(channel)
+
+    # Everything that a listener is promised is there.
+    (live,) = verdicts(outputs)
+    assert live.estimate.transcript is not None
+    assert live.estimate.transcript.final
+    assert [o for o in outputs if isinstance(o, Transcript)]
+    if recognizer == "pocketsphinx":
+        assert {"dinner", "carrots", "potatoes"} <= set(live.estimate.transcript.text.split())
+    assert max(o.peak for o in outputs if isinstance(o, Level)) > -30
+    health = [o for o in outputs if isinstance(o, Health)][-1]
+    assert (health.overruns, health.dropped_samples, health.windows_skipped) == (0, 0, 0)
+    captured = np.concatenate([block.samples for block in source.blocks])
+    assert health.windows_computed == (len(captured) - 4_000) // 160 + 1
+    latencies = [o.captured_at for o in outputs if isinstance(o, WindowScores)]
+    assert all(stamp is not None for stamp in latencies)
+
+    # What was captured, analysed as a recording, gives what was shown live.
+    again = list(run_pipeline(ArraySource(captured, 16_000), build_stages(models, live=False)))
+    np.testing.assert_allclose(
+        np.concatenate([o.scores for o in outputs if isinstance(o, WindowScores)]),
+        np.concatenate([o.scores for o in again if isinstance(o, WindowScores)]),
+        atol=1e-5,
+    )
+    assert verdicts(again)[0].span == live.span
+    np.testing.assert_allclose(verdicts(again)[0].estimate.acoustic, live.estimate.acoustic, atol=1e-5)
+
+    # The file itself: two resamplings and another phase of the 10 ms grid lie between them.
+    file = list(run_pipeline(FileSource(clip), build_stages(models, live=False)))
+    (straight,) = verdicts(file)
+    assert len(straight.span) == pytest.approx(len(live.span), abs=2 * 512)
+    np.testing.assert_allclose(straight.estimate.acoustic, live.estimate.acoustic, atol=0.1)
+
+
+@pytest.mark.usefixtures("no_thread_left")
+def test_a_microphone_that_is_unplugged_leaves_a_verdict_and_a_clear_message(virtual_microphone: Any, clip: Path) -> None:
+    models = load_models("default-bundle", "none")
+    engine = build_engine(models, MicrophoneSource())
+    channel = engine.subscribe(100_000, Policy.KEEP_ALL)
+    engine.start()
+    player = virtual_microphone.start_playing(clip)
+    outputs: list[Output] = []
+    while sum(len(o.scores) for o in outputs if isinstance(o, WindowScores)) < 400:
+        output = channel.get(20)
+        assert output is not None
+        outputs.append(output)
+    virtual_microphone.unplug()
+    outputs += collect(channel)
+    player.kill()
+    player.wait()
+    with pytest.raises(DeviceError):
+        engine.wait(10)
+    assert verdicts(outputs)
+    (event,) = [o for o in outputs if isinstance(o, Event) and o.kind == "source-lost"]
+    assert "microphone" in event.message.lower()
+
+
+@pytest.mark.usefixtures("no_thread_left")
+def test_the_controller_runs_stops_and_survives_a_lost_device(virtual_microphone: Any, clip: Path) -> None:
+    controller = Controller("default-bundle", "none")
+    assert controller.state().phase == "loading"
+    assert controller.bundle().classes == ("anger", "happiness", "neutral", "sadness")
+    assert controller.state().phase == "stopped"
+    choices = controller.inputs()
+    assert {choice.kind for choice in choices} == {"microphone", "demo"}
+
+    def reach(*phases: str) -> None:
+        deadline = time.monotonic() + 20
+        while controller.state().phase not in phases:
+            assert time.monotonic() < deadline, f"{controller.state()} never reached {phases}"
+            seen.extend(controller.poll(1_000))
+
+    seen: list[Output] = []
+    controller.start(InputEntry("microphone", "", "default"))
+    reach("running")
+    player = virtual_microphone.start_playing(clip)
+    while not any(isinstance(output, WindowScores) for output in seen):
+        seen.extend(controller.poll(1_000))
+    assert controller.state().live
+    virtual_microphone.unplug()
+    reach("failed")
+    assert "microphone" in controller.state().problem.lower()
+    assert controller.state().remedy
+    player.kill()
+    player.wait()
+
+    # Another input works at once; stopping is no failure; a file that does not exist is.
+    controller.start(InputEntry("demo", "demo", "demo"))
+    reach("running")
+    controller.stop()
+    reach("stopped")
+    assert controller.state().position > 0
+    controller.start(InputEntry("file", "no such file.wav", "nothing"))
+    reach("failed")
+    assert "no such file.wav" in controller.state().problem
+    controller.start(InputEntry("file", str(clip), "speech"))
+    reach("running")
+    controller.close()
+    assert controller.state().phase == "stopped"
