@@ -196,8 +196,8 @@ def other_makers() -> list[list[list[str]]]:
 def admin_prefix() -> tuple[list[str] | None, str]:
     """How to become root for apt: the words before the command, or ``None`` and the reason.
 
-    A password is only ever asked for at a terminal, and only of somebody who may use sudo: anybody else would type a
-    password for nothing and have it reported.
+    A password is asked for only at a terminal, once, and only of somebody who may use sudo: anybody else would type a password
+    for nothing and have it reported.
     """
     if os.environ.get("SYSTEM", "").lower() in ("no", "0", "false"):
         return None, "SYSTEM=no"
@@ -207,11 +207,23 @@ def admin_prefix() -> tuple[list[str] | None, str]:
         return None, "that takes an administrator, and there is no sudo here"
     if subprocess.run(["sudo", "-n", "true"], stdin=subprocess.DEVNULL, capture_output=True).returncode == 0:
         return ["sudo", "-n"], ""
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if not has_terminal():
         return None, "sudo wants a password, and there is no terminal to ask for it"
     if not may_use_sudo():
         return None, "that takes an administrator's password"
+    say("  sudo asks for your password to install system libraries (`SYSTEM=no` goes on without them).")
+    if subprocess.run(["sudo", "-v"]).returncode:
+        return None, "sudo was not allowed"
     return ["sudo"], ""
+
+
+def has_terminal() -> bool:
+    """Whether somebody can be asked: sudo reads the password from the terminal that controls this process."""
+    try:
+        Path("/dev/tty").open("rb").close()
+    except OSError:
+        return False
+    return sys.stdin.isatty()
 
 
 def may_use_sudo() -> bool:
@@ -242,7 +254,6 @@ def apt(prefix: Sequence[str], packages: Sequence[str]) -> None:
     install = [*get, "install", "-y", "--no-install-recommends"]
 
     def run(command: Sequence[str]) -> bool:
-        # sudo asks on the terminal itself, so that nothing is lost by keeping apt's chatter in the log.
         with log().open("a", encoding="utf-8") as output:
             output.write("$ " + " ".join(command) + "\n")
             output.flush()
@@ -286,18 +297,13 @@ def provide_system() -> None:
         prefix, reason = admin_prefix()
         if prefix is not None:
             begun = time.monotonic()
-            say("  System libraries to install with apt-get:")
+            say("  Installing system libraries with apt-get:")
             say(
                 textwrap.fill(
                     " ".join(packages()), 100, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False
                 )
             )
-            if prefix == ["sudo"]:
-                say("  sudo asks for your password for this (Ctrl-C: go on without).")
-            try:
-                apt(prefix, packages())
-            except KeyboardInterrupt:
-                say()
+            apt(prefix, packages())
             importlib.invalidate_caches()
             if not packages():
                 say(f"  System libraries: ready ({duration(time.monotonic() - begun)})")

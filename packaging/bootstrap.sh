@@ -4,16 +4,19 @@
 here=$(dirname "$0")
 
 suits() {
-    "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' >/dev/null 2>&1
+    "$1" -c "import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, $2))" >/dev/null 2>&1
 }
 
 if [ -n "$PYTHON" ]; then
     exec "$PYTHON" "$here/bootstrap.py" "$@" --python-chosen
 fi
-for candidate in python3 python3.13 python3.12 python3.11 python3.14 python; do
-    if suits "$candidate"; then
-        exec "$candidate" "$here/bootstrap.py" "$@"
-    fi
+# Python 3.14 last: not every package has a build for it yet (docs/dependencies.md).
+for newest in 13 14; do
+    for candidate in python3 python3.13 python3.12 python3.11 python3.14 python; do
+        if suits "$candidate" "$newest"; then
+            exec "$candidate" "$here/bootstrap.py" "$@"
+        fi
+    done
 done
 
 found=$(python3 --version 2>/dev/null || python --version 2>/dev/null || echo "no Python at all")
