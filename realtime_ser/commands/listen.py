@@ -216,7 +216,6 @@ def listen(
     RealtimeSerError
         Whatever prevented or ended it.
     """
-    started = time.monotonic()
     console = _console()
     if not as_json:
         console.print(f"Loading the networks … listening to {choice}.", style="dim", highlight=False)
@@ -224,18 +223,35 @@ def listen(
     source = open_input(choice, pace)
     engine = build_engine(models, source)
     outputs = engine.subscribe(1_024, Policy.KEEP_ALL if not source.live else Policy.DROP_OLDEST)
+    started, work = time.monotonic(), time.process_time()
+    view = None
     with _stopping_on_signals(engine):
         engine.start()
         try:
             if as_json:
                 _write_json(outputs, models)
             else:
-                _show(outputs, models, str(choice), console)
-                console.print(f"Done in {time.monotonic() - started:.1f} s.", style="dim", highlight=False)
+                view = _show(outputs, models, str(choice), console)
         finally:
             outputs.abandon()
             engine.close()
+    if view is not None:
+        elapsed = time.monotonic() - started
+        console.print(view.summary(), highlight=False, soft_wrap=True)
+        console.print(_cost(elapsed, time.process_time() - work), style="dim", highlight=False, soft_wrap=True)
     return 0
+
+
+def _cost(elapsed: float, own: float) -> str:
+    """What listening cost the computer; the recogniser's process can be counted once it has ended."""
+    parts = [f"{own / elapsed:.0%} of one core"]
+    if sys.platform != "win32":
+        import resource
+
+        children = resource.getrusage(resource.RUSAGE_CHILDREN)
+        if recognizer := children.ru_utime + children.ru_stime:
+            parts.append(f"{recognizer / elapsed:.0%} more for the recogniser's own process")
+    return f"Took {elapsed:.1f} s and {', '.join(parts)}."
 
 
 def _console() -> Console:
@@ -262,15 +278,16 @@ def _write_json(outputs: Channel[Output], models: Models) -> None:
         sys.stdout.flush()
 
 
-def _show(outputs: Channel[Output], models: Models, title: str, console: Console) -> None:
+def _show(outputs: Channel[Output], models: Models, title: str, console: Console) -> LiveView:
     label = models.recognizer.label
     view = LiveView(title, "nobody" if label is None else str(label), models.classes)
-    console.print(f"{models.recognizer.note} {models.recognizer.advice}".strip(), style="dim", highlight=False)
+    note = f"{models.recognizer.note} {models.recognizer.advice}".strip()
+    console.print(note, style="dim", highlight=False, soft_wrap=True)
     if console.is_terminal:
         _show_live(outputs, view, console)
     else:
         _show_lines(outputs, view, console)
-    console.print(view.summary(), highlight=False)
+    return view
 
 
 def _show_live(outputs: Channel[Output], view: LiveView, console: Console) -> None:
