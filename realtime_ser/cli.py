@@ -117,7 +117,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run_if_requested(given)
     options = _parser().parse_args(given)
     try:
-        return _run(options)
+        exit_code = _run(options)
+        sys.stdout.flush()
+        return exit_code
     except RealtimeSerError as error:
         print(f"realtime-ser: {error.problem}", file=sys.stderr)  # noqa: T201 - the command line speaks to the user
         if error.remedy:
@@ -129,6 +131,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever read our output has gone (`| head`); the rest of it has nowhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        # What is left in the buffer cannot be written either; the interpreter would try, and complain, at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"realtime-ser: {error.strerror or error}.", file=sys.stderr)  # noqa: T201
+        print("Check that the disk that is written to has room and may be written to.", file=sys.stderr)  # noqa: T201
+        return 1
 
 
 def _run(options: argparse.Namespace) -> int:

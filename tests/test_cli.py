@@ -110,6 +110,38 @@ def test_a_bad_file_is_named_and_the_others_are_done(utterances: Path, random_bu
     assert set(table(out)["file"]) == {str(utterances)}
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on file sizes to play a full disk with")
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".jsonl"])
+def test_a_full_disk_is_told_and_what_was_written_stays(
+    utterances: Path, random_bundle: Path, tmp_path: Path, suffix: str
+) -> None:
+    out = tmp_path / f"table{suffix}"
+    code = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
+        "from realtime_ser.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    result = program("analyze", str(utterances), "--windows", "--out", str(out), code=code, bundle=random_bundle)
+    assert result.returncode == 1
+    assert "cannot be written" in result.stderr
+    assert "Make room" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not out.exists()
+    assert out.with_name(out.name + ".part").exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
+def test_a_full_disk_behind_standard_output_is_told(utterances: Path, random_bundle: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(
+            [sys.executable, "-m", "realtime_ser", "analyze", str(utterances), "--recognizer", "none"],
+            stdout=full, stderr=subprocess.PIPE, text=True, timeout=60,
+            env={**os.environ, "REALTIME_SER_BUNDLE": str(random_bundle)},
+        )  # fmt: skip
+    assert result.returncode == 1
+    assert "No space left" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [

@@ -54,7 +54,7 @@ class LiveView:
     position: int = 0
     level: Level | None = None
     estimate: Estimate | None = None
-    words: str = ""
+    transcript: Transcript | None = None
     health: Health | None = None
     windows: int = 0
     verdicts: deque[Verdict] = field(default_factory=lambda: deque(maxlen=8))
@@ -72,11 +72,11 @@ class LiveView:
             case WindowScores():
                 self.windows += len(output.scores)
             case Transcript():
-                self.words = output.text
+                self.transcript = output
             case Estimate():
                 self.estimate = output
                 if output.state is EstimateState.NO_SPEECH:
-                    self.words = ""
+                    self.transcript = None
             case Verdict():
                 self.verdicts.append(output)
                 self.count += 1
@@ -117,8 +117,9 @@ class LiveView:
             head.append(f"  {estimate.confidence:.0%}", style="bold")
         basis = f"   {estimate.voiced_seconds:.1f} s of voice, words count {estimate.word_share:.0%}"
         head.append(basis + (f"  ({estimate.note})" if estimate.note else ""), style="dim")
-        if self.words:
-            head.append(f"\n“{self.words}”", style="italic")
+        if self.transcript is not None and self.transcript.words:
+            head.append(f"\n“{self.transcript.text}”", style="italic")
+            head.append(sureness(self.transcript), style="dim")
         return head
 
     def _bar(self, index: int, name: str) -> RenderableType:
@@ -193,9 +194,17 @@ def verdict_text(verdict: Verdict) -> RenderableType:
     line.append(f" {estimate.confidence:4.0%}  ")
     if estimate.transcript is not None and estimate.transcript.words:
         line.append(f"“{estimate.transcript.text}”", style="italic")
+        line.append(sureness(estimate.transcript), style="dim")
     elif estimate.note:
         line.append(f"({estimate.note})", style="dim")
     return line
+
+
+def sureness(transcript: Transcript) -> str:
+    """How sure the recogniser is of its words, as far as it says."""
+    if math.isnan(transcript.confidence):
+        return "" if transcript.final else "  (words may still change)"
+    return f"  (words {transcript.confidence:.0%} sure)"
 
 
 def event_text(event: Event) -> RenderableType:

@@ -1,7 +1,8 @@
 """Colours, shapes and numbers as they look: everything that decides the window's appearance, and no Qt.
 
 Nothing is told by colour alone: every class has a shape beside its colour, every state a word. The class colours are Okabe and
-Ito's, lightened or darkened until they can be read as text on their theme's panels (WCAG AA, tested).
+Ito's, lightened or darkened until they can be read as text on their theme's panels (WCAG AA) and are told apart with any of the
+three colour deficiencies (both tested).
 """
 
 from __future__ import annotations
@@ -152,7 +153,7 @@ LIGHT = Palette(
     record="#c8102e",
     ghost="#76818d",
     unsure="#5b6672",
-    classes={"anger": "#b83a00", "happiness": "#7a5c00", "neutral": "#4c5866", "sadness": "#0062a3"},
+    classes={"anger": "#941a00", "happiness": "#856200", "neutral": "#5f6770", "sadness": "#004b8d"},
     spare=("#00735a", "#96417a", "#6440b0", "#4b6a00"),
     heat=("#f0f2f5", "#cfdcea", "#93b9d6", "#4f93b8", "#2f6a8f", "#254066", "#141c33"),
 )

@@ -330,6 +330,11 @@ class DashboardWindow(QtWidgets.QMainWindow):
         return self._controller is not None and self._facts is not None
 
     @property
+    def worker_busy(self) -> bool:
+        """Whether something is still being loaded."""
+        return self._worker.busy
+
+    @property
     def model(self) -> DashboardModel:
         """The view-models."""
         return self._model

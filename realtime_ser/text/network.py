@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from realtime_ser.bundle.inference import create_session
 from realtime_ser.errors import BundleError
@@ -83,17 +84,18 @@ class TextNetwork:
             One without any token, as when only noise was recognised, is read as a single unknown word; its counts are 0.
         """
         tokens = tokenize(words if isinstance(words, str) else " ".join(words))[-MAX_TOKENS:]
-        feature, logits = self._run(tokens or (UNKNOWN,))
+        feature, logits = self.encode_numbers(self.vocabulary.numbers(tokens or (UNKNOWN,)))
         return TextEncoding(feature, logits, sum(token in self.vocabulary for token in tokens), len(tokens))
+
+    def encode_numbers(self, numbers: NDArray[np.int64]) -> tuple[FloatArray, FloatArray]:
+        """Feature, shape ``(4800,)``, and logits, shape ``(classes,)``, of 1 to 100 token numbers, shape ``(tokens,)``."""
+        feature, logits = self._session.run({"tokens": numbers[np.newaxis]}, ("feature", "logits"))
+        return frozen(feature[0]), frozen(logits[0])
 
     def _has_row(self, number: int) -> bool:
         # ONNX Runtime refuses an index beyond the embedding; its exception lives in a private module.
         try:
-            self._session.run({"tokens": np.array([[number]], dtype=np.int64)}, ("logits",))
+            self.encode_numbers(np.array([number], dtype=np.int64))
         except Exception:  # noqa: BLE001
             return False
         return True
-
-    def _run(self, tokens: Sequence[str]) -> tuple[FloatArray, FloatArray]:
-        feature, logits = self._session.run({"tokens": self.vocabulary.numbers(tokens)[None]}, ("feature", "logits"))
-        return frozen(feature[0]), frozen(logits[0])

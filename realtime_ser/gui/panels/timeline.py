@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from realtime_ser.gui.filterbank import FilterBank
 from realtime_ser.gui.models import BIN_SAMPLES, DashboardModel, coarser
-from realtime_ser.gui.panels.panel import Look, Panel, draw_shape, make_label, set_text
+from realtime_ser.gui.panels.panel import ElidedLabel, Look, Panel, draw_shape, make_label, set_text
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets, pg
 from realtime_ser.gui.theme import Shape, blend, heat_table, ink_on
 from realtime_ser.types import Verdict
@@ -189,7 +189,9 @@ class TimelinePanel(Panel):
         self._legend.setTextFormat(Qt.TextFormat.RichText)
         self.header.addSpacing(8)
         self.header.addWidget(self._legend)
-        self.header.addStretch(1)
+        self._explanation = ElidedLabel()
+        self._explanation.show_text("bold: utterance so far, thin: windows")
+        self.header.addWidget(self._explanation, 1)
         self._zooms: dict[int, QtWidgets.QToolButton] = {}
         group = QtWidgets.QButtonGroup(self)
         for seconds in (60, 20):
@@ -354,7 +356,7 @@ class TimelinePanel(Panel):
             for curve in (self._evidence[index], self._estimates[index]):
                 lane.addItem(curve, ignoreBounds=True)
         names = "&nbsp;&nbsp;".join(f'<span style="color:{s.colour}">{s.glyph} {s.name}</span>' for s in look.classes)
-        set_text(self._legend, f"{names}&nbsp;&nbsp;&nbsp;strong: utterance so far &nbsp; faint: windows")
+        set_text(self._legend, names)
 
     def refresh_plots(self, model: DashboardModel) -> None:
         """Draw what is new; nothing is done while no column was added."""
