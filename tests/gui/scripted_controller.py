@@ -286,13 +286,7 @@ class Stream:
             transcript = Transcript(number, words, end, sure, False, RECOGNIZER)
         winner = int(scores.argmax())
         confident = not line.unsure and float(scores[winner]) >= 0.5
-        state = (
-            EstimateState.LISTENING
-            if heard < 0.5
-            else EstimateState.CONFIDENT
-            if confident
-            else EstimateState.UNSURE
-        )
+        state = EstimateState.LISTENING if heard < 0.5 else EstimateState.CONFIDENT if confident else EstimateState.UNSURE
         counts = 0.42 if words else 0.0
         return Estimate(
             number,
@@ -316,9 +310,7 @@ class Stream:
         words = []
         for index, text in enumerate(texts):
             start, stop = line.start + index * step, line.start + (index + 1) * step
-            if (stop + 0.3) * RATE > end and stop < line.end - 1e-6:
-                break
-            if stop * RATE > end:
+            if round((min(stop + 0.3, line.end)) * RATE) > end:
                 break
             sure = line.sure[index] if index < len(line.sure) else 0.97
             words.append(Word(text, Span(round(start * RATE), round(stop * RATE)), sure))

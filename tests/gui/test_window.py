@@ -1,0 +1,402 @@
+"""The window on the offscreen platform, on a scripted controller, tick by tick."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from gui.conftest import Driver
+from gui.scripted_controller import INPUTS, RATE, SCRIPT, Choice, ScriptedController, facts
+
+from realtime_ser.errors import BundleError, DeviceError
+from realtime_ser.gui.panels.filters import FilterPanel
+from realtime_ser.gui.panels.messages import MessageList, NoticeBar
+from realtime_ser.gui.panels.now import NowPanel
+from realtime_ser.gui.panels.timeline import TimelinePanel, band_image
+from realtime_ser.gui.panels.transcript import TranscriptList
+from realtime_ser.gui.panels.transport import Transport
+from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets, pg
+from realtime_ser.gui.window import DashboardWindow
+from realtime_ser.types import Event, Level, Severity, Span
+
+Drive = Callable[..., Driver]
+
+
+def start_button(window: DashboardWindow) -> QtWidgets.QPushButton:
+    return window.findChild(QtWidgets.QPushButton, "primary")
+
+
+def texts(parent: QtWidgets.QWidget) -> str:
+    return " | ".join(label.text() for label in parent.findChildren(QtWidgets.QLabel) if label.isVisible())
+
+
+def chooser(window: DashboardWindow) -> QtWidgets.QComboBox:
+    return window.findChild(QtWidgets.QComboBox)
+
+
+def test_the_window_is_up_before_anything_is_loaded(drive: Drive) -> None:
+    controller = ScriptedController()
+    controller.bundle_gate.clear()
+    driver = drive(controller)
+    driver.tick()
+    assert driver.window.isVisible()
+    assert not start_button(driver.window).isEnabled()
+    assert "LOADING" in texts(driver.window.findChild(Transport))
+    assert driver.window.findChild(NowPanel).view.headline == "Loading"
+    controller.bundle_gate.set()
+    driver.settle()
+    assert start_button(driver.window).isEnabled()
+    assert driver.window.findChild(NowPanel).view.headline == "Ready"
+
+
+def test_the_button_starts_and_stops(drive: Drive) -> None:
+    driver = drive()
+    driver.settle()
+    button = start_button(driver.window)
+    assert button.text() == "Start"
+    driver.qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    driver.tick()
+    assert [choice.id for choice in driver.controller.started] == ["1"]
+    assert button.text() == "Stop"
+    assert "LIVE" in texts(driver.window.findChild(Transport))
+    assert not chooser(driver.window).isEnabled()
+    driver.qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    driver.tick()
+    assert driver.controller.state().phase == "stopped"
+    assert button.text() == "Start"
+
+
+def test_space_starts_and_stops_but_leaves_other_buttons_their_key(drive: Drive) -> None:
+    driver = drive()
+    driver.settle()
+    driver.window.activateWindow()
+    driver.qtbot.keyClick(driver.window, Qt.Key.Key_Space)
+    driver.tick()
+    assert driver.controller.state().phase == "running"
+    panel = driver.window.findChild(FilterPanel)
+    hertz = next(button for button in panel.findChildren(QtWidgets.QToolButton) if button.text() == "Hz")
+    hertz.setFocus()
+    driver.qtbot.keyClick(hertz, Qt.Key.Key_Space)
+    driver.tick()
+    assert panel.axis == "Hz"
+    assert driver.controller.state().phase == "running"
+
+
+def test_keys(drive: Drive, settings: QtCore.QSettings) -> None:
+    driver = drive()
+    driver.settle()
+    driver.qtbot.keyClick(driver.window, Qt.Key.Key_M)
+    assert driver.window.findChild(FilterPanel).axis == "Hz"
+    driver.qtbot.keyClick(driver.window, Qt.Key.Key_Z)
+    assert driver.window.findChild(TimelinePanel).shown_seconds == 20
+    driver.qtbot.keyClick(driver.window, Qt.Key.Key_T, Qt.KeyboardModifier.ControlModifier)
+    assert settings.value("theme") == "light"
+    assert settings.value("axis") == "Hz"
+    driver.qtbot.keyClick(driver.window, Qt.Key.Key_F1)
+    browser = driver.window.findChild(QtWidgets.QDialog).findChild(QtWidgets.QTextBrowser)
+    for words in ("5(1)(f)", "50(3)", "not legal advice", facts().card_summary, "Ctrl+O"):
+        assert words in browser.toPlainText()
+
+
+def test_looks_are_remembered(drive: Drive, settings: QtCore.QSettings) -> None:
+    settings.setValue("theme", "light")
+    settings.setValue("axis", "Hz")
+    driver = drive()
+    assert driver.window.findChild(FilterPanel).axis == "Hz"
+    settings.setValue("theme", "no such theme")
+    settings.setValue("axis", "furlong")
+    assert drive().window.findChild(FilterPanel).axis == "mel"
+
+
+def test_the_chooser_groups_and_refuses(drive: Drive) -> None:
+    driver = drive()
+    driver.settle()
+    box = chooser(driver.window)
+    rows = [box.itemText(row) for row in range(box.count())]
+    assert rows == [
+        "Microphones",
+        "Built-in Microphone",
+        "USB Headset",
+        "Monitor of HDMI – in use by another program",
+        "Demonstration recordings",
+        "Demonstration audio",
+        "Open a recording…",
+    ]
+    model = box.model()
+    usable = [bool(model.flags(model.index(row, 0)) & Qt.ItemFlag.ItemIsEnabled) for row in range(box.count())]
+    assert usable == [False, True, True, False, False, True, True]
+    assert box.currentText() == "Built-in Microphone"
+
+
+def test_an_own_recording_can_be_chosen(drive: Drive, tmp_path: Path) -> None:
+    driver = drive(recording=tmp_path / "take.wav", start=True)
+    driver.settle()
+    driver.tick()
+    choice = driver.controller.started[0]
+    assert (choice.kind, choice.id, choice.title) == ("file", str(tmp_path / "take.wav"), "take.wav")
+
+
+def test_a_dropped_recording_is_chosen(drive: Drive, tmp_path: Path) -> None:
+    driver = drive()
+    driver.settle()
+    data = QtCore.QMimeData()
+    data.setUrls([QtCore.QUrl.fromLocalFile(str(tmp_path / "dropped.flac"))])
+    event = QtGui.QDropEvent(
+        QtCore.QPointF(5, 5),
+        Qt.DropAction.CopyAction,
+        data,
+        Qt.MouseButton.LeftButton,
+        Qt.KeyboardModifier.NoModifier,
+    )
+    driver.window.dropEvent(event)
+    assert driver.window.findChild(Transport).choice.id == str(tmp_path / "dropped.flac")
+
+
+def test_the_choice_survives_a_new_look(drive: Drive) -> None:
+    driver = drive()
+    driver.settle()
+    transport = driver.window.findChild(Transport)
+    assert transport.select("microphone", "2")
+    assert not transport.select("microphone", "no such device")
+    driver.controller.available = [Choice("microphone", "9", "New"), *INPUTS]
+    driver.window.refresh_inputs()
+    driver.settle()
+    assert transport.choice.id == "2"
+
+
+def test_a_lost_device_is_told_with_its_remedy(running: Driver) -> None:
+    running.play(5.0)
+    running.controller.lose_device()
+    running.tick()
+    running.settle()
+    bar = running.window.findChild(NoticeBar)
+    assert bar.isVisible()
+    assert bar.notice.problem == "The microphone Built-in Microphone went away."
+    assert bar.notice.remedy == "Connect it again and press Start again."
+    assert "FAILED" in texts(running.window.findChild(Transport))
+    assert len(running.window.model.events.entries) == 1, "the engine's own event is not told twice"
+    button = next(b for b in bar.findChildren(QtWidgets.QPushButton))
+    assert button.text() == "Start again"
+    button.click()
+    running.tick()
+    assert running.controller.state().phase == "running"
+    assert not bar.isVisible()
+
+
+def test_no_bundle_is_told_and_can_be_tried_again(drive: Drive) -> None:
+    error = BundleError("There is no model bundle.", "Fetch one: realtime-ser models fetch default")
+    controller = ScriptedController(bundle_error=error)
+    driver = drive(controller)
+    driver.settle()
+    bar = driver.window.findChild(NoticeBar)
+    assert (bar.notice.problem, bar.notice.remedy) == (error.problem, error.remedy)
+    assert not start_button(driver.window).isEnabled()
+    controller.bundle_error = None
+    next(b for b in bar.findChildren(QtWidgets.QPushButton)).click()
+    driver.settle()
+    assert not bar.isVisible()
+    assert start_button(driver.window).isEnabled()
+
+
+def test_without_devices_recordings_remain(drive: Drive) -> None:
+    error = DeviceError("PortAudio cannot be loaded.", "Install libportaudio2.")
+    driver = drive(ScriptedController(inputs_error=error))
+    driver.settle()
+    assert driver.window.findChild(NoticeBar).notice.problem == error.problem
+    assert driver.window.findChild(Transport).choice.kind == "demo"
+    assert start_button(driver.window).isEnabled()
+
+
+def test_no_microphone_is_said_and_does_not_stand_in_the_way(drive: Drive) -> None:
+    driver = drive(ScriptedController(inputs=[INPUTS[-1]]))
+    driver.settle()
+    bar = driver.window.findChild(NoticeBar)
+    assert bar.notice.problem == "No microphone was found."
+    driver.window.start()
+    driver.tick()
+    assert not bar.isVisible()
+
+
+def test_a_fault_of_the_program_is_called_that(drive: Drive) -> None:
+    driver = drive()
+    driver.settle()
+    driver.window.report(ZeroDivisionError("division by zero"))
+    driver.tick()
+    assert "ZeroDivisionError" in driver.window.findChild(NoticeBar).notice.problem
+
+
+def test_a_finished_recording_is_said(running: Driver) -> None:
+    running.play(5.0)
+    running.controller.finish()
+    running.tick()
+    assert running.window.findChild(NowPanel).view.headline == "Finished"
+    assert running.window.model.position == 5 * RATE
+    assert start_button(running.window).text() == "Start"
+
+
+def test_now_follows_the_utterance(running: Driver) -> None:
+    panel = running.window.findChild(NowPanel)
+    heads = []
+    for _ in range(60):
+        running.play(0.1)
+        if not heads or heads[-1] != panel.view.headline:
+            heads.append(panel.view.headline)
+    assert heads == ["No speech", "Listening", "Unsure", "Neutral", "No speech"]
+    assert "last utterance (0:01): ■ neutral 62 %" in texts(panel)
+
+
+def curves(panel: QtWidgets.QWidget) -> list[Any]:
+    view = panel.findChild(pg.GraphicsLayoutWidget)
+    return [item for item in view.scene().items() if isinstance(item, pg.PlotCurveItem)]
+
+
+def test_the_timeline_draws_what_was_emitted(running: Driver) -> None:
+    running.play(30.0)
+    panel = running.window.findChild(TimelinePanel)
+    model = running.window.model
+    drawn = [np.column_stack(curve.getData()) for curve in curves(panel)]
+    for index in range(4):
+        wanted = model.estimates.view()[:, [0, 1 + index]] / np.array([RATE, 1.0])
+        assert any(d.shape == wanted.shape and np.allclose(d, wanted, equal_nan=True) for d in drawn)
+    items = len(curves(panel))
+    running.play(3.0)
+    assert len(curves(panel)) == items, "traces are updated in place"
+
+
+def test_nothing_is_drawn_while_nothing_is_new(running: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    running.play(5.0)
+    calls = []
+    original = pg.PlotCurveItem.setData
+    monkeypatch.setattr(pg.PlotCurveItem, "setData", lambda self, *a, **k: (calls.append(self), original(self, *a, **k)))
+    running.tick(20)
+    assert not calls
+    running.play(0.1)
+    # Ten lines and areas of the timeline (four classes twice, peak, RMS) and the energies, each once.
+    assert len(calls) == len(set(map(id, calls))) == 11
+
+
+def test_drawing_does_not_eat_references(running: Driver) -> None:
+    """A binding that gives back references to None that it never took ends the process after a minute of drawing."""
+    running.play(2.0)
+    before = sys.getrefcount(None)
+    running.play(5.0)
+    assert sys.getrefcount(None) > before - 500
+
+
+def test_the_transcript_shows_words_and_verdicts(running: Driver) -> None:
+    running.play(17.5)
+    shown = texts(running.window.findChild(TranscriptList))
+    for line in SCRIPT[:3]:
+        assert line.words.split()[0] in shown
+    assert "happiness 78 %" in shown
+    assert "unsure" in shown
+    assert "underline" in shown, "a word of low confidence is marked by more than its colour"
+
+
+def test_an_event_is_shown_once_with_its_count(running: Driver) -> None:
+    for _ in range(5):
+        running.controller.emit(Event(0, "clipping", Severity.WARNING, "It clips: turn the gain down."))
+    running.tick()
+    news = [b.text() for b in running.window.findChildren(QtWidgets.QPushButton) if "clips" in b.text()]
+    assert news == ["! 0:00  It clips: turn the gain down. (×5)"]
+    assert "×5" in running.window.findChild(MessageList).toPlainText()
+
+
+def test_clipping_stays_until_it_is_seen(running: Driver) -> None:
+    running.controller.emit(Level(Span(0, 1_600), 0.0, -3.0, clipped=4))
+    running.tick()
+    running.play(5.0)
+    assert running.window.model.meter.clipped >= 4
+    meter = next(w for w in running.window.findChildren(QtWidgets.QWidget) if w.accessibleName().endswith(", clipped"))
+    running.qtbot.mouseClick(meter, Qt.MouseButton.LeftButton)
+    assert running.window.model.meter.clipped == 0
+
+
+def test_a_second_start_begins_at_nothing(running: Driver) -> None:
+    running.play(5.0)
+    running.window.stop()
+    running.tick()
+    running.controller.emit(Level(Span(90_000, 91_600), -20.0, -30.0))
+    running.window.start()
+    running.tick()
+    assert running.window.model.position == 0
+    assert not running.window.model.transcripts.rows
+
+
+@pytest.mark.parametrize("axis", ["mel", "Hz"])
+def test_the_filter_bank_draws_the_banks_numbers(drive: Drive, axis: str) -> None:
+    driver = drive()
+    driver.settle()
+    panel = driver.window.findChild(FilterPanel)
+    panel.set_axis(axis)
+    made = facts()
+    frequencies = np.fft.rfftfreq(8_192, 1.0 / RATE)
+    n = np.arange(made.kernel) - (made.kernel - 1) / 2
+    kernels = [
+        (2 * h / RATE * np.sinc(2 * h / RATE * n) - 2 * lo / RATE * np.sinc(2 * lo / RATE * n)) * np.hamming(made.kernel)
+        for lo, h in zip(made.low_hz, made.high_hz, strict=True)
+    ]
+    wanted = 20 * np.log10(np.abs(np.fft.rfft(kernels, 8_192)).sum(axis=0))
+    at = 2595 * np.log10(1 + frequencies / 700) if axis == "mel" else frequencies
+    drawn = [curve.getData() for curve in curves(panel)]
+    # The curve is drawn on its own grid: within a hundredth of a decibel where the response is not falling off a cliff.
+    errors = [np.abs(np.interp(x, at, wanted) - y)[y > -20] for x, y in drawn if x is not None and len(x) == 480]
+    assert min(float(np.median(error)) for error in errors) < 0.01
+    shifts = [y for x, y in drawn if x is not None and len(x) == 2 * len(made.low_hz)]
+    assert len(shifts) == 2
+    if axis == "Hz":
+        home = (made.initial_low_hz + made.initial_high_hz) / 2
+        learnt = np.sort(np.concatenate([made.low_hz - home, made.high_hz - home]))
+        assert any(np.allclose(np.sort(y), learnt) for y in shifts)
+
+
+def test_the_band_image_spans_60_db() -> None:
+    energies = np.log(10.0 ** (np.array([[0.0, -30.0, -60.0, -90.0], [np.nan] * 4]) / 10.0)).astype(np.float32)
+    image = band_image(energies, np.array([3, 2, 1, 0]))
+    assert image[0].tolist() == [0, 0, 127, 255]
+    assert image[1].tolist() == [0, 0, 0, 0]
+    assert not band_image(np.full((2, 4), np.nan, dtype=np.float32), np.arange(4)).any()
+
+
+@pytest.mark.parametrize("size", [(1024, 700), (1600, 1000)])
+def test_nothing_is_cut_off(drive: Drive, size: tuple[int, int]) -> None:
+    driver = drive()
+    driver.settle()
+    driver.window.resize(*size)
+    driver.window.start()
+    driver.play(48.0)
+    for label in driver.window.findChildren(QtWidgets.QLabel):
+        if not label.isVisible() or not label.text().strip() or type(label) is not QtWidgets.QLabel:
+            continue
+        if label.wordWrap():
+            assert label.height() >= label.heightForWidth(label.width()) - 1, label.text()
+        else:
+            assert label.width() >= label.minimumSizeHint().width() - 1, label.text()
+    for button in driver.window.findChildren(QtWidgets.QAbstractButton):
+        if button.isVisible() and button.text():
+            assert button.width() >= button.fontMetrics().horizontalAdvance(button.text()), button.text()
+    assert driver.window.size() == QtCore.QSize(*size)
+
+
+def test_everything_has_a_name(drive: Drive) -> None:
+    driver = drive()
+    driver.settle()
+    for kind in (QtWidgets.QToolButton, QtWidgets.QComboBox, QtWidgets.QScrollArea, pg.GraphicsLayoutWidget):
+        for widget in driver.window.findChildren(kind):
+            assert widget.accessibleName() or getattr(widget, "text", str)(), widget
+
+
+def test_a_hidden_window_still_takes_what_comes(running: Driver) -> None:
+    running.window.hide()
+    running.play(5.0)
+    assert running.window.model.position == 5 * RATE
+
+
+def test_letters_are_drawn(drive: Drive) -> None:
+    """Without any font on the system Qt draws nothing at all, and says so only on the console."""
+    font = QtWidgets.QApplication.font()
+    assert QtGui.QFontMetrics(font).horizontalAdvance("mmmm") > QtGui.QFontMetrics(font).horizontalAdvance("iiii")
