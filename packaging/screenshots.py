@@ -1,0 +1,134 @@
+"""Write the pictures of the dashboard that the documentation shows.
+
+    .venv/bin/python packaging/screenshots.py [--real] [folder]
+
+Without ``--real`` the scores come from a script (tests/gui/scripted_controller.py): they show the window, not the model.
+With it, the demonstration audio runs through the real engine for fifty seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+import numpy as np  # noqa: E402 - the paths and the platform come first
+from gui.scripted_controller import ScriptedController  # noqa: E402
+
+from realtime_ser.gui.qt import QtCore, QtGui, QtWidgets  # noqa: E402
+from realtime_ser.gui.window import DashboardWindow  # noqa: E402
+
+SECONDS = 70.0
+REAL_SECONDS = 50.0
+SHOTS = (("dark", 1600, 1000), ("light", 1600, 1000), ("dark", 1024, 700), ("light", 1024, 700))
+
+
+def settle(window: DashboardWindow, seconds: float = 0.0) -> None:
+    """Let the window work until everything is loaded, and for `seconds`."""
+    until = time.monotonic() + seconds
+    while window.worker_busy or time.monotonic() < until:
+        QtWidgets.QApplication.processEvents()
+        time.sleep(0.01)
+    for _ in range(8):
+        window.tick()
+        QtWidgets.QApplication.processEvents()
+
+
+def with_few_colours(image: QtGui.QImage) -> QtGui.QImage:
+    """The picture in its 256 most frequent colours. Qt's own reduction uses a fixed palette, which changes every hue."""
+    width, height = image.width(), image.height()
+    pixels = np.frombuffer(image.constBits(), np.uint32).reshape(height, width) & 0xFFFFFF
+    # Colours that differ by less than four steps a channel share a place, so that shades do not crowd out the rest.
+    coarse = pixels & 0xFCFCFC
+    colours, place, counts = np.unique(coarse, return_inverse=True, return_counts=True)
+    kept = np.argsort(counts)[::-1][:256]
+    channels = np.stack([(colours >> shift) & 0xFF for shift in (16, 8, 0)], axis=1).astype(np.int64)
+    nearest = np.array([((channels[kept] - one) ** 2).sum(axis=1).argmin() for one in channels], dtype=np.uint8)
+    # Of every place, the colour that is really there most often.
+    table = []
+    for index in kept:
+        real, often = np.unique(pixels[coarse == colours[index]], return_counts=True)
+        table.append(0xFF000000 | int(real[often.argmax()]))
+    indices = np.ascontiguousarray(nearest[place].reshape(height, width))
+    reduced = QtGui.QImage(indices.data, width, height, width, QtGui.QImage.Format.Format_Indexed8)
+    reduced.setColorTable(table)
+    return reduced.copy()
+
+
+def save(window: DashboardWindow, path: Path) -> None:
+    """Write a picture with few colours, which is what a small PNG needs."""
+    image = with_few_colours(window.grab().toImage().convertToFormat(QtGui.QImage.Format.Format_RGB32))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    writer = QtGui.QImageWriter(str(path), b"png")
+    writer.setCompression(100)
+    if not writer.write(image):
+        raise OSError(f"{path} cannot be written: {writer.errorString()}")
+    sys.stdout.write(f"{path} ({path.stat().st_size // 1024} KiB)\n")
+
+
+def shoot(make: Callable[[], Any], play: Callable[[DashboardWindow, Any], None], folder: Path, prefix: str) -> None:
+    """One window for all pictures, so that all show the same moment."""
+    with tempfile.TemporaryDirectory() as temporary:
+        settings = QtCore.QSettings(str(Path(temporary) / "settings.ini"), QtCore.QSettings.Format.IniFormat)
+        made: list[Any] = []
+
+        def factory() -> Any:
+            made.append(make())
+            return made[0]
+
+        window = DashboardWindow(factory, settings)
+        window.resize(SHOTS[0][1], SHOTS[0][2])
+        window.show()
+        settle(window)
+        play(window, made[0])
+        for theme, width, height in SHOTS:
+            if window.theme != theme:
+                window.toggle_theme()
+            window.resize(width, height)
+            settle(window)
+            save(window, folder / f"{prefix}-{theme}-{width}x{height}.png")
+        window.close()
+
+
+def play_script(window: DashboardWindow, controller: ScriptedController) -> None:
+    """Seventy seconds of the script, as fast as they can be drawn."""
+    window.start()
+    for _ in range(round(SECONDS)):
+        controller.advance(1.0)
+        window.tick()
+
+
+def play_demonstration(window: DashboardWindow, controller: Any) -> None:
+    """The demonstration audio in real time."""
+    window.start()
+    settle(window, REAL_SECONDS)
+
+
+def main() -> int:
+    """Parse the command line and write the pictures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", nargs="?", type=Path, default=ROOT / "docs" / "images")
+    parser.add_argument("--real", action="store_true", help="run the demonstration audio through the real engine")
+    arguments = parser.parse_args()
+    application = QtWidgets.QApplication(sys.argv[:1])
+    application.setStyle("Fusion")
+    if arguments.real:
+        from realtime_ser.controller import Controller
+
+        shoot(Controller, play_demonstration, arguments.folder, "dashboard")
+    else:
+        shoot(ScriptedController, play_script, arguments.folder, "dashboard-scripted")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
