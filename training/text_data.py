@@ -258,12 +258,12 @@ def near_duplicate_filter(held_out: Iterable[tuple[str, ...]], shared: float = 0
     texts = [tokens for tokens in dict.fromkeys(held_out) if len(tokens) > 2]
     equal = frozenset(texts)
     grams = [_grams(tokens) for tokens in texts]
-    postings: dict[tuple[str, ...], list[int]] = {}
-    for index, (tokens, own) in enumerate(zip(texts, grams, strict=True)):
+    # Texts that overlap so much have three tokens in a row in common: only those are compared.
+    postings: dict[tuple[str, ...], set[int]] = {}
+    for index, tokens in enumerate(texts):
         if len(tokens) >= 5:
-            for gram in own:
-                if len(gram) == 2:
-                    postings.setdefault(gram, []).append(index)
+            for triple in _triples(tokens):
+                postings.setdefault(triple, set()).add(index)
 
     def is_near_duplicate(tokens: tuple[str, ...]) -> bool:
         if tokens in equal:
@@ -271,10 +271,14 @@ def near_duplicate_filter(held_out: Iterable[tuple[str, ...]], shared: float = 0
         if len(tokens) < 5:
             return False
         own = _grams(tokens)
-        candidates = {index for gram in own for index in postings.get(gram, ())}
+        candidates = {index for triple in _triples(tokens) for index in postings.get(triple, ())}
         return any(len(own & grams[index]) >= shared * min(len(own), len(grams[index])) for index in candidates)
 
     return is_near_duplicate
+
+
+def _triples(tokens: tuple[str, ...]) -> set[tuple[str, ...]]:
+    return set(zip(tokens, tokens[1:], tokens[2:], strict=False))
 
 
 def _grams(tokens: tuple[str, ...]) -> frozenset[tuple[str, ...]]:
