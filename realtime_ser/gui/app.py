@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType, TracebackType
 
-from realtime_ser.gui.controller import DashboardController
+from realtime_ser.gui.controller import DashboardController, InputKind
 
 __all__ = ["run"]
 
@@ -17,6 +17,7 @@ def run(
     controller_factory: Callable[[], DashboardController],
     *,
     recording: Path | None = None,
+    choose: tuple[InputKind, str] | None = None,
     start: bool = False,
     quit_after: float | None = None,
 ) -> int:
@@ -28,6 +29,8 @@ def run(
         Makes the controller; called once, on a worker thread, when the window is already up.
     recording
         A recording to choose at once.
+    choose
+        Kind, and id or part of the title (empty: the first), of an input to choose once the inputs are known.
     start
         Whether to start as soon as everything is loaded.
     quit_after
@@ -56,7 +59,7 @@ def run(
     settings = QtCore.QSettings(
         QtCore.QSettings.Format.IniFormat, QtCore.QSettings.Scope.UserScope, "realtime-ser", "dashboard"
     )
-    window = DashboardWindow(controller_factory, settings, recording=recording, start=start)
+    window = DashboardWindow(controller_factory, settings, recording=recording, choose=choose, start=start)
 
     def report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         # Qt swallows what a slot raises. It is printed as ever, and shown.

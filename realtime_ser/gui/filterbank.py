@@ -143,11 +143,11 @@ class FilterBank:
         return self.centre - (self.initial_low + self.initial_high) / 2.0
 
     def describe_movement(self) -> str:
-        """One line: how far the cutoffs moved, in the median and at most."""
+        """How far the cutoffs moved, in the median and at most; short, for a panel's title."""
         moved = np.concatenate([np.abs(self.low - self.initial_low), np.abs(self.high - self.initial_high)])
         if moved.max() < 0.5:
             return "cutoffs as initialised"
-        return f"cutoffs moved {np.median(moved):,.0f} Hz in the median, {moved.max():,.0f} Hz at most"
+        return f"moved: median {np.median(moved):,.0f} Hz, most {moved.max():,.0f} Hz"
 
     def describe_band(self, rank: int) -> str:
         """One line about a band: its cutoffs before and after training, and how far its centre moved."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from realtime_ser.config import ENGINE_RATE
 from realtime_ser.errors import RealtimeSerError
 from realtime_ser.gui.about import SHORT_NOTE, help_markup
-from realtime_ser.gui.controller import BundleFacts, DashboardController, InputChoice, Phase
+from realtime_ser.gui.controller import BundleFacts, DashboardController, InputChoice, InputKind, Phase
 from realtime_ser.gui.filterbank import FilterBank
 from realtime_ser.gui.models import DashboardModel, clock, health_items, now_view
 from realtime_ser.gui.panels.filters import FilterPanel
@@ -94,6 +94,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
         Where theme, axis and geometry are kept.
     recording
         A recording to choose at once.
+    choose
+        Kind, and id or part of the title, of an input to choose once the inputs are known.
     start
         Whether to start as soon as everything is loaded.
     """
@@ -103,6 +105,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         controller_factory: Callable[[], DashboardController],
         settings: QtCore.QSettings,
         recording: Path | None = None,
+        choose: tuple[InputKind, str] | None = None,
         start: bool = False,
     ) -> None:
         super().__init__()
@@ -117,6 +120,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._notices: dict[str, Notice] = {}
         self._phase: Phase = "loading"
         self._start_when_ready = start
+        self._wanted = choose
         self._ticks = 0
         self._help: tuple[QtWidgets.QDialog, QtWidgets.QTextBrowser] | None = None
         self._worker = Worker()
@@ -291,6 +295,12 @@ class DashboardWindow(QtWidgets.QMainWindow):
     def _take_inputs(self, choices: Sequence[InputChoice]) -> None:
         self._transport.show_inputs(choices)
         self._notices.pop("inputs", None)
+        wanted, self._wanted = self._wanted, None
+        if wanted is not None and not self._transport.select(*wanted):
+            self._start_when_ready = False
+            failure = Failure(f"There is no {wanted[0]} “{wanted[1]}” that can be used.", "Choose another input.")
+            self._fail("inputs", failure, "Look again")
+            return
         if not any(choice.kind == "microphone" for choice in choices):
             self._notices["inputs"] = Notice(
                 Severity.INFO,
@@ -438,6 +448,11 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._news.setAccessibleName(text)
 
     # ------------------------------------------------------------------------------------------------------ looks and help
+
+    @property
+    def theme(self) -> str:
+        """``"dark"`` or ``"light"``."""
+        return self._palette.name
 
     def toggle_theme(self) -> None:
         """Dark or light."""

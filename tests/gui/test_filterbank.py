@@ -56,7 +56,7 @@ def test_movement_in_words() -> None:
     low, high = np.array([100.0, 400.0]), np.array([200.0, 600.0])
     bank = FilterBank.from_cutoffs(low, high, low + np.array([0.0, 50.0]), high + np.array([0.0, 70.0]), 251, RATE)
     np.testing.assert_allclose(bank.movement, [0.0, 60.0])
-    assert bank.describe_movement() == "cutoffs moved 25 Hz in the median, 70 Hz at most"
+    assert bank.describe_movement() == "moved: median 25 Hz, most 70 Hz"
     assert bank.describe_band(1) == "band 1: 400–600 Hz → 450–670 Hz (centre +60 Hz)"
     assert FilterBank.from_cutoffs(low, high, low, high, 251, RATE).describe_movement() == "cutoffs as initialised"
 

@@ -232,7 +232,7 @@ def test_now_has_a_word_for_every_state() -> None:
     assert estimate.state is EstimateState.CONFIDENT
     confident = now_view("running", estimate, CLASSES)
     assert (confident.headline, confident.class_index) == ("Happiness", 1)
-    assert confident.rests_on == "3.0 s of voice and 10 words"
+    assert confident.rests_on == "3.0 s of voice and 11 words"
     assert now_view("finished", estimate, CLASSES).scores is None
 
 

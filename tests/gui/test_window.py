@@ -140,6 +140,20 @@ def test_an_own_recording_can_be_chosen(drive: Drive, tmp_path: Path) -> None:
     assert (choice.kind, choice.id, choice.title) == ("file", str(tmp_path / "take.wav"), "take.wav")
 
 
+@pytest.mark.parametrize(("choose", "chosen"), [(("microphone", "usb"), "2"), (("demo", ""), "demo")])
+def test_an_input_can_be_asked_for_by_name(drive: Drive, choose: tuple[str, str], chosen: str) -> None:
+    driver = drive(choose=choose, start=True)
+    driver.settle()
+    assert [choice.id for choice in driver.controller.started] == [chosen]
+
+
+def test_an_input_that_is_not_there_is_not_replaced_by_another(drive: Drive) -> None:
+    driver = drive(choose=("microphone", "Studio"), start=True)
+    driver.settle()
+    assert not driver.controller.started
+    assert "Studio" in driver.window.findChild(NoticeBar).notice.problem
+
+
 def test_a_dropped_recording_is_chosen(drive: Drive, tmp_path: Path) -> None:
     driver = drive()
     driver.settle()
@@ -162,6 +176,7 @@ def test_the_choice_survives_a_new_look(drive: Drive) -> None:
     transport = driver.window.findChild(Transport)
     assert transport.select("microphone", "2")
     assert not transport.select("microphone", "no such device")
+    assert not transport.select("microphone", "3"), "in use by another program"
     driver.controller.available = [Choice("microphone", "9", "New"), *INPUTS]
     driver.window.refresh_inputs()
     driver.settle()

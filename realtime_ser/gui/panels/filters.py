@@ -196,9 +196,9 @@ class FilterPanel(Panel):
     def refresh_plots(self, model: DashboardModel) -> None:
         """Draw what the bands hear now."""
         bank = self._bank
-        if bank is None or model.bands is None or model.bands.end == self._drawn_bin:
-            return
-        self._drawn_bin = model.bands.end
+        if bank is None or model.bands is None or model.bands.end // 2 == self._drawn_bin:
+            return  # ten pictures a second are as many as an eye can compare
+        self._drawn_bin = model.bands.end // 2
         view = model.bands.view()
         if view.shape[1] != bank.bands:
             return
@@ -209,7 +209,7 @@ class FilterPanel(Panel):
             return
         decibels = heard[-1, bank.order] * DECIBELS_PER_NEPER
         # The scale follows the loudest band at once and falls back slowly, so that loud and quiet can be told apart.
-        self._loudest = max(float(decibels.max()), self._loudest - 0.3)
+        self._loudest = max(float(decibels.max()), self._loudest - 0.6)
         self._energies.setData(self._place(bank.centre), np.maximum(decibels - self._loudest, -ENERGY_RANGE_DB))
 
     def _point(self, arguments: tuple[Any, ...]) -> None:

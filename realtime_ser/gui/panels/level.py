@@ -31,15 +31,21 @@ class _Meter(QtWidgets.QWidget):
         self.setMinimumSize(48, 120)
         self._look: Look | None = None
         self._model = MeterModel()
+        self._scale: QtGui.QPixmap | None = None
+        self._shown: tuple[float, ...] = ()
         self.setToolTip("Peak (wide bar), RMS (bright bar) and the peak of the last seconds (line). Click to reset CLIP.")
 
     def apply_look(self, look: Look) -> None:
         self._look = look
+        self._scale = None
         self.update()
 
     def show_model(self, model: MeterModel) -> None:
         self._model = model
-        self.update()
+        shown = (model.peak, model.rms, model.held, model.clipped, model.silent)
+        if shown != self._shown:
+            self._shown = shown
+            self.update()
 
     def mousePressEvent(self, event: QtGui.QMouseEvent) -> None:  # noqa: N802 - Qt's name
         self.forgiven.emit()
@@ -49,41 +55,56 @@ class _Meter(QtWidgets.QWidget):
             return
         palette, model = self._look.palette, self._model
         painter = QtGui.QPainter(self)
-        font = numeric_font(10)
-        metrics = QtGui.QFontMetricsF(font)
-        painter.setFont(font)
-        gutter = metrics.horizontalAdvance("-60") + 6.0
-        width, height = float(self.width()), float(self.height())
-
-        lamp = QtCore.QRectF(0.0, 0.0, width, 16.0)
+        # Only the bars move thirty times a second; the scale is drawn when size or theme change.
+        if self._scale is None or self._scale.deviceIndependentSize().toSize() != self.size():
+            self._scale = self._draw_scale()
+        painter.drawPixmap(0, 0, self._scale)
+        painter.setFont(numeric_font(10))
         clipped = model.clipped > 0
-        painter.setPen(QtGui.QColor(palette.error if clipped else palette.grid))
-        painter.setBrush(QtGui.QColor(palette.error) if clipped else Qt.BrushStyle.NoBrush)
-        painter.drawRect(lamp.adjusted(0.5, 0.5, -0.5, -0.5))
+        lamp = QtCore.QRectF(0.0, 0.0, self.width(), 16.0)
+        if clipped:
+            painter.fillRect(lamp, QtGui.QColor(palette.error))
         painter.setPen(QtGui.QColor(ink_on(palette.error) if clipped else palette.dim))
         painter.drawText(lamp, Qt.AlignmentFlag.AlignCenter, "CLIP" if clipped or not model.silent else "MUTE")
-
-        figure = QtCore.QRectF(0.0, height - 15.0, width, 15.0)
         painter.setPen(QtGui.QColor(palette.dim))
+        figure = QtCore.QRectF(0.0, self.height() - 15.0, self.width(), 15.0)
         painter.drawText(figure, Qt.AlignmentFlag.AlignCenter, f"{model.held:.1f}" if math.isfinite(model.held) else "−∞")
-
-        track = QtCore.QRectF(gutter, 22.0, width - gutter, height - 22.0 - 19.0)
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(QtGui.QColor(palette.well))
-        painter.drawRect(track)
+        track = self._track()
         self._draw_bar(painter, track, model.peak, 0.45)
         inner = track.adjusted(track.width() * 0.2, 0.0, -track.width() * 0.2, 0.0)
         self._draw_bar(painter, inner, model.rms, 1.0)
+        if math.isfinite(model.held) and model.held > FLOOR_DB:
+            y = track.bottom() - meter_position(model.held) * track.height()
+            painter.fillRect(QtCore.QRectF(track.left(), y - 1.0, track.width(), 2.0), QtGui.QColor(palette.text))
+
+    def _track(self) -> QtCore.QRectF:
+        gutter = QtGui.QFontMetricsF(numeric_font(10)).horizontalAdvance("-60") + 6.0
+        return QtCore.QRectF(gutter, 22.0, self.width() - gutter, self.height() - 41.0)
+
+    def _draw_scale(self) -> QtGui.QPixmap:
+        """Everything that stands still."""
+        ratio = self.devicePixelRatioF()
+        scale = QtGui.QPixmap(self.size() * ratio)
+        scale.setDevicePixelRatio(ratio)
+        scale.fill(Qt.GlobalColor.transparent)
+        if self._look is None:
+            return scale
+        palette = self._look.palette
+        painter = QtGui.QPainter(scale)
+        painter.setFont(numeric_font(10))
+        painter.setPen(QtGui.QColor(palette.grid))
+        painter.drawRect(QtCore.QRectF(0.5, 0.5, self.width() - 1.0, 15.0))
+        track = self._track()
+        painter.fillRect(track, QtGui.QColor(palette.well))
         for mark in MARKS:
             y = track.bottom() - meter_position(mark) * track.height()
             painter.setPen(QtGui.QColor(palette.line))
             painter.drawLine(QtCore.QPointF(track.left() - 3.0, y), QtCore.QPointF(track.left(), y))
             painter.setPen(QtGui.QColor(palette.dim))
-            box = QtCore.QRectF(0.0, y - 7.0, gutter - 5.0, 14.0)
+            box = QtCore.QRectF(0.0, y - 7.0, track.left() - 5.0, 14.0)
             painter.drawText(box, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, f"{mark}")
-        if math.isfinite(model.held) and model.held > FLOOR_DB:
-            y = track.bottom() - meter_position(model.held) * track.height()
-            painter.fillRect(QtCore.QRectF(track.left(), y - 1.0, track.width(), 2.0), QtGui.QColor(palette.text))
+        painter.end()
+        return scale
 
     def _draw_bar(self, painter: QtGui.QPainter, track: QtCore.QRectF, level: float, strength: float) -> None:
         """Draw a bar up to `level` in its three zones: fine, high, close to clipping."""

@@ -1,11 +1,12 @@
 """The last minute: verdicts, scores, level, voice and band energies on one time axis.
 
-Every trace is one plot item that is updated in place. A column is 50 ms, about a pixel, so that nothing has to be redrawn more
-often than a new column comes, whatever the timer does.
+Every trace is one plot item that is updated in place. While time moves on by less than a pixel nothing is redrawn, whatever the
+timer does: a minute on a usual screen needs ten pictures a second, the close view twenty.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -183,14 +184,14 @@ class TimelinePanel(Panel):
         super().__init__("Timeline")
         self._look: Look | None = None
         self._bank: FilterBank | None = None
-        self._drawn: tuple[int, int, int] | None = None
+        self._drawn: tuple[int, int, bool] | None = None
         self._span_seconds = 60
         self._legend = make_label("", "small")
         self._legend.setTextFormat(Qt.TextFormat.RichText)
         self.header.addSpacing(8)
         self.header.addWidget(self._legend)
         self._explanation = ElidedLabel()
-        self._explanation.show_text("bold: utterance so far, thin: windows")
+        self._explanation.show_text("bold: so far, thin: windows")
         self.header.addWidget(self._explanation, 1)
         self._zooms: dict[int, QtWidgets.QToolButton] = {}
         group = QtWidgets.QButtonGroup(self)
@@ -362,12 +363,14 @@ class TimelinePanel(Panel):
         """Draw what is new; nothing is done while no column was added."""
         if self._look is None or not model.classes:
             return
-        state = (model.end_bin, model.transcripts.revision, len(model.verdicts))
+        bin_seconds = BIN_SAMPLES / model.sample_rate
+        width = max(1.0, self._lanes["scores"].getViewBox().width())
+        step = math.ceil(self._span_seconds / (width * bin_seconds))
+        state = (model.end_bin // step, len(model.verdicts), model.open_onset is None)
         if state == self._drawn:
             return
         self._drawn = state
         model.catch_up()
-        bin_seconds = BIN_SAMPLES / model.sample_rate
         now = model.end_bin * bin_seconds
         # Some room to the right of now, for the shapes at the ends of the lines.
         margin = 0.012 * self._span_seconds

@@ -202,12 +202,15 @@ class Transport(QtWidgets.QFrame):
         self._chosen = fallback
         self._update_controls()
 
-    def select(self, kind: str, identifier: str) -> bool:
-        """Choose an input by kind and id; False where there is none such."""
-        if not any((choice.kind, choice.id) == (kind, identifier) for choice in self._choices):
-            return False
-        self._select((kind, identifier))
-        return True
+    def select(self, kind: InputKind, wanted: str = "") -> bool:
+        """Choose an input by its kind and its id or a part of its title; False where there is none such that can be used."""
+        usable = [choice for choice in self._choices if choice.kind == kind and choice.usable]
+        exact = [choice for choice in usable if choice.id == wanted]
+        alike = [choice for choice in usable if wanted.casefold() in choice.title.casefold()]
+        found = next(iter(exact + alike), None)
+        if found is not None:
+            self._select((found.kind, found.id))
+        return found is not None
 
     def add_file(self, path: Path) -> None:
         """Add a recording of the user's own to the chooser and choose it."""
