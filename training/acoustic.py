@@ -60,20 +60,20 @@ class AcousticSettings:
     average
         Decay of the running average of the weights, which is what is evaluated and exported.
     validate_every
-        In batches; at least three times a phase.
+        In batches; at least six times a phase.
     """
 
     shape: AcousticShape = field(default_factory=AcousticShape)
     shares: tuple[tuple[str, float], ...] = (("RAVDESS", 0.45), ("nEMO", 0.3), ("EMODB", 0.25))
-    frozen_steps: int = 900
-    joint_steps: int = 120
+    frozen_steps: int = 2_000
+    joint_steps: int = 300
     batch: int = 64
     joint_batch: int = 32
     windows: int = 8
     crop_frames: tuple[int, ...] = (80, 120, 160, 200)
     rate: float = 1e-3
     joint_rate: float = 2e-4
-    cutoff_rate: float = 5e-4
+    cutoff_rate: float = 2e-4
     decay: float = 0.05
     smoothing: float = 0.05
     window_share: float = 0.5
@@ -261,7 +261,7 @@ class AcousticTraining:
                         kept.copy_(new)
             losses.append(loss.item())
             rights.append(right.item())
-            if step % min(settings.validate_every, max(1, steps // 3)) == 0 or step == steps:
+            if step % min(settings.validate_every, max(1, steps // 6)) == 0 or step == steps:
                 score, _ = self.validate(average, frozen)
                 if score > best_score:
                     best, best_score = copy.deepcopy(average.state_dict()), score

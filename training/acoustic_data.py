@@ -6,6 +6,7 @@ just computed from the waveform (filters being learnt).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -268,6 +269,8 @@ class Augmentation:
         )
         both = both @ self.warps[choice]
         both = both + 0.7 * self._uniform(count, 1, 1) * (self._normal(count, 1, CHANNEL_COSINES) @ self.cosines)
+        # A gain of -40 to +6 dB: the running mean takes it away again, but not the floor under quiet bands.
+        both = both + self._uniform(count, 1, 1, low=-4.0, high=0.6) * math.log(10)
         speech = (both[:, :frames].detach().exp().mean(dim=2) * voiced).sum(dim=1) / voiced.sum(dim=1).clamp(min=1)
         ratio = 10.0 ** (-self._uniform(count, low=3.0, high=40.0) / 10)
         ratio = ratio * (self._uniform(count) < 0.6)

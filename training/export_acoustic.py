@@ -13,6 +13,7 @@ import os
 import platform
 import warnings
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -247,9 +248,11 @@ def export(
     overlap = set(never_trained) & set(training.settings.corpora)
     if overlap:
         raise ValueError(f"corpora named as never trained on were trained on: {', '.join(sorted(overlap))}")
-    write_graphs(network, folder)
+    # Everything is made beside the folder and moved there at the end: who reads it meanwhile never finds two trainings mixed.
+    making = folder.with_name(f"{folder.name}.part")
+    write_graphs(network, making)
     acoustic = constants(network)
-    exported = ExportedAcoustic(folder, shape, np.array(acoustic["normalisation"]["prior_shape"]))
+    exported = ExportedAcoustic(making, shape, np.array(acoustic["normalisation"]["prior_shape"]))
 
     def of_speakers(speakers: set[str], store: ClipStore) -> list[int]:
         return [index for index, clip in enumerate(store.clips) if clip.speaker in speakers]
@@ -304,10 +307,15 @@ def export(
             ),
         },
         "figures": figures,
+        "settings": asdict(training.settings),
         "filter_movement_hz": {"mean": round(float(moved.mean()), 2), "largest": round(float(moved.max()), 2)},
     }
-    (folder / "acoustic.json").write_text(json.dumps(document, indent=1, ensure_ascii=False), encoding="utf-8")
-    (folder / "report.json").write_text(json.dumps(report, indent=1, ensure_ascii=False), encoding="utf-8")
+    (making / "acoustic.json").write_text(json.dumps(document, indent=1, ensure_ascii=False), encoding="utf-8")
+    (making / "report.json").write_text(json.dumps(report, indent=1, ensure_ascii=False), encoding="utf-8")
+    folder.mkdir(parents=True, exist_ok=True)
+    for made in sorted(making.iterdir()):
+        made.replace(folder / made.name)
+    making.rmdir()
     for figure in figures:
         low, high = figure["interval"]
         where = f"{figure['data'][:28]}: {figure['protocol'][:58]}"
