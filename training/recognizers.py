@@ -31,6 +31,8 @@ from realtime_ser.types import FloatArray, Word
 
 RAVDESS_SENTENCES = {"01": "kids are talking by the door", "02": "dogs are sitting by the door"}
 RAVDESS_EMOTIONS = {"01": "neutral", "03": "happiness", "04": "sadness", "05": "anger"}
+TEST_MODEL = "vosk-an4"
+"""Knows the 101 words of AN4 only, and is measured on nothing else."""
 BOOTSTRAP_ROUNDS = 2_000
 CONFIDENCE_EDGES = (0.0, 0.5, 0.9, 0.99, 1.0)
 
@@ -174,14 +176,15 @@ def run(args: argparse.Namespace) -> int:
         groups.setdefault(clip.group, []).append(clip)
     # Of few clips all are taken.
     clips = [clip for group in groups.values() for clip in (group[:: args.every] if len(group) > 10 else group)]
-    models: list[str | Path] = ["pocketsphinx", *(args.vosk_model or [data / "vosk-an4"])]
+    models: list[str | Path] = ["pocketsphinx", *(args.vosk_model or [data / TEST_MODEL])]
     results: dict[str, Figures] = {}
     for model in models:
         choice = choose_recognizer(model)
         if choice.factory is None or choice.label is None:
             raise ConfigError(f"{model} is no recogniser.")
-        print(f"{choice.label}: {len(clips)} clips …", flush=True)
-        results[str(choice.label)] = measure(choice.factory, clips)
+        known = [clip for clip in clips if choice.label.model != TEST_MODEL or clip.group.startswith("AN4")]
+        print(f"{choice.label}: {len(known)} clips …", flush=True)
+        results[str(choice.label)] = measure(choice.factory, known)
     args.out.write_text("\n".join(report(results, clips)) + "\n", encoding="utf-8")
     print(f"written: {args.out}")
     return 0
@@ -196,7 +199,8 @@ def report(results: dict[str, Figures], clips: Sequence[Clip]) -> Iterator[str]:
     yield f"Written by `python -m training recognizers` on {datetime.date.today():%Y-%m-%d}. {versions}, Python"
     yield f"{platform.python_version()}, {_processor()}, {os.cpu_count()} logical cores, other work running beside."
     yield f"{len(clips)} clips, {first.audio / 60:.1f} minutes, each decoded as one utterance in steps of 100 ms."
-    yield "`vosk-an4` is a test model of 101 words: it says something about AN4 only, and stands here for the code path."
+    yield f"`{TEST_MODEL}` is a test model that knows the 101 words of AN4 only: it stands here for Vosk's code path and times,"
+    yield "not for what Vosk's own models reach."
     yield ""
     yield "## Word error rate"
     yield "In brackets a 95 % interval, from resampling clips. RAVDESS: actors saying one of two sentences, normal intensity."
@@ -204,8 +208,7 @@ def report(results: dict[str, Figures], clips: Sequence[Clip]) -> Iterator[str]:
     yield f"| | words | {' | '.join(results)} |"
     yield f"|---|---|{'---|' * len(results)}"
     for group, counts in first.errors.items():
-        rates = (error_rate(figures.errors[group]) for figures in results.values())
-        cells = " | ".join(f"{rate:.0%} ({low:.0%}–{high:.0%})" for rate, low, high in rates)
+        cells = " | ".join(_rate(figures.errors.get(group, ())) for figures in results.values())
         yield f"| {group} | {sum(count for _, count in counts)} | {cells} |"
     yield ""
     yield "## Time"
@@ -226,6 +229,13 @@ def report(results: dict[str, Figures], clips: Sequence[Clip]) -> Iterator[str]:
     yield f"|---|{'---|' * len(bins)}"
     for name, figures in results.items():
         yield f"| {name} | {' | '.join(_share_right(figures.words, low, high) for low, high in bins)} |"
+
+
+def _rate(counts: Sequence[tuple[int, int]]) -> str:
+    if not counts:
+        return "–"
+    rate, low, high = error_rate(counts)
+    return f"{rate:.0%} ({low:.0%}–{high:.0%})"
 
 
 def _share_right(words: Sequence[tuple[float, bool]], low: float, high: float) -> str:

@@ -175,7 +175,7 @@ def _vosk(folder: VoskModelFolder, why: str) -> RecognizerChoice:
 
 
 def _pocketsphinx(note: str) -> RecognizerChoice:
-    advice = f"PocketSphinx gets a third of the words wrong, and more when they are spoken with emotion. {_FETCH}"
+    advice = f"PocketSphinx gets a third of the words wrong, often more. {_FETCH}"
     return RecognizerChoice(PocketSphinxRecognizer, PocketSphinxRecognizer().label, note, advice)
 
 

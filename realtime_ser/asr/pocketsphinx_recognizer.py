@@ -48,9 +48,9 @@ class PocketSphinxRecognizer(SteppedRecognizer):
     """:class:`~realtime_ser.asr.protocol.Recognizer` by PocketSphinx and its own US English model.
 
     Partial words carry ``nan`` and approximate spans (:class:`~realtime_ser.asr.steps.PartialWords`). Final words carry
-    PocketSphinx's own word posterior from its last lattice, clipped to [0, 1] and otherwise untouched: a weak sign of being
-    right, too sure of itself, and not comparable with Vosk's (see ``docs/recognizers.md`` for how often words of a given
-    posterior are right).
+    PocketSphinx's own word posterior from its last lattice, clipped to [0, 1] and otherwise untouched. It tells surer words
+    from less sure ones, but it is no probability of being right, nor comparable with Vosk's: ``docs/recognizers.md`` has the
+    shares of right words that were measured.
 
     The estimates of channel and noise start afresh with every utterance, so that its words depend on its own samples only. Over
     clips of AN4, LibriSpeech and LibriVox, keeping them made no fewer errors.

@@ -70,14 +70,14 @@ def test_words_of_a_reading(recognizer: PocketSphinxRecognizer, readings: list[t
 def test_an_utterance_depends_on_its_own_samples_only(
     recognizer: PocketSphinxRecognizer, readings: list[tuple[FloatArray, str]]
 ) -> None:
-    samples = readings[0][0][:32_000]
+    samples = readings[0][0][:24_000]
     _, alone = decode(recognizer, samples, first_sample=777)
     recognizer.begin(1, 0)
-    recognizer.accept(readings[1][0][:20_000])  # dropped, not finished
-    for cuts in ([], [1, 2000, 2001, 24_000]):
-        partial, final = decode(recognizer, samples, first_sample=777, cuts=cuts)
-        assert final == alone
-        assert partial
+    recognizer.accept(readings[1][0][:16_000])  # dropped, not finished
+    partial, final = decode(recognizer, samples, first_sample=777, cuts=[1, 2000, 2001, 20_000])
+    assert final == alone
+    assert final.words
+    assert partial
 
 
 def test_nothing_said(recognizer: PocketSphinxRecognizer) -> None:
@@ -97,7 +97,7 @@ def test_a_killed_child_is_noticed_at_once_and_can_be_replaced(readings: list[tu
     recognizer = PocketSphinxRecognizer()
     recognizer.start()
     recognizer.begin(1, 0)
-    recognizer.accept(readings[0][0][:16_000])
+    recognizer.accept(readings[0][0][:4_800])
     assert recognizer.process_id is not None
     os.kill(recognizer.process_id, signal.SIGKILL)
     began = time.monotonic()
@@ -110,7 +110,7 @@ def test_a_killed_child_is_noticed_at_once_and_can_be_replaced(readings: list[tu
         recognizer.begin(2, 0)
     recognizer.close()
     with PocketSphinxRecognizer() as fresh:
-        assert decode(fresh, readings[0][0][:24_000])[1].words
+        assert decode(fresh, readings[0][0][:16_000])[1].words
 
 
 @posix
