@@ -14,6 +14,8 @@ COMMANDS = {
     "text": "train, evaluate and export the text network",
     "fusion": "train, evaluate and export the fusion network",
     "bundle": "put the exported parts together into a model bundle",
+    "all": "all of these, one after the other: from the corpora to a bundle",
+    "recognizers": "measure the speech recognisers",
 }
 """Sub-commands; each is the module of its name, with ``add_arguments(parser)`` and ``run(args)``."""
 
