@@ -38,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
 
     gui = commands.add_parser("gui", help="the dashboard", description="Opens the dashboard.")
-    _add_input(gui, "start on it at once; without it the dashboard opens stopped, on the default microphone")
+    _add_input(gui, "default: the default microphone; without one the dashboard waits")
     gui.add_argument("--demo", action="store_true", help="start on the demonstration audio (synthetic speech)")
     _add_models(gui)
 

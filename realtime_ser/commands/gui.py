@@ -20,13 +20,13 @@ def display_problem() -> DisplayError | None:
     return None
 
 
-def open_dashboard(start: str | None, *, bundle: str | None, recognizer: str | Path) -> int:
+def open_dashboard(start: str | None, *, bundle: str | None = None, recognizer: str | Path = "auto") -> int:
     """Open the window and return its exit code when it is closed.
 
     Parameters
     ----------
     start
-        Input to start on at once, as on the command line; ``None``: wait for the user.
+        Input to start on, as on the command line; ``None``: the default microphone, if there is one.
 
     Raises
     ------
@@ -35,8 +35,10 @@ def open_dashboard(start: str | None, *, bundle: str | None, recognizer: str | P
     """
     from realtime_ser.controller import Controller
     from realtime_ser.gui.app import run
-    from realtime_ser.inputs import parse_input
+    from realtime_ser.inputs import Input, parse_input
 
-    wanted = None if start is None else parse_input(start)
-    recording = Path(wanted.id) if wanted is not None and wanted.kind == "file" else None
-    return run(lambda: Controller(bundle, recognizer), recording=recording, start=wanted is not None)
+    wanted = Input("microphone") if start is None else parse_input(start)
+    if wanted.kind == "file":
+        return run(lambda: Controller(bundle, recognizer), recording=Path(wanted.id), start=True)
+    # A device's number is its id in the menu; a name is looked for in the titles.
+    return run(lambda: Controller(bundle, recognizer), choose=(wanted.kind, wanted.id), start=True)

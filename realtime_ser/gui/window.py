@@ -290,24 +290,34 @@ class DashboardWindow(QtWidgets.QMainWindow):
     def _miss_devices(self, failure: Failure) -> None:
         if self._controller is not None:
             self._transport.show_inputs(self._controller.recorded_inputs())
+            self._choose_wanted()
         self._fail("inputs", failure, "Look again")
 
     def _take_inputs(self, choices: Sequence[InputChoice]) -> None:
         self._transport.show_inputs(choices)
         self._notices.pop("inputs", None)
-        wanted, self._wanted = self._wanted, None
-        if wanted is not None and not self._transport.select(*wanted):
-            self._start_when_ready = False
-            failure = Failure(f"There is no {wanted[0]} “{wanted[1]}” that can be used.", "Choose another input.")
-            self._fail("inputs", failure, "Look again")
+        if not self._choose_wanted():
             return
         if not any(choice.kind == "microphone" for choice in choices):
             self._notices["inputs"] = Notice(
                 Severity.INFO,
                 "No microphone was found.",
-                "Connect one and look again (F5), or play a recording (Ctrl+O).",
+                "Press Start for the demonstration audio (synthetic speech), play a recording (Ctrl+O), or connect a "
+                "microphone and look again (F5).",
                 "Look again",
             )
+
+    def _choose_wanted(self) -> bool:
+        """Choose what the command line asked for; where it is not there, nothing starts by itself."""
+        wanted, self._wanted = self._wanted, None
+        if wanted is None or self._transport.select(*wanted):
+            return True
+        self._start_when_ready = False
+        if wanted == ("microphone", ""):  # nobody asked for a certain one
+            return True
+        failure = Failure(f"There is no {wanted[0]} “{wanted[1]}” that can be used.", "Choose another input.")
+        self._fail("inputs", failure, "Look again")
+        return False
 
     def _fail(self, source: str, failure: Failure, action: str = "") -> None:
         self._notices[source] = Notice(Severity.ERROR, failure.problem, failure.remedy, action)
