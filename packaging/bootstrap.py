@@ -408,7 +408,8 @@ def make_environment() -> None:
 
 def pip(*arguments: str) -> str:
     """Run pip in the environment, its words in the log, its downloads as one line each; why it failed, or ``""``."""
-    command = [str(VENV_PYTHON), "-m", "pip", "install", "--progress-bar", "off", "--prefer-binary", *arguments]
+    # Not compiled beforehand: of ten thousand modules the program imports a few hundred, which Python then compiles itself.
+    command = [str(VENV_PYTHON), "-m", "pip", "install", "--progress-bar", "off", "--prefer-binary", "--no-compile", *arguments]
     lines: list[str] = []
     with LOG.open("a", encoding="utf-8") as output:
         output.write("$ " + " ".join(command) + "\n")
