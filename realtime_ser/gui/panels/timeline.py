@@ -1,12 +1,11 @@
 """The last minute: verdicts, scores, level, voice and band energies on one time axis.
 
-Every trace is one plot item that is updated in place. While time moves on by less than a pixel nothing is redrawn, whatever the
-timer does: a minute on a usual screen needs ten pictures a second, the close view twenty.
+Every trace is one plot item that is updated in place. The axis moves on with every picture, thirty times a second while sound
+comes in; the traces are only computed when a column (50 ms) was added.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -185,6 +184,8 @@ class TimelinePanel(Panel):
         self._look: Look | None = None
         self._bank: FilterBank | None = None
         self._drawn: tuple[int, int, bool] | None = None
+        self._shown_position = -1
+        self._range = (0.0, 60.0)
         self._span_seconds = 60
         self._legend = make_label("", "small")
         self._legend.setTextFormat(Qt.TextFormat.RichText)
@@ -296,6 +297,7 @@ class TimelinePanel(Panel):
         self._span_seconds = seconds
         self._zooms[seconds].setChecked(True)
         self._drawn = None
+        self._shown_position = -1
 
     def toggle_zoom(self) -> None:
         """Switch between the last minute and the last 20 seconds."""
@@ -316,12 +318,14 @@ class TimelinePanel(Panel):
         lane.getViewBox().setYRange(0.0, bank.bands, padding=0.0)
         self._marks["bands"].setTransform(QtGui.QTransform.fromScale(1.0, bank.bands))
         self._drawn = None
+        self._shown_position = -1
 
     def apply_look(self, look: Look) -> None:
         """Take on a theme and the classes."""
         self._look = look
         palette = look.palette
         self._drawn = None
+        self._shown_position = -1
         self._view.setBackground(palette.panel)
         for lane in self._lanes.values():
             lane.getViewBox().setBackgroundColor(palette.well)
@@ -360,27 +364,31 @@ class TimelinePanel(Panel):
         set_text(self._legend, names)
 
     def refresh_plots(self, model: DashboardModel) -> None:
-        """Draw what is new; nothing is done while no column was added."""
+        """Draw what is new: time moves on with every frame, the traces change with every column (50 ms)."""
         if self._look is None or not model.classes:
             return
-        bin_seconds = BIN_SAMPLES / model.sample_rate
-        width = max(1.0, self._lanes["scores"].getViewBox().width())
-        step = math.ceil(self._span_seconds / (width * bin_seconds))
-        state = (model.end_bin // step, len(model.verdicts), model.open_onset is None)
-        if state == self._drawn:
-            return
-        self._drawn = state
-        model.catch_up()
-        now = model.end_bin * bin_seconds
-        # Some room to the right of now, for the shapes at the ends of the lines.
-        margin = 0.012 * self._span_seconds
-        end = max(now, float(self._span_seconds)) + margin
-        first = end - self._span_seconds - margin
-        for lane in self._lanes.values():
-            lane.getViewBox().setXRange(first, end, padding=0.0)
-        for head in self._heads:
-            head.setPos(now)
+        if model.position != self._shown_position:
+            self._shown_position = model.position
+            now = model.position / model.sample_rate
+            # Some room to the right of now, for the shapes at the ends of the lines.
+            margin = 0.012 * self._span_seconds
+            end = max(now, float(self._span_seconds)) + margin
+            self._range = (end - self._span_seconds - margin, end)
+            for lane in self._lanes.values():
+                lane.getViewBox().setXRange(*self._range, padding=0.0)
+            for head in self._heads:
+                head.setPos(now)
+        state = (model.end_bin, len(model.verdicts), model.open_onset is None)
+        if state != self._drawn:
+            self._drawn = state
+            model.catch_up()
+            self._show_columns(model)
+        # NB: pyqtgraph applies new ranges while it paints, which would order a second painting; this applies them now.
+        self._view.scene().prepareForPaint()
 
+    def _show_columns(self, model: DashboardModel) -> None:
+        bin_seconds = BIN_SAMPLES / model.sample_rate
+        first, end = self._range
         # A minute on a usual screen is about a pixel every 50 ms: half the columns will do for all but the close view.
         stride = 1 if self._span_seconds < 60 else 2
         start, evidence = coarser(model.evidence, 4)
@@ -412,8 +420,6 @@ class TimelinePanel(Panel):
         else:
             self._bands.setVisible(False)
         self._show_marks(model, first, end)
-        # NB: pyqtgraph applies new ranges while it paints, which would order a second painting; this applies them now.
-        self._view.scene().prepareForPaint()
 
     def _show_ends(self, model: DashboardModel, rows: NDArray[np.float64]) -> None:
         if model.open_onset is None or not len(rows) or not np.isfinite(rows[-1]).all():
