@@ -47,8 +47,8 @@ LICENCE = (
 LIMITS = (
     "The voices were actors in studios. Acted anger or sadness is louder and clearer than anybody's at a desk: on "
     "everyday speech expect figures far below the ones given here.",
-    "No corpus that could be used pairs natural voices, words and emotions. The fusion was trained and measured on label- "
-    "matched pairs: a recording and a text by different people with the same label. Its figures say how two sources of "
+    "No corpus that could be used pairs natural voices, words and emotions. The fusion was trained and measured on "
+    "label-matched pairs: a recording and a text by different people with the same label. Its figures say how two sources of "
     "evidence are weighed, not how well the tool reads real conversations.",
     "It tells four classes. Fear, surprise, disgust, boredom, irony and everything else end up as one of the four, or as "
     "unsure.",

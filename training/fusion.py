@@ -231,7 +231,7 @@ def voice_features(root: Path, export: Path, cache: Path, corpora: tuple[str, ..
             if len(windows):
                 heard[row] = True
                 logits[row] = scores.mean(axis=0, dtype=np.float64)
-                features[row] = _prefix_means(windows[::every], generator)
+                features[row] = prefix_means(windows[::every], generator)
             if (row + 1) % 500 == 0 or row + 1 == len(places):
                 print(f"{row + 1}/{len(places)} recordings encoded", flush=True)
         np.savez(path, features=features, logits=logits, heard=heard)
@@ -251,7 +251,7 @@ def voice_features(root: Path, export: Path, cache: Path, corpora: tuple[str, ..
     return {name: everything.only((part == name) & stored["heard"]) for name in ("train", "validation", "test")}
 
 
-def _prefix_means(windows: NDArray[np.float32], generator: np.random.Generator, cuts: int = VOICE_CUTS) -> NDArray[np.float32]:
+def prefix_means(windows: NDArray[np.float32], generator: np.random.Generator, cuts: int = VOICE_CUTS) -> NDArray[np.float32]:
     """Mean feature of all `windows`, and of the first ones up to `cuts` - 1 random places: of 12 windows at least."""
     sums = np.cumsum(windows, axis=0, dtype=np.float64)
     ends = generator.integers(min(12, len(windows)), len(windows) + 1, size=cuts)

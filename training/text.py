@@ -12,7 +12,7 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -28,17 +28,21 @@ from torch.nn import functional
 from realtime_ser.text import PADDING, UNKNOWN, TextNetwork, Vocabulary
 from training.corpora import data_directory
 from training.export_acoustic import hardware
-from training.metrics import fit_temperature, speaker_interval, unweighted_accuracy, weighted_accuracy
+from training.metrics import fit_temperature, unweighted_accuracy, weighted_accuracy
+from training.sentence_encoder import find_sentence_encoder
 from training.text_data import CLASSES, SOURCES, TextCorpus, Utterance, read_text_corpora
 from training.text_network import TextShape, TwoBranchTextNetwork, text_graph
 from training.text_noise import NoiseRates, RecognizerNoise
+from training.text_teacher import Lessons, read_word_vectors, teach
 
-__all__ = ["RECOGNIZER", "TextSettings", "add_arguments", "build_vocabulary", "read_word_vectors", "run", "train_text"]
+__all__ = ["RECOGNIZER", "TextSettings", "add_arguments", "build_vocabulary", "measure_text", "run", "train_text"]
 
 RECOGNIZER = NoiseRates(substitute=0.15, delete=0.06, insert=0.04)
 """The recogniser form in which figures are reported: about one word in four is wrong, as for good models on clear speech."""
 
 MAX_TOKENS = 100
+SPOKEN = ("meld", "emorynlp", "dailydialog")
+"""Collections of dialogue: the teacher's class probabilities follow their labels."""
 GROUP = 8
 """Batches that are drawn together and sorted by length."""
 
@@ -55,6 +59,12 @@ class TextSettings:
         How often either collection is drawn from, relative to the others.
     average
         Decay of the running average of the weights, per step; the average is what is measured and kept.
+    vector_rate
+        Learning rate of the word vectors.
+    taught
+        Share of the teacher's class probabilities in the targets, where there is a teacher.
+    meaning
+        Weight of the distance (1 - cosine) between what the teacher makes of a text and what is read linearly from the feature.
     longest
         Of a longer training text, a random part of so many tokens is read.
     unknown
@@ -70,6 +80,9 @@ class TextSettings:
     steps_per_epoch: int = 700
     batch: int = 64
     learning_rate: float = 2e-3
+    vector_rate: float = 5e-4
+    taught: float = 0.5
+    meaning: float = 2.0
     weight_decay: float = 1e-2
     dropout: float = 0.4
     smoothing: float = 0.1
@@ -95,7 +108,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--epochs", type=int, default=TextSettings.epochs, help="balanced draws of text (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=TextSettings.seed)
     parser.add_argument("--threads", type=int, default=2, help="CPU threads (default: %(default)s)")
+    parser.add_argument(
+        "--cache", type=Path, default=Path("runs/cache"), help="what the sentence encoder said (default: %(default)s)"
+    )
     parser.add_argument("--word-vectors", type=Path, help="300-D vectors in GloVe's text format to start from")
+    parser.add_argument(
+        "--sentence-encoder", type=Path, help="folder of all-MiniLM-L6-v2 (default: the installed package, if any)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -107,7 +126,10 @@ def run(args: argparse.Namespace) -> int:
     if corpus.problems:
         return 1
     settings = TextSettings(epochs=args.epochs, seed=args.seed)
-    train_text(corpus, settings, args.out, args.word_vectors)
+    encoder = find_sentence_encoder(args.sentence_encoder)
+    if encoder is None:
+        print("No sentence encoder is installed: the network learns from the labels alone (see training/sentence_encoder.py).")
+    train_text(corpus, settings, args.out, args.cache, encoder, args.word_vectors)
     measure_text(corpus, args.out)
     return 0
 
@@ -117,27 +139,6 @@ def build_vocabulary(texts: Sequence[Utterance], size: int) -> tuple[Vocabulary,
     counts = Counter(token for utterance in texts for token in utterance.tokens)
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return Vocabulary([PADDING, UNKNOWN, *(token for token, count in ranked if count >= 2)][:size]), dict(counts)
-
-
-def read_word_vectors(path: Path, vocabulary: Vocabulary, length: int = 300) -> dict[int, NDArray[np.float32]]:
-    """Vectors of the words of `vocabulary`, by number, from a text file with a word and its values on every line.
-
-    Raises
-    ------
-    ValueError
-        A line of a known word has another number of values than `length`.
-    """
-    numbers = {token: number for number, token in enumerate(vocabulary.tokens)}
-    found: dict[int, NDArray[np.float32]] = {}
-    with path.open(encoding="utf-8") as lines:
-        for index, line in enumerate(lines, start=1):
-            word, _, values = line.rstrip().partition(" ")
-            if word in numbers:
-                vector = np.array(values.split(), dtype=np.float32)
-                if vector.shape != (length,):
-                    raise ValueError(f"{path}, line {index}: a vector must have {length} values, got {len(vector)}")
-                found[numbers[word]] = vector
-    return found
 
 
 def padded(texts: Sequence[NDArray[np.int64]]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -156,7 +157,7 @@ class BalancedTexts:
     Parameters
     ----------
     utterances
-        Labelled texts; those without a class are left out.
+        Texts of the four classes; batches refer to them by their row.
     """
 
     def __init__(
@@ -164,21 +165,22 @@ class BalancedTexts:
     ) -> None:
         self._noise = noise
         self._settings = settings
-        self._cells: dict[tuple[int, str], list[NDArray[np.int64]]] = {}
-        for utterance in utterances:
-            if utterance.label:
-                cell = (CLASSES.index(utterance.label), utterance.source)
-                self._cells.setdefault(cell, []).append(vocabulary.numbers(utterance.tokens))
-        shares = dict(settings.source_shares)
-        self._choices: list[tuple[list[tuple[int, str]], NDArray[np.float64]]] = []
+        self._texts = [vocabulary.numbers(utterance.tokens) for utterance in utterances]
+        self._labels = np.array([CLASSES.index(utterance.label) for utterance in utterances])
+        cells: dict[tuple[int, str], list[int]] = {}
+        for row, utterance in enumerate(utterances):
+            cells.setdefault((int(self._labels[row]), utterance.source), []).append(row)
+        self._choices: list[tuple[list[list[int]], NDArray[np.float64]]] = []
         for label in range(len(CLASSES)):
-            cells = [cell for cell in self._cells if cell[0] == label and shares.get(cell[1], 0) > 0]
+            pools = {source: cells[label, source] for source, _ in settings.source_shares if (label, source) in cells}
             # A collection with few texts of a class must not be repeated over and over: its share shrinks with its size.
-            weights = np.array([shares[cell[1]] * min(1.0, len(self._cells[cell]) / 400) for cell in cells])
-            self._choices.append((cells, weights / weights.sum()))
+            weights = np.array([dict(settings.source_shares)[source] * min(1.0, len(pools[source]) / 400) for source in pools])
+            self._choices.append((list(pools.values()), weights / weights.sum()))
 
-    def batches(self, count: int, generator: np.random.Generator) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
-        """Yield `count` batches of tokens, lengths and labels.
+    def batches(
+        self, count: int, generator: np.random.Generator
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor, NDArray[np.int64]]]:
+        """Yield `count` batches of tokens, lengths, labels and rows.
 
         Texts of about one length come together, which saves more than half of the time; the classes are balanced over every
         :data:`GROUP` batches.
@@ -186,16 +188,18 @@ class BalancedTexts:
         size = self._settings.batch
         while count > 0:
             labels = np.arange(GROUP * size) % len(CLASSES)
-            texts = [self._worn(self._draw(label, generator), generator) for label in labels]
+            rows = np.array([self._draw(label, generator) for label in labels])
+            texts = [self._worn(self._texts[row], generator) for row in rows]
             lengths = np.array([len(text) for text in texts]) + generator.random(len(texts))
             groups = np.argsort(lengths).reshape(GROUP, size)
             for members in generator.permutation(groups)[:count]:
-                yield *padded([texts[member] for member in members]), torch.from_numpy(labels[members])
+                tokens, sizes = padded([texts[member] for member in members])
+                yield tokens, sizes, torch.from_numpy(labels[members]), rows[members]
             count -= GROUP
 
-    def _draw(self, label: int, generator: np.random.Generator) -> NDArray[np.int64]:
-        cells, weights = self._choices[label]
-        pool = self._cells[cells[generator.choice(len(cells), p=weights)]]
+    def _draw(self, label: int, generator: np.random.Generator) -> int:
+        pools, weights = self._choices[label]
+        pool = pools[generator.choice(len(pools), p=weights)]
         return pool[generator.integers(len(pool))]
 
     def _worn(self, text: NDArray[np.int64], generator: np.random.Generator) -> NDArray[np.int64]:
@@ -218,26 +222,46 @@ def logits_of(network: TwoBranchTextNetwork, texts: Sequence[NDArray[np.int64]],
     return torch.cat(parts).double().numpy()
 
 
-def train_text(corpus: TextCorpus, settings: TextSettings, out: Path, word_vectors: Path | None = None) -> None:
+def train_text(
+    corpus: TextCorpus,
+    settings: TextSettings,
+    out: Path,
+    cache: Path,
+    encoder: Path | None = None,
+    word_vectors: Path | None = None,
+) -> None:
     """Train, resuming from the checkpoint in `out` if there is one of these settings, and export.
 
     Writes ``text.onnx``, ``vocabulary.txt`` and ``report.json`` to ``out/export``. MELD's test part is not touched.
+
+    Parameters
+    ----------
+    cache
+        Folder for what the sentence encoder said.
+    encoder
+        Folder of the sentence encoder that teaches; ``None`` to learn from the labels alone.
+    word_vectors
+        File of word vectors to start from; they have precedence over the sentence encoder's.
     """
     export = out / "export"
     export.mkdir(parents=True, exist_ok=True)
     training = corpus.part("train")
     vocabulary, counts = build_vocabulary(training, settings.words)
     noise = RecognizerNoise(vocabulary, counts)
-    draws = BalancedTexts(training, vocabulary, noise, settings)
+    labelled = [utterance for utterance in training if utterance.label]
+    draws = BalancedTexts(labelled, vocabulary, noise, settings)
     dev = evaluation_forms(corpus.part("dev", ["meld"]), vocabulary, noise)
 
     torch.manual_seed(settings.seed)
     network = TwoBranchTextNetwork(TextShape(len(vocabulary), len(CLASSES)), settings.dropout)
-    if word_vectors is not None:
-        with torch.no_grad():
+    lessons = None if encoder is None else teach(encoder, vocabulary, labelled, cache, SPOKEN)
+    with torch.no_grad():
+        if lessons is not None:
+            network.embedding.weight.copy_(torch.from_numpy(lessons.vectors))
+        if word_vectors is not None:
             for number, vector in read_word_vectors(word_vectors, vocabulary).items():
                 network.embedding.weight[number] = torch.from_numpy(vector)
-    best, epochs = _fit(network, draws, dev, settings, out / "checkpoint.pt")
+    best, epochs = _fit(network, draws, lessons, dev, settings, out / "checkpoint.pt")
     network.load_state_dict(best)
 
     graph = text_graph(network)
@@ -250,6 +274,7 @@ def train_text(corpus: TextCorpus, settings: TextSettings, out: Path, word_vecto
         "calibration": {"text": round(fit_temperature(labels, logits, 1 / np.bincount(labels)[labels]), 4)},
         "settings": asdict(settings),
         "word_vectors": word_vectors is not None,
+        "sentence_encoder": encoder is not None,
         "epochs": epochs,
         "vocabulary": len(vocabulary),
         "text_onnx_bytes": len(graph),
@@ -286,10 +311,8 @@ def measure_text(corpus: TextCorpus, out: Path) -> list[dict[str, object]]:
         classified += _floors(training, texts, form == "worn", vocabulary, noise)
         for name, predicted in classified:
             for measure, figure in MEASURES.items():
-                low, high = speaker_interval(
-                    lambda rows, f=figure, p=predicted: f(test.labels[rows], p[rows]), [str(row) for row in range(len(texts))]
-                )
                 value = figure(test.labels, predicted)
+                low, high = utterance_interval(figure, test.labels, predicted)
                 entry = {"name": f"{name} {measure}", "value": round(value, 4), "interval": [round(low, 4), round(high, 4)]}
                 entry |= {"data": "MELD test, four classes", "protocol": protocol, "date": date, "hardware": machine}
                 (own if name == "text" else floors).append(entry)
@@ -323,6 +346,19 @@ def weighted_f1(labels: NDArray[np.int64], predicted: NDArray[np.int64]) -> floa
     return float(f1_score(labels, predicted, average="weighted"))
 
 
+def utterance_interval(
+    figure: Callable[[NDArray[np.int64], NDArray[np.int64]], float],
+    labels: NDArray[np.int64],
+    predicted: NDArray[np.int64],
+    draws: int = 200,
+) -> tuple[float, float]:
+    """95 % percentile interval of `figure` over bootstrap samples of the utterances."""
+    generator = np.random.default_rng(0)
+    samples = (generator.integers(len(labels), size=len(labels)) for _ in range(draws))
+    low, high = np.quantile([figure(labels[rows], predicted[rows]) for rows in samples], [0.025, 0.975])
+    return float(low), float(high)
+
+
 MEASURES = {"UA": unweighted_accuracy, "WA": weighted_accuracy, "weighted F1": weighted_f1}
 
 
@@ -333,30 +369,37 @@ def exported_logits(export: Path, texts: Sequence[NDArray[np.int64]]) -> NDArray
 
 
 def _fit(
-    network: TwoBranchTextNetwork, draws: BalancedTexts, dev: EvaluationForms, settings: TextSettings, checkpoint: Path
+    network: TwoBranchTextNetwork,
+    draws: BalancedTexts,
+    lessons: Lessons | None,
+    dev: EvaluationForms,
+    settings: TextSettings,
+    checkpoint: Path,
 ) -> tuple[dict[str, torch.Tensor], list[dict[str, float]]]:
     """The average weights that did best on `dev`, and what every epoch reached there."""
     total = settings.epochs * settings.steps_per_epoch
+    reader = torch.nn.Linear(network.shape.feature, 1 if lessons is None else lessons.sentences.shape[1])
     dense = [parameter for name, parameter in network.named_parameters() if not name.startswith("embedding")]
+    dense += list(reader.parameters())
     # A batch touches a few hundred of 14,000 words: updating only those is what makes training on a processor bearable.
     optimisers: tuple[torch.optim.Optimizer, ...] = (
         torch.optim.AdamW(dense, settings.learning_rate, weight_decay=settings.weight_decay, fused=True),
-        torch.optim.SparseAdam([network.embedding.weight], settings.learning_rate),
+        torch.optim.SparseAdam([network.embedding.weight], settings.vector_rate),
     )
     schedules = [
         torch.optim.lr_scheduler.OneCycleLR(
-            optimiser, settings.learning_rate, total_steps=total, pct_start=0.1, cycle_momentum=False
+            optimiser, optimiser.param_groups[0]["lr"], total_steps=total, pct_start=0.1, cycle_momentum=False
         )
         for optimiser in optimisers
     ]
+    learning = [network, reader, *optimisers, *schedules]
     average = {name: value.clone() for name, value in network.state_dict().items()}
     best, best_score = average, -1.0
     epochs: list[dict[str, float]] = []
     if checkpoint.is_file():
         saved = torch.load(checkpoint, weights_only=True)
         if saved["settings"] == repr(settings):
-            network.load_state_dict(saved["network"])
-            for part, state in zip([*optimisers, *schedules], saved["progress"], strict=True):
+            for part, state in zip(learning, saved["learning"], strict=True):
                 part.load_state_dict(state)
             average, best, best_score, epochs = saved["average"], saved["best"], saved["best_score"], saved["epochs"]
     shadow = TwoBranchTextNetwork(network.shape)
@@ -367,9 +410,17 @@ def _fit(
         torch.manual_seed(settings.seed * 1_000 + epoch)
         network.train()
         losses = []
-        for step, (tokens, lengths, labels) in enumerate(draws.batches(settings.steps_per_epoch, generator)):
-            loss = functional.cross_entropy(network(tokens, lengths)[1], labels, label_smoothing=settings.smoothing)
+        for step, (tokens, lengths, labels, rows) in enumerate(draws.batches(settings.steps_per_epoch, generator)):
+            feature, logits = network(tokens, lengths)
+            targets = functional.one_hot(labels, len(CLASSES)).float()
+            if lessons is not None:
+                targets = targets.lerp(torch.from_numpy(lessons.probabilities[rows]), settings.taught)
+            loss = functional.cross_entropy(logits, targets, label_smoothing=settings.smoothing)
+            if lessons is not None:
+                likeness = functional.cosine_similarity(reader(feature), torch.from_numpy(lessons.sentences[rows]))
+                loss = loss + settings.meaning * (1 - likeness.mean())
             network.zero_grad(set_to_none=True)
+            reader.zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(dense, 1.0)
             for part in [*optimisers, *schedules]:
@@ -392,8 +443,7 @@ def _fit(
         print(f"epoch {epoch + 1}: {figures}, {seconds:.0f} s", flush=True)
         state = {
             "settings": repr(settings),
-            "network": network.state_dict(),
-            "progress": [part.state_dict() for part in [*optimisers, *schedules]],
+            "learning": [part.state_dict() for part in learning],
             "average": average,
             "best": best,
             "best_score": best_score,

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from bundle_factory import write_bundle  # noqa: E402
+
+import training.bundle as module  # noqa: E402
+from realtime_ser.bundle.manifest import digest  # noqa: E402
+from realtime_ser.errors import BundleError  # noqa: E402
+from training.bundle import LIMITS, assemble, check_bundle  # noqa: E402
+from training.text_data import SOURCES  # noqa: E402
+
+
+@pytest.fixture
+def exports(tmp_path: Path) -> dict[str, Path]:
+    """Export folders of three trainings, with the small random networks of the test bundle."""
+    made = write_bundle(tmp_path / "made")
+    manifest = json.loads((made / "manifest.json").read_text(encoding="utf-8"))
+    figure = {"name": "UA", "value": 0.5, "data": "d", "protocol": "p", "date": "2026-01-01", "hardware": "h"}
+    figure["interval"] = [0.4, 0.6]
+    reports = {
+        "acoustic": {
+            "acoustic": manifest["acoustic"],
+            "calibration": {"window": 1.5, "acoustic": 0.7},
+            "abstention": {"acoustic": 0.55, "risk": 0.25, "meaning": "voice meaning"},
+        },
+        "text": {
+            "calibration": {"text": 0.9},
+            "sources": [{"name": source.title, "licence": source.licence, "rows": 10} for source in SOURCES],
+        },
+        "fusion": {
+            "calibration": {"fused": 0.8},
+            "abstention": {"fused": 0.6, "risk": 0.25, "meaning": "pair meaning"},
+            "settings": {"corpora": ["RAVDESS", "EMODB"]},
+            "inputs": {
+                part: digest((made / file).read_bytes()) for part, file in (("acoustic", "head.onnx"), ("text", "text.onnx"))
+            },
+        },
+    }
+    files = {
+        "acoustic": ("acoustic.json", ["bands.onnx", "trunk.onnx", "head.onnx"]),
+        "text": ("report.json", ["text.onnx", "vocabulary.txt"]),
+        "fusion": ("fusion.json", ["fusion.onnx"]),
+    }
+    folders = {}
+    for part, (report, names) in files.items():
+        folders[part] = tmp_path / part
+        folders[part].mkdir()
+        for name in names:
+            (folders[part] / name).write_bytes((made / name).read_bytes())
+        content = {"classes": manifest["classes"], "figures": [{**figure, "name": f"{part} UA"}], **reports[part]}
+        (folders[part] / report).write_text(json.dumps(content), encoding="utf-8")
+    return folders
+
+
+def edit(path: Path, **changes: object) -> None:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**content, **changes}), encoding="utf-8")
+
+
+def test_the_parts_become_a_bundle_that_the_runtime_opens(exports: dict[str, Path], tmp_path: Path) -> None:
+    bundle = assemble(exports["acoustic"], exports["text"], exports["fusion"], tmp_path / "bundle", "some", "3")
+    manifest = bundle.manifest
+    assert (manifest.name, manifest.version) == ("some", "3")
+    calibration = manifest.calibration
+    assert (calibration.window, calibration.acoustic, calibration.text, calibration.fused) == (1.5, 0.7, 0.9, 0.8)
+    assert (manifest.abstention.acoustic, manifest.abstention.fused) == (0.55, 0.6)
+    assert "voice meaning" in manifest.abstention.meaning
+    assert "pair meaning" in manifest.abstention.meaning
+    assert [figure.name for figure in manifest.card.figures] == ["acoustic UA", "text UA", "fusion UA"]
+    assert manifest.card.limits == LIMITS
+    named = "\n".join(use.name for use in manifest.card.data)
+    for name in ("RAVDESS", "EMO-DB", "MELD", "EmoryNLP", "GoEmotions", "DailyDialog", "ISEAR", "SemEval"):
+        assert name in named
+    assert "nEMO" not in named
+    assert all(use.licence and use.use for use in manifest.card.data)
+    assert "CC BY-NC-SA 4.0" in manifest.licence
+    assert not (tmp_path / "bundle.new").exists()
+
+
+def test_the_card_says_what_must_not_be_done_and_what_pairs_are() -> None:
+    text = " ".join(LIMITS)
+    for words in ("must not be used", "label-matched pairs", "actors", "four classes", "English only"):
+        assert words in text
+    assert "multimodal" not in text
+
+
+@pytest.mark.parametrize(
+    ("file", "changes", "problem"),
+    [
+        ("fusion/fusion.json", {"inputs": {"acoustic": "0", "text": "0"}}, "with another acoustic network"),
+        ("text/report.json", {"classes": ["a", "b", "c", "d"]}, "classes of the text network"),
+        ("acoustic/acoustic.json", {"calibration": {"window": 0, "acoustic": 1}}, "contradicts itself"),
+    ],
+)
+def test_parts_that_do_not_belong_together_are_refused_and_an_earlier_bundle_stays(
+    exports: dict[str, Path], tmp_path: Path, file: str, changes: dict[str, object], problem: str
+) -> None:
+    arguments = (exports["acoustic"], exports["text"], exports["fusion"], tmp_path / "bundle", "some")
+    assemble(*arguments, "1")
+    edit(tmp_path / file, **changes)
+    with pytest.raises(BundleError, match=problem):
+        assemble(*arguments, "2")
+    assert check_bundle(tmp_path / "bundle").manifest.version == "1"
+
+
+def test_missing_parts_are_named(exports: dict[str, Path], tmp_path: Path) -> None:
+    arguments = (exports["acoustic"], exports["text"], exports["fusion"], tmp_path / "bundle", "some", "1")
+    (exports["text"] / "vocabulary.txt").unlink()
+    with pytest.raises(BundleError, match=r"vocabulary\.txt is missing"):
+        assemble(*arguments)
+    (exports["fusion"] / "fusion.json").unlink()
+    with pytest.raises(BundleError, match=r"fusion\.json cannot be read"):
+        assemble(*arguments)
+
+
+def test_a_bundle_that_is_too_large_is_refused(exports: dict[str, Path], tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(module, "LARGEST_BUNDLE", 1_000)
+    with pytest.raises(BundleError, match="it may have 1000"):
+        assemble(exports["acoustic"], exports["text"], exports["fusion"], tmp_path / "bundle", "some", "1")
+    assert not (tmp_path / "bundle").exists()
