@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from realtime_ser.asr.discovery import choose_recognizer, installed_vosk_models, user_models_folder
@@ -79,18 +80,24 @@ def describe(manifest: Manifest) -> list[str]:
         "",
         "Measured:",
     ]
-    lines += [f"  {line}" for figure in manifest.card.figures for line in _figure(figure)]
+    lines += _figures(manifest.card.figures)
     lines += ["", "Limits:", *(f"  {limit}" for limit in manifest.card.limits)]
     lines += ["", "Trained on:", *(f"  {data.name}: {data.use} ({data.licence})" for data in manifest.card.data)]
     return lines
 
 
-def _figure(figure: Figure) -> list[str]:
-    interval = f" [{figure.interval[0]:.3f}, {figure.interval[1]:.3f}]" if figure.interval is not None else ""
-    return [
-        f"{figure.name}: {figure.value:.3f}{interval}",
-        f"    {figure.data}; {figure.protocol}; {figure.date}, {figure.hardware}",
-    ]
+def _figures(figures: Sequence[Figure]) -> list[str]:
+    """Figures under what they were measured on, which is written once."""
+    lines: list[str] = []
+    circumstances = ""
+    for figure in figures:
+        measured_on = f"{figure.data}; {figure.protocol}; {figure.date}, {figure.hardware}"
+        if measured_on != circumstances:
+            circumstances = measured_on
+            lines.append(f"  On {measured_on}:")
+        interval = f" [{figure.interval[0]:.3f}, {figure.interval[1]:.3f}]" if figure.interval is not None else ""
+        lines.append(f"    {figure.value:.3f}{interval}  {figure.name}")
+    return lines
 
 
 def fetch(name: str, *, folder: str | None = None, sha256: str = "", replace: bool = False) -> list[str]:
