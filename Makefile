@@ -10,7 +10,7 @@
 SETUP = @PYTHON='$(PYTHON)' SYSTEM='$(SYSTEM)' TRAINING='$(TRAINING)' sh packaging/bootstrap.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format doctor wheel selftest clean
+.PHONY: help run test lint format doctor screenshots wheel selftest clean
 
 help: ## list what make can do
 	@sed -n 's/^\([a-z]*\): .*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name text; do printf '%-16s %s\n' "$$name" "$$text"; done
@@ -33,6 +33,10 @@ format: ## format the code
 
 doctor: ## say what this machine has and what it lacks
 	$(SETUP) doctor
+
+screenshots: ## draw the pictures of the documentation (CLIPS="a.wav b.wav": play these into a virtual microphone)
+	$(SETUP) test
+	@.venv/bin/python packaging/screenshots.py $(if $(CLIPS),--microphone $(CLIPS))
 
 wheel: ## build the wheel into dist/
 	$(SETUP) run

@@ -1,9 +1,11 @@
 """Write the pictures of the dashboard that the documentation shows.
 
-    .venv/bin/python packaging/screenshots.py [--real] [folder]
+    .venv/bin/python packaging/screenshots.py [--real | --microphone CLIP …] [--folder FOLDER]
 
-Without ``--real`` the scores come from a script (tests/gui/scripted_controller.py): they show the window, not the model.
-With it, the demonstration audio runs through the real engine for fifty seconds.
+Without options the scores come from a script (tests/gui/scripted_controller.py): they show the window, not the model.
+With ``--real``, the demonstration audio runs through the real engine for fifty seconds.
+With ``--microphone``, sound files are played into a virtual microphone (PulseAudio's null sink) and captured by the running
+dashboard; the picture, ``dashboard.png``, is taken while the last of them is being heard.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -113,15 +115,64 @@ def play_demonstration(window: DashboardWindow, controller: Any) -> None:
     settle(window, REAL_SECONDS)
 
 
+def play_clips(clips: Sequence[Path]) -> Callable[[DashboardWindow, Any], None]:
+    """Speech into a virtual microphone, a second and a half apart, up to the last second of the last clip."""
+    import soundfile
+    from virtual_microphone import VirtualMicrophone
+
+    microphone = VirtualMicrophone()
+    os.environ.update(microphone.settings)
+
+    def play(window: DashboardWindow, controller: Any) -> None:
+        window.refresh_inputs()
+        settle(window, 1.0)
+        window.start()
+        settle(window, 4.0)
+        for clip in clips:
+            player = microphone.start_playing(clip)
+            heard = soundfile.info(clip).duration
+            settle(window, heard - 1.0 if clip == clips[-1] else heard + 1.5)
+            if clip != clips[-1]:
+                player.wait()
+
+    return play
+
+
+def shoot_microphone(clips: Sequence[Path], folder: Path) -> None:
+    """The picture of the README: the running program, hearing speech."""
+    from realtime_ser.controller import Controller
+
+    play = play_clips(clips)
+    with tempfile.TemporaryDirectory() as temporary:
+        settings = QtCore.QSettings(str(Path(temporary) / "settings.ini"), QtCore.QSettings.Format.IniFormat)
+        made: list[Any] = []
+
+        def factory() -> Any:
+            made.append(Controller())
+            return made[0]
+
+        window = DashboardWindow(factory, settings)
+        window.resize(1280, 800)
+        window.show()
+        settle(window)
+        play(window, made[0])
+        save(window, folder / "dashboard.png")
+        window.close()
+
+
 def main() -> int:
     """Parse the command line and write the pictures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", nargs="?", type=Path, default=ROOT / "docs" / "images")
-    parser.add_argument("--real", action="store_true", help="run the demonstration audio through the real engine")
+    parser.add_argument("--folder", type=Path, default=ROOT / "docs" / "images")
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--real", action="store_true", help="run the demonstration audio through the real engine")
+    source.add_argument("--microphone", nargs="+", type=Path, metavar="CLIP", help="play these into a virtual microphone")
     arguments = parser.parse_args()
     application = QtWidgets.QApplication(sys.argv[:1])
     application.setStyle("Fusion")
-    if arguments.real:
+    if arguments.microphone:
+        shoot_microphone(arguments.microphone, arguments.folder)
+    elif arguments.real:
         from realtime_ser.controller import Controller
 
         shoot(Controller, play_demonstration, arguments.folder, "dashboard")
