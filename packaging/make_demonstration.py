@@ -62,15 +62,15 @@ UTTERANCES: list[tuple[str, str, list[tuple[str, float]]]] = [
     ("rms", "neutral", [("The meeting starts at ten o'clock in the second room on the left.", 1.0)]),
     ("slt", "happiness", [("I got the job!", 1.0), ("I am so happy, this is the best day of my life!", 1.08)]),
     ("kal16", "anger", [("I told you never to touch my things.", 1.0), ("Get out of my house right now!", 1.12)]),
-    ("awb", "sadness", [("I miss her so much.", 1.0), ("Nothing will ever be the same again.", 0.94)]),
-    ("slt", "neutral", [("Please send me the report before the end of the week.", 1.0)]),
-    ("rms", "happiness", [("That is wonderful news, thank you!", 1.0), ("I love it!", 1.1)]),
+    ("awb", "sadness", [("She is gone.", 1.0), ("Nothing will ever be the same again.", 0.94)]),
+    ("slt", "neutral", [("The weather will be cloudy with some rain in the afternoon.", 1.0)]),
+    ("rms", "happiness", [("That is wonderful!", 1.0), ("I am so glad that you came!", 1.1)]),
     ("slt", "sadness", [("I am so sorry.", 1.0), ("He died last night, and I never said goodbye.", 0.93)]),
-    ("awb", "anger", [("This is ridiculous!", 1.08), ("You lied to me again and I am sick of it!", 1.0)]),
-    ("kal16", "neutral", [("The train to the city leaves from platform four.", 1.0)]),
+    ("awb", "anger", [("This is ridiculous!", 1.08), ("I have had enough of your lies!", 1.0)]),
+    ("kal16", "neutral", [("You can find the key on the table next to the door.", 1.0)]),
     ("slt", "anger", [("Stop it!", 1.1), ("I hate it when you do that.", 1.0), ("Leave me alone!", 1.1)]),
-    ("awb", "happiness", [("We won the game!", 1.05), ("What a great night, let us celebrate!", 1.0)]),
-    ("rms", "sadness", [("I feel so lonely.", 1.0), ("Nobody ever calls me any more.", 0.95)]),
+    ("awb", "happiness", [("What a wonderful surprise!", 1.05), ("I am so happy to see you!", 1.0)]),
+    ("kal16", "sadness", [("I lost everything.", 1.0), ("I do not know what to do.", 0.95)]),
 ]
 
 
