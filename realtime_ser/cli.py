@@ -6,6 +6,7 @@ Only this package prints. Commands are imported when they are called, so that ``
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -115,6 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     given = list(sys.argv[1:] if arguments is None else arguments)
     run_if_requested(given)
+    _prepare_output()
     options = _parser().parse_args(given)
     try:
         exit_code = _run(options)
@@ -137,6 +139,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"realtime-ser: {error.strerror or error}.", file=sys.stderr)  # noqa: T201
         print("Check that the disk that is written to has room and may be written to.", file=sys.stderr)  # noqa: T201
         return 1
+
+
+def _prepare_output() -> None:
+    """Make any text printable: Windows' old code pages lack quotation marks and names, and pipes there are not UTF-8."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="replace")
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -61,7 +61,8 @@ def analyze(
     model = EmotionRecognizer(bundle, "none" if windows else recognizer)
     columns = ["file", "start", "end", *model.classes, *(("voiced",) if windows else VERDICT_COLUMNS)]
     exit_code = 0
-    writer = csv.DictWriter(sys.stdout, columns)
+    # Standard output turns line ends into the system's own.
+    writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
     if out is None:
         writer.writeheader()
     with nullcontext() if out is None else TableFile(Path(out), columns, model.classes) as table, _progress() as progress:
