@@ -30,6 +30,9 @@ __all__ = ["Engine", "EngineSource", "Phase", "SourceState"]
 _WAIT = 0.2
 """Longest wait of any thread, in seconds, before it looks whether it should stop."""
 
+_BACKLOG_AT_STOP = 20
+"""Steps (2 s of sound) that the recogniser may still catch up with once a stop was asked for."""
+
 _STOP_WITHIN = 5.0
 """Seconds that the threads get to finish after a stop was asked for; then they are told to drop what they have."""
 
@@ -323,6 +326,10 @@ class Engine:
                 except ChannelClosed:
                     return
                 if step is None:
+                    continue
+                if self._stop.is_set() and len(self._to_words) > _BACKLOG_AT_STOP:
+                    # Somebody waits for the end: the words of the last utterance are those heard so far.
+                    self._to_words.drain()
                     continue
                 heard = words.process(step)
                 self._heard_until = heard.until

@@ -163,3 +163,20 @@ def test_without_a_recogniser_there_are_verdicts_and_no_transcripts(loaded: Mode
         outputs = collect(channel)
     assert [o for o in outputs if isinstance(o, Verdict)]
     assert not [o for o in outputs if isinstance(o, Transcript)]
+
+
+def test_stopping_does_not_wait_for_a_recogniser_that_is_far_behind(loaded: Models, speech: np.ndarray) -> None:
+    gate = threading.Event()
+    source = ScriptedSource(blocks(speech, [1_600] * 100), live=True, then="wait")
+    record: list[HeardUtterance] = []
+    choice = RecognizerChoice(lambda: ScriptedRecognizer(record, gate=gate), ScriptedRecognizer.label, "scripted")
+    engine = build_engine(Models(loaded.bundle, loaded.acoustic, loaded.text, loaded.fusion, choice), source)
+    channel = engine.subscribe(8_192, Policy.KEEP_ALL)
+    engine.start()
+    assert source.delivered.wait(20)  # all of it is queued, while the recogniser stands still
+    engine.stop()
+    gate.set()
+    assert engine.wait(20)
+    assert [o for o in collect(channel) if isinstance(o, Verdict)]
+    heard = sum(len(samples) for utterance in record for samples in utterance.samples)
+    assert heard < len(speech) // 2
