@@ -548,7 +548,10 @@ def provide_environment(profile: str, python_chosen: bool) -> None:
         return
 
     begun = time.monotonic()
-    say(f"Realtime SER: setting up with Python {sys.version.split()[0]} ({sys.executable}). This happens once.")
+    if sound and stamp:
+        say("Realtime SER: bringing the environment up to date.")
+    else:
+        say(f"Realtime SER: setting up with Python {sys.version.split()[0]} ({sys.executable}). This happens once.")
     provide_system()
     if sound:
         STAMP.unlink(missing_ok=True)
