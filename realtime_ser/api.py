@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 
 from realtime_ser.assembly import Models, SegmentationKind, build_stages, load_models, run_pipeline
 from realtime_ser.audio.file import FileSource
-from realtime_ser.audio.sources import ArraySource
+from realtime_ser.audio.sources import ArraySource, Source
 from realtime_ser.config import EngineSettings
-from realtime_ser.engine.engine import EngineSource
 from realtime_ser.records import Record, verdict_row, window_rows
 from realtime_ser.types import Output, Verdict, WindowScores
 
@@ -123,7 +122,7 @@ class EmotionRecognizer:
             A row per window: a column per class (the network's softmax, rows sum to 1) and ``voiced``.
         """
         if isinstance(source, str | Path):
-            audio: EngineSource = FileSource(source)
+            audio: Source = FileSource(source)
             file = str(source)
         else:
             if sample_rate is None:
@@ -135,12 +134,12 @@ class EmotionRecognizer:
                 rows.extend(window_rows(output, self.classes))
         return self._table(rows, file, [*self.classes, "voiced"])
 
-    def stream(self, source: EngineSource, segmentation: SegmentationKind = "voice", *, words: bool = True) -> Iterator[Output]:
+    def stream(self, source: Source, segmentation: SegmentationKind = "voice", *, words: bool = True) -> Iterator[Output]:
         """Everything that the pipeline emits for a source, as it comes; memory stays flat however long the source is."""
         stages = build_stages(self._models, self._settings, live=False, segmentation=segmentation, words=words)
         return run_pipeline(source, stages)
 
-    def _utterances(self, source: EngineSource, file: str, segmentation: SegmentationKind) -> pd.DataFrame:
+    def _utterances(self, source: Source, file: str, segmentation: SegmentationKind) -> pd.DataFrame:
         rows = [
             verdict_row(output, self.classes) for output in self.stream(source, segmentation) if isinstance(output, Verdict)
         ]

@@ -14,11 +14,12 @@ from realtime_ser.acoustic.model import AcousticModel
 from realtime_ser.acoustic.stream import AcousticStream
 from realtime_ser.asr.discovery import RecognizerChoice, choose_recognizer
 from realtime_ser.audio.level import LevelMonitor
+from realtime_ser.audio.sources import Source
 from realtime_ser.audio.voice import Segmenter, VoiceDetector
 from realtime_ser.bundle.loader import Bundle, load_bundle
 from realtime_ser.bundle.manifest import Manifest
 from realtime_ser.config import ENGINE_RATE, EngineSettings
-from realtime_ser.engine.engine import Engine, EngineSource
+from realtime_ser.engine.engine import Engine
 from realtime_ser.engine.judgement import JudgementStage
 from realtime_ser.engine.pipeline import Pipeline, Stages
 from realtime_ser.engine.signal import SignalStage, WholeStream
@@ -132,12 +133,12 @@ def build_stages(
     return Stages(signal, WordsStage(factory, settings) if factory is not None else None, judgement)
 
 
-def build_engine(models: Models, source: EngineSource, settings: EngineSettings | None = None, *, words: bool = True) -> Engine:
+def build_engine(models: Models, source: Source, settings: EngineSettings | None = None, *, words: bool = True) -> Engine:
     """A threaded engine over a source that is not yet open."""
     return Engine(source, build_stages(models, settings, live=source.live, words=words))
 
 
-def run_pipeline(source: EngineSource, stages: Stages) -> Iterator[Output]:
+def run_pipeline(source: Source, stages: Stages) -> Iterator[Output]:
     """Open a source and run it through the stages in this thread, to its end.
 
     Raises

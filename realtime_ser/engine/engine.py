@@ -14,8 +14,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
+from realtime_ser.audio.sources import Source
 from realtime_ser.config import ENGINE_RATE
 from realtime_ser.engine.channel import Channel, ChannelClosed, Policy
 from realtime_ser.engine.metrics import LatencyMeter, LoadMeter
@@ -23,9 +24,9 @@ from realtime_ser.engine.pipeline import Stages
 from realtime_ser.engine.signal import SignalResult, Step
 from realtime_ser.engine.words import Heard
 from realtime_ser.errors import AudioFileError, DeviceError, EngineError
-from realtime_ser.types import Block, Event, Health, Output, Severity, Transcript, WindowScores
+from realtime_ser.types import Event, Health, Output, Severity, Transcript, WindowScores
 
-__all__ = ["Engine", "EngineSource", "Phase", "SourceState"]
+__all__ = ["Engine", "Phase"]
 
 _WAIT = 0.2
 """Longest wait of any thread, in seconds, before it looks whether it should stop."""
@@ -35,64 +36,6 @@ _BACKLOG_AT_STOP = 20
 
 _STOP_WITHIN = 5.0
 """Seconds that the threads get to finish after a stop was asked for; then they are told to drop what they have."""
-
-
-class SourceState(Protocol):
-    """What a source knows about its device."""
-
-    @property
-    def overruns(self) -> int:
-        """Blocks that the device reported as overrun."""
-        ...
-
-    @property
-    def dropped_samples(self) -> int:
-        """Samples lost before the first stage."""
-        ...
-
-    @property
-    def clock_drift_ppm(self) -> float:
-        """Parts per million; ``nan`` while unknown."""
-        ...
-
-
-class EngineSource(Protocol):
-    """Where the signal comes from; see ``realtime_ser.audio``."""
-
-    @property
-    def name(self) -> str:
-        """What the user calls it."""
-        ...
-
-    @property
-    def live(self) -> bool:
-        """Whether time goes on without us."""
-        ...
-
-    @property
-    def exhausted(self) -> bool:
-        """Whether no block will come any more."""
-        ...
-
-    def open(self) -> None:
-        """Acquire the device or file."""
-        ...
-
-    def read(self, timeout: float) -> Block | None:
-        """The next block, or ``None`` after `timeout` seconds."""
-        ...
-
-    def drain_events(self) -> list[Event]:
-        """What happened to the source since the last call."""
-        ...
-
-    def status(self) -> SourceState:
-        """Counters."""
-        ...
-
-    def close(self) -> None:
-        """Release it; interrupts a read."""
-        ...
 
 
 class Phase(StrEnum):
@@ -127,7 +70,7 @@ class Engine:
     worker. An exception in a worker stops the engine and is raised by :meth:`wait` and :meth:`close`.
     """
 
-    def __init__(self, source: EngineSource, stages: Stages) -> None:
+    def __init__(self, source: Source, stages: Stages) -> None:
         self._source = source
         self._stages = stages
         policy = Policy.DROP_OLDEST if source.live else Policy.KEEP_ALL

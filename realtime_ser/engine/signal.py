@@ -13,12 +13,12 @@ from typing import Protocol, TypeAlias
 import numpy as np
 
 from realtime_ser.acoustic.stream import AcousticStream
+from realtime_ser.audio.level import LevelMonitor
+from realtime_ser.audio.voice import VoiceDetector
 from realtime_ser.types import (
     Block,
     EndReason,
-    Event,
     FloatArray,
-    Level,
     Output,
     Span,
     UtteranceEnd,
@@ -28,21 +28,9 @@ from realtime_ser.types import (
     frozen,
 )
 
-__all__ = ["Detector", "Mark", "Meter", "Segmentation", "SignalResult", "SignalStage", "Step", "WholeStream"]
+__all__ = ["Mark", "Segmentation", "SignalResult", "SignalStage", "Step", "WholeStream"]
 
 Mark: TypeAlias = UtteranceStart | UtteranceEnd
-
-
-class Detector(Protocol):
-    """Voice probabilities on a grid."""
-
-    def process(self, samples: FloatArray, first_sample: int) -> VoiceActivity:
-        """Probabilities of the chunks that became complete."""
-        ...
-
-    def reset(self, first_sample: int) -> None:
-        """Start anew at `first_sample`."""
-        ...
 
 
 class Segmentation(Protocol):
@@ -54,18 +42,6 @@ class Segmentation(Protocol):
 
     def finish(self, sample: int, reason: EndReason) -> list[Mark]:
         """End the utterance under way at the end of the stream or at a gap."""
-        ...
-
-
-class Meter(Protocol):
-    """Level and signal faults."""
-
-    def process(self, block: Block) -> list[Level | Event]:
-        """Levels that became complete, and faults that set in or ceased."""
-        ...
-
-    def finish(self) -> list[Level | Event]:
-        """The last, shorter level."""
         ...
 
 
@@ -140,9 +116,9 @@ class SignalStage:
 
     def __init__(
         self,
-        detector: Detector,
+        detector: VoiceDetector,
         segmentation: Segmentation,
-        meter: Meter,
+        meter: LevelMonitor,
         acoustic: AcousticStream,
         step: int,
     ) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 
+from realtime_ser.asr.protocol import Recognizer, RecognizerFactory
 from realtime_ser.config import ENGINE_RATE, EngineSettings, samples_from_ms
 from realtime_ser.engine.signal import Step
 from realtime_ser.errors import RecognizerError
@@ -23,39 +22,10 @@ from realtime_ser.types import (
     UtteranceStart,
 )
 
-__all__ = ["Heard", "StepRecognizer", "WordsStage"]
+__all__ = ["Heard", "WordsStage"]
 
 _RESTARTS = 3
 """A recogniser that fails more often than this is left off."""
-
-
-class StepRecognizer(Protocol):
-    """The part of a recogniser that this stage uses; see ``realtime_ser.asr.protocol``."""
-
-    @property
-    def label(self) -> RecognizerLabel:
-        """Which recogniser this is."""
-        ...
-
-    def start(self) -> None:
-        """Load the model."""
-        ...
-
-    def begin(self, utterance: int, first_sample: int) -> None:
-        """Start an utterance."""
-        ...
-
-    def accept(self, samples: FloatArray) -> Transcript | None:
-        """Hear more of it."""
-        ...
-
-    def finish(self) -> Transcript:
-        """End it."""
-        ...
-
-    def close(self) -> None:
-        """Release everything."""
-        ...
 
 
 @dataclass(slots=True)
@@ -81,13 +51,13 @@ class WordsStage:
         Step and pre-roll.
     """
 
-    def __init__(self, factory: Callable[[], StepRecognizer], settings: EngineSettings) -> None:
+    def __init__(self, factory: RecognizerFactory, settings: EngineSettings) -> None:
         self._factory = factory
         self._pre_roll = samples_from_ms(settings.pre_roll_ms, ENGINE_RATE)
         # An utterance is announced late: min_voice plus a detector chunk and a step after its onset.
         announced_within = settings.voice.min_voice_ms * ENGINE_RATE // 1000 + 1_024 + settings.step
         self._reach = self._pre_roll + announced_within
-        self._recognizer: StepRecognizer | None = None
+        self._recognizer: Recognizer | None = None
         self._label: RecognizerLabel | None = None
         self._failures = 0
         self._utterance: int | None = None
