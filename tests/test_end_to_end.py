@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -125,6 +127,40 @@ def test_a_microphone_that_is_unplugged_leaves_a_verdict_and_a_clear_message(vir
     assert verdicts(outputs)
     (event,) = [o for o in outputs if isinstance(o, Event) and o.kind == "source-lost"]
     assert "microphone" in event.message.lower()
+
+
+def listening(virtual_microphone: Any, bundle: Path, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "realtime_ser", "listen", "--recognizer", "none", "--bundle", str(bundle), *arguments]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=virtual_microphone.environment
+    )
+
+
+def test_the_program_sums_up_and_says_what_to_do_when_its_microphone_is_unplugged(
+    virtual_microphone: Any, clip: Path, random_bundle: Path
+) -> None:
+    with listening(virtual_microphone, random_bundle, "--input", "microphone") as running:
+        assert running.stdout is not None
+        assert "listening to default microphone" in running.stdout.readline()
+        virtual_microphone.play(clip)
+        lines = [running.stdout.readline() for _ in range(2)]  # what it listens with, and the first verdict
+        virtual_microphone.unplug()
+        rest, errors = running.communicate(timeout=60)
+    assert running.returncode == 3, errors
+    assert "microphone" in errors
+    assert "Traceback" not in errors
+    assert "s of voice" in lines[1] or "–" in lines[1]
+    assert "Heard" in rest
+    assert "1 utterances" in rest
+
+
+def test_a_microphone_that_does_not_exist_is_answered_with_those_that_do(virtual_microphone: Any, random_bundle: Path) -> None:
+    with listening(virtual_microphone, random_bundle, "--input", "microphone:Grandma's") as running:
+        _, errors = running.communicate(timeout=60)
+    assert running.returncode == 3
+    assert "Grandma's" in errors
+    assert "default" in errors  # the list of those that exist
+    assert "Traceback" not in errors
 
 
 @pytest.mark.usefixtures("no_thread_left")

@@ -243,11 +243,14 @@ def listen(
                 view = _show(outputs, models, str(choice), console)
         finally:
             outputs.abandon()
-            engine.close()
-    if view is not None:
-        elapsed = time.monotonic() - started
-        console.print(view.summary(), highlight=False, soft_wrap=True)
-        console.print(_cost(elapsed, time.process_time() - work), style="dim", highlight=False, soft_wrap=True)
+            try:
+                engine.close()
+            finally:
+                # Also where the microphone went away: what was heard until then stands.
+                if view is not None:
+                    console.print(view.summary(), highlight=False, soft_wrap=True)
+                    cost = _cost(time.monotonic() - started, time.process_time() - work)
+                    console.print(cost, style="dim", highlight=False, soft_wrap=True)
     return 0
 
 
