@@ -13,7 +13,7 @@ SETUP = @PYTHON='$(PYTHON)' SYSTEM='$(SYSTEM)' TRAINING='$(TRAINING)' sh packagi
 .PHONY: help run test lint format doctor screenshots wheel selftest clean
 
 help: ## list what make can do
-	@sed -n 's/^\([a-z]*\): .*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name text; do printf '%-16s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z]*\): .*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name text; do printf '%-18s %s\n' "$$name" "$$text"; done
 
 run: ## start the program, in a window where there is a screen, otherwise in the terminal
 	$(SETUP) run
