@@ -39,6 +39,8 @@ def tokenize(text: str) -> tuple[str, ...]:
     """
     plain = unicodedata.normalize("NFKD", _MARKUP.sub(" ", text.translate(_APOSTROPHES)).lower())
     plain = "".join(character for character in plain if not unicodedata.combining(character)).translate(_APOSTROPHES)
+    # Scripts have numerals that are no decimal digits; for a regular expression they are letters.
+    plain = "".join(character if character.isalpha() or not character.isalnum() else " " for character in plain)
     tokens: list[str] = []
     for word in _WORD.findall(plain):
         clitics: list[str] = []
