@@ -59,6 +59,8 @@ from training.text_noise import RecognizerNoise
 __all__ = ["FusionSettings", "PairConditions", "TextPart", "VoicePart", "add_arguments", "draw_pairs", "run"]
 
 VOICE_CUTS = 4
+SHORTEST_PREFIX = 25
+"""Windows, one every 10 ms."""
 TRAINING_TEXTS = 4_000
 MIXTURE = "half label-matched pairs, half pairs with unrelated words"
 
@@ -97,8 +99,8 @@ class FusionSettings:
 
     corpora: tuple[str, ...] = ("RAVDESS", "nEMO", "EMODB")
     conditions: PairConditions = PairConditions()
-    steps: int = 2_400
-    check_every: int = 200
+    steps: int = 1_000
+    check_every: int = 100
     batch: int = 64
     learning_rate: float = 1e-3
     weight_decay: float = 0.05
@@ -190,14 +192,8 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def voice_features(root: Path, export: Path, cache: Path, corpora: tuple[str, ...], every: int = 2) -> dict[str, VoicePart]:
-    """Acoustic features of all recordings of the four classes, by part, through the graphs in `export`; kept in `cache`.
-
-    Parameters
-    ----------
-    every
-        Of the voiced windows, every so many count for the features: neighbours 10 ms apart say nearly the same.
-    """
+def voice_features(root: Path, export: Path, cache: Path, corpora: tuple[str, ...]) -> dict[str, VoicePart]:
+    """Acoustic features of all recordings of the four classes, by part, through the graphs in `export`; kept in `cache`."""
     document = json.loads((export / "acoustic.json").read_text(encoding="utf-8"))
     if tuple(document["classes"]) != FOUR_CLASSES:
         raise ValueError(f"the acoustic export must have the classes {FOUR_CLASSES}, got {document['classes']}")
@@ -219,7 +215,8 @@ def voice_features(root: Path, export: Path, cache: Path, corpora: tuple[str, ..
     places = [(store, index) for store in stores for index, clip in enumerate(store.clips) if clip.emotion4]
     clips = [store.clips[index] for store, index in places]
     graphs = b"".join((export / f"{name}.onnx").read_bytes() for name in ("bands", "trunk", "head"))
-    key = hashlib.sha256(graphs + json.dumps([every, normalisation, [clip.path for clip in clips]]).encode()).hexdigest()[:16]
+    constants = json.dumps([SHORTEST_PREFIX, normalisation, [clip.path for clip in clips]])
+    key = hashlib.sha256(graphs + constants.encode()).hexdigest()[:16]
     path = cache / f"fusion-voice-{key}.npz"
     if not path.is_file():
         features = np.zeros((len(clips), VOICE_CUTS, ACOUSTIC_FEATURE), np.float16)
@@ -231,7 +228,7 @@ def voice_features(root: Path, export: Path, cache: Path, corpora: tuple[str, ..
             if len(windows):
                 heard[row] = True
                 logits[row] = scores.mean(axis=0, dtype=np.float64)
-                features[row] = prefix_means(windows[::every], generator)
+                features[row] = prefix_means(windows, generator)
             if (row + 1) % 500 == 0 or row + 1 == len(places):
                 print(f"{row + 1}/{len(places)} recordings encoded", flush=True)
         np.savez(path, features=features, logits=logits, heard=heard)
@@ -252,9 +249,9 @@ def voice_features(root: Path, export: Path, cache: Path, corpora: tuple[str, ..
 
 
 def prefix_means(windows: NDArray[np.float32], generator: np.random.Generator, cuts: int = VOICE_CUTS) -> NDArray[np.float32]:
-    """Mean feature of all `windows`, and of the first ones up to `cuts` - 1 random places: of 12 windows at least."""
+    """Mean feature of all `windows`, and of the first ones up to `cuts` - 1 random places: of 25 windows at least."""
     sums = np.cumsum(windows, axis=0, dtype=np.float64)
-    ends = generator.integers(min(12, len(windows)), len(windows) + 1, size=cuts)
+    ends = generator.integers(min(SHORTEST_PREFIX, len(windows)), len(windows) + 1, size=cuts)
     ends[0] = len(windows)
     return (sums[ends - 1] / ends[:, None]).astype(np.float32)
 

@@ -76,20 +76,20 @@ class TextSettings:
     """
 
     words: int = 14_000
-    epochs: int = 12
-    steps_per_epoch: int = 700
+    epochs: int = 8
+    steps_per_epoch: int = 400
     batch: int = 64
     learning_rate: float = 2e-3
-    vector_rate: float = 5e-4
+    vector_rate: float = 2e-3
     taught: float = 0.5
-    meaning: float = 2.0
+    meaning: float = 0.5
     weight_decay: float = 1e-2
-    dropout: float = 0.4
+    dropout: float = 0.3
     smoothing: float = 0.1
     average: float = 0.999
     longest: int = 32
     unknown: float = 0.08
-    noisy: float = 0.6
+    noisy: float = 0.8
     prefix: float = 0.2
     seed: int = 1
     source_shares: tuple[tuple[str, float], ...] = (
