@@ -77,10 +77,16 @@ def load_models(bundle: str | Path | None = None, recognizer: str | Path = "auto
             f"The bundle works at {manifest.sample_rate} Hz, this program at {ENGINE_RATE} Hz.", "Use another bundle."
         )
     classes = len(manifest.classes)
+    try:
+        vocabulary = Vocabulary(opened.vocabulary())
+    except ValueError as error:
+        raise BundleError(
+            f"The vocabulary of the bundle {opened.path} is broken: {error}.", "Build the bundle again."
+        ) from error
     return Models(
         bundle=opened,
         acoustic=AcousticModel.from_bundle(opened),
-        text=TextNetwork(opened.content("text.onnx"), Vocabulary(opened.vocabulary()), classes),
+        text=TextNetwork(opened.content("text.onnx"), vocabulary, classes),
         fusion=FusionNetwork(opened.content("fusion.onnx"), classes),
         recognizer=choice,
     )

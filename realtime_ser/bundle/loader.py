@@ -37,7 +37,7 @@ class Bundle:
 
     def vocabulary(self) -> tuple[str, ...]:
         """The text network's tokens in the order of their indices; index 0 pads, index 1 stands for unknown words."""
-        return tuple(self._contents["vocabulary.txt"].decode("utf-8").splitlines())
+        return tuple(self._contents["vocabulary.txt"].decode("utf-8").removesuffix("\n").split("\n"))
 
 
 def _asset_roots() -> tuple[Path, ...]:
