@@ -154,12 +154,13 @@ class TextPart:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``python -m training fusion``, beside ``--data``."""
+    defaults = FusionSettings()
     parser.add_argument("--out", type=Path, default=Path("runs/fusion"), help="folder of this training (default: %(default)s)")
     parser.add_argument("--acoustic", type=Path, default=Path("runs/acoustic/export"), help="exported acoustic network")
     parser.add_argument("--text", type=Path, default=Path("runs/text/export"), help="exported text network")
     parser.add_argument("--cache", type=Path, default=Path("runs/cache"), help="decoded audio and features")
-    parser.add_argument("--steps", type=int, default=FusionSettings.steps, help="batches (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=FusionSettings.seed)
+    parser.add_argument("--steps", type=int, default=defaults.steps, help="batches (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=defaults.seed)
     parser.add_argument("--threads", type=int, default=2, help="CPU threads (default: %(default)s)")
     parser.add_argument(
         "--risk", type=float, default=0.25, help="share of errors allowed when confident (default: %(default)s)"

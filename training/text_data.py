@@ -238,13 +238,17 @@ SOURCES = (
 )
 
 
+SMALLEST = 8
+"""Different tokens and token pairs that a text must have to be compared with others: about five tokens without repetition."""
+
+
 def near_duplicate_filter(held_out: Iterable[tuple[str, ...]], shared: float = 0.8) -> Callable[[tuple[str, ...]], bool]:
     """Return a function that says whether a text is nearly one of `held_out`.
 
     Two texts are near-duplicates when they are the same tokens, or when the sets of their tokens and token pairs overlap by
-    at least `shared` (intersection over the smaller set, where that one comes from five or more tokens, so that one text
-    inside another is found as well). Very short texts ("okay", "what is it") are common speech and are only removed when they
-    are equal and longer than two tokens: nobody's private words leak through them.
+    at least `shared` (intersection over the smaller set, where that one has at least :data:`SMALLEST` members, so that one
+    text inside another is found as well). Very short texts ("okay", "thank you") and repetitions ("no no no no no") are common
+    speech: they are only removed when they are equal and longer than two tokens.
 
     Parameters
     ----------
@@ -261,16 +265,16 @@ def near_duplicate_filter(held_out: Iterable[tuple[str, ...]], shared: float = 0
     # Texts that overlap so much have three tokens in a row in common: only those are compared.
     postings: dict[tuple[str, ...], set[int]] = {}
     for index, tokens in enumerate(texts):
-        if len(tokens) >= 5:
+        if len(grams[index]) >= SMALLEST:
             for triple in _triples(tokens):
                 postings.setdefault(triple, set()).add(index)
 
     def is_near_duplicate(tokens: tuple[str, ...]) -> bool:
         if tokens in equal:
             return True
-        if len(tokens) < 5:
-            return False
         own = _grams(tokens)
+        if len(own) < SMALLEST:
+            return False
         candidates = {index for triple in _triples(tokens) for index in postings.get(triple, ())}
         return any(len(own & grams[index]) >= shared * min(len(own), len(grams[index])) for index in candidates)
 

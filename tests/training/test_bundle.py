@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import argparse
+import importlib
 import json
 from pathlib import Path
 
@@ -124,3 +126,11 @@ def test_a_bundle_that_is_too_large_is_refused(exports: dict[str, Path], tmp_pat
     with pytest.raises(BundleError, match="it may have 1000"):
         assemble(exports["acoustic"], exports["text"], exports["fusion"], tmp_path / "bundle", "some", "1")
     assert not (tmp_path / "bundle").exists()
+
+
+@pytest.mark.parametrize("command", ["text", "fusion", "bundle"])
+def test_the_commands_defaults_are_plain_values(command: str) -> None:
+    parser = argparse.ArgumentParser()
+    importlib.import_module(f"training.{command}").add_arguments(parser)
+    for name, value in vars(parser.parse_args([])).items():
+        assert value is None or isinstance(value, int | float | str | Path), name

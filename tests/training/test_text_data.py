@@ -50,6 +50,7 @@ MELD = {
         ("He said he would come to the party tonight, Joey.", "neutral"),
         ("Get out of here!", "anger"),
         ("Okay.", "neutral"),
+        ("No, no, no, no, no, no!", "anger"),
     ],
 }
 
@@ -85,7 +86,12 @@ def test_near_duplicates_of_held_out_utterances_leave_all_training_text(tmp_path
         ("GET OUT OF HERE", "Mad"),
         ("She never called me back, after all that!", "Sad"),
     ]
-    innocent = [("He said that the party is over.", "Neutral"), ("Okay.", "Neutral"), ("Get out of my house!", "Mad")]
+    innocent = [
+        ("He said that the party is over.", "Neutral"),
+        ("Okay.", "Neutral"),
+        ("Get out of my house!", "Mad"),
+        ("No no no no, that was my house.", "Mad"),
+    ]
     meld = {**MELD, "train": [*MELD["train"], ("Get out, of here.", "anger")]}
     write_collections(tmp_path, meld, leaks + innocent)
     corpus = read_text_corpora(tmp_path)
@@ -93,7 +99,7 @@ def test_near_duplicates_of_held_out_utterances_leave_all_training_text(tmp_path
     assert kept == {text for text, _ in innocent}
     assert "Get out, of here." not in {u.text for u in corpus.part("train", ["meld"])}
     assert corpus.removed == {"emorynlp": 5, "meld": 1}
-    assert len(corpus.part("test", ["meld"])) == 3
+    assert len(corpus.part("test", ["meld"])) == 4
 
 
 def test_development_utterances_that_stand_in_the_test_are_left_out(tmp_path: Path) -> None:
