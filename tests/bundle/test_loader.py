@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -122,3 +123,13 @@ def test_the_default_bundle_ships_and_is_complete(monkeypatch: pytest.MonkeyPatc
     assert manifest.classes == ("anger", "happiness", "neutral", "sadness")
     assert manifest.card.figures
     assert manifest.card.limits
+
+
+def test_the_figures_of_the_readme_are_those_of_the_default_bundle(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("REALTIME_SER_BUNDLE", raising=False)
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (?:voice|words), .*?\| (0\.\d{3}) \| (0\.\d{3})–(0\.\d{3}) \|$", readme, re.MULTILINE)
+    assert len(rows) == 6
+    figures = load_bundle().manifest.card.figures
+    known = {(f"{figure.value:.3f}", *(f"{bound:.3f}" for bound in figure.interval)) for figure in figures if figure.interval}
+    assert set(rows) <= known
