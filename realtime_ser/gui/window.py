@@ -148,7 +148,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
         if isinstance(geometry, QtCore.QByteArray) and not geometry.isEmpty():
             self.restoreGeometry(geometry)
         else:
-            self.resize(1280, 800)
+            # No larger than the screen: a first window that hangs over its edge hides half the filter bank.
+            self.resize(QtCore.QSize(1280, 800).boundedTo(self.screen().availableSize()))
         if recording is not None:
             self._transport.add_file(recording)
 
