@@ -188,9 +188,8 @@ def test_without_portaudio_the_message_says_how_to_get_it(random_bundle: Path) -
     assert "install" in result.stderr.lower()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems always have a display")
 def test_without_a_display_the_window_says_so(random_bundle: Path) -> None:
-    if sys.platform != "linux":
-        pytest.skip("other systems always have a display")
     bare = {"DISPLAY": "", "WAYLAND_DISPLAY": "", "QT_QPA_PLATFORM": ""}
     result = program("gui", env=bare, bundle=random_bundle)
     assert result.returncode == 7
@@ -216,9 +215,8 @@ def test_without_display_and_torch_the_bare_command_plays_the_demonstration(rand
     assert f"{len(script['utterances'])} utterances" in result.stdout
 
 
-def test_interrupting_ends_with_a_summary(random_bundle: Path, utterances: Path) -> None:
-    if sys.platform == "win32":
-        pytest.skip("there is no SIGINT to send to another process")
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT to send to another process")
+def test_interrupting_commits_what_was_heard(random_bundle: Path, utterances: Path) -> None:
     command = [sys.executable, "-m", "realtime_ser", "listen", "--input", str(utterances), "--json", "--recognizer", "none"]
     environment = {**os.environ, "REALTIME_SER_BUNDLE": str(random_bundle)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as running:

@@ -45,7 +45,8 @@ def unpack_model(archive: Path, target: Path, max_bytes: int, progress: Callable
     try:
         with zipfile.ZipFile(archive) as package:
             return _unpack(package, target, min(max_bytes, _MAX_RATIO * archive.stat().st_size), progress)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    # RuntimeError: an encrypted entry, or a compression that zipfile does not know.
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
         if isinstance(error, RecognizerError):
             raise
         raise RecognizerError(f"The archive {archive.name} is damaged: {error}.", "Fetch it again.") from error

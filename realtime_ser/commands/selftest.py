@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,19 +43,16 @@ def selftest(bundle: str | Path | None = None, recognizer: str | Path = "auto") 
         yield Check(False, str(error))
         return
     yield Check(True, f"The bundle {models.manifest.name} {models.manifest.version} is complete and unaltered.")
-    yield _exact(lambda: _same_everywhere(models))
-    yield _exact(lambda: _same_as_single_windows(models))
+    try:
+        batch = list(run_pipeline(_demonstration(), build_stages(models, live=False, words=False)))
+        yield _same_everywhere(models, batch)
+        yield _same_as_single_windows(models, batch)
+    except RealtimeSerError as error:
+        yield Check(False, str(error))
     yield _words(models)
     yield _microphone()
     problem = display_problem()
     yield Check(True, "A window can be opened.") if problem is None else Check(None, str(problem))
-
-
-def _exact(check: Callable[[], Check]) -> Check:
-    try:
-        return check()
-    except RealtimeSerError as error:
-        return Check(False, str(error))
 
 
 def _demonstration() -> FileSource:
@@ -70,9 +67,8 @@ def _verdicts(outputs: list[Output]) -> FloatArray:
     return np.stack([output.estimate.scores for output in outputs if isinstance(output, Verdict)])
 
 
-def _same_everywhere(models: Models) -> Check:
+def _same_everywhere(models: Models, batch: list[Output]) -> Check:
     """`analyze` (one thread) against the engine (threads, other blocks)."""
-    batch = list(run_pipeline(_demonstration(), build_stages(models, live=False, words=False)))
     engine = build_engine(models, FileSource(asset_path(DEMONSTRATION), block=777), words=False)
     channel = engine.subscribe(64, Policy.KEEP_ALL)
     threaded: list[Output] = []
@@ -99,11 +95,10 @@ def _same_everywhere(models: Models) -> Check:
     )
 
 
-def _same_as_single_windows(models: Models) -> Check:
+def _same_as_single_windows(models: Models, batch: list[Output]) -> Check:
     """The stream against windows evaluated one by one, every 50 ms."""
     model = models.acoustic
-    outputs = list(run_pipeline(_demonstration(), build_stages(models, live=False, words=False)))
-    streamed = np.concatenate([output.scores for output in outputs if isinstance(output, WindowScores)])
+    streamed = np.concatenate([output.scores for output in batch if isinstance(output, WindowScores)])
     samples = _signal(_demonstration())
     activity = VoiceDetector().process(samples, 0)
     offsets = band_offsets(model, samples, activity)
