@@ -1,20 +1,29 @@
-"""The paper's fusion F-III in PyTorch, and its export as a graph of the bundle.
+"""The paper's fusions F-I, F-II and F-III in PyTorch, and the export of F-III as a graph of the bundle.
 
-The reading of the paper that is implemented here. The paper attends over "informative segments" of each feature vector and
-leaves the segments open; 2048 and 4800 share the factor 64, so the acoustic feature is read as 32 segments of 64 values and the
-text feature as 75 segments of 64. The values of a dense layer have no order that segments would share, so a plain sum over
-segments would throw together what has nothing in common; every segment x_i therefore passes through a linear map of its own
-first, h_i = P_i x_i. Then, for either vector,
+The reading of the paper that is implemented here. With the acoustic feature a, (2048,), and the text feature t, (4800,), each
+divided by its own constant scale:
+
+* F-I, concatenation: ``logits = V [a; t] + v``, no attention.
+* F-II, self-attention after concatenation: eq. (5)–(7) over the segments of [a; t], then a linear classifier on their sum.
+* F-III, attention on each vector before fusion: eq. (5)–(7) over the segments of a and of t apart, then a linear classifier on
+  both sums, hence ``logits = acoustic_part + text_part`` exactly, each part with half of the bias.
+
+The paper attends over "informative segments" of a feature vector and leaves the segments open; 2048 and 4800 share the factor
+64, so the acoustic feature is read as 32 segments of 64 values and the text feature as 75 segments of 64, together 107. The
+values of a dense layer have no order that segments would share, so a plain sum over segments would throw together what has
+nothing in common; every segment x_i therefore passes through a linear map of its own first, h_i = P_i x_i. Then
 
 * eq. (5)  u_i = tanh(W h_i + b);
 * eq. (6)  a_i = exp(u_iᵀ c) / Σ_k exp(u_kᵀ c), with a learnt context vector c;
 * eq. (7)  s = Σ_i a_i h_i, (64,).
 
-P, W, b and c are each modality's own. The classifier is linear on both sums, hence ``logits = acoustic_part + text_part``
-exactly, each part with half of the bias.
+P, W, b and c are each attention's own: F-II has one set, F-III one for either modality.
 """
 
 from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Literal, get_args
 
 import numpy as np
 import onnx
@@ -25,7 +34,19 @@ from torch import Tensor, nn
 
 from realtime_ser.fusion.network import ACOUSTIC_FEATURE, SEGMENT, TEXT_FEATURE
 
-__all__ = ["AttentionFusion", "SegmentAttention", "fusion_graph"]
+__all__ = [
+    "AttentionFusion",
+    "ConcatenationFusion",
+    "Fusion",
+    "FusionName",
+    "SegmentAttention",
+    "SelfAttentionFusion",
+    "fusion_graph",
+    "fusion_of",
+]
+
+FusionName = Literal["F-I", "F-II", "F-III"]
+"""The fusions as the paper names them."""
 
 
 class SegmentAttention(nn.Module):
@@ -64,26 +85,97 @@ class SegmentAttention(nn.Module):
         return (weights[..., None] * mapped).sum(dim=1), weights  # eq. (7)
 
 
-class AttentionFusion(nn.Module):
-    """F-III: either feature is attended on its own, then a linear classifier reads both results.
+class Fusion(nn.Module, ABC):
+    """What the fusions have in common: an acoustic and a text feature go in, logits come out.
 
     Parameters
     ----------
+    classes
+        Number of classes.
     acoustic_scale, text_scale
         Constants by which the features are divided first: their mean length over the training data, so that neither modality
-        starts out louder. They are folded into the exported maps.
+        starts out louder.
+    dropout
+        Probability of dropping a value of the scaled features, in training.
     """
+
+    acoustic_scale: Tensor
+    text_scale: Tensor
 
     def __init__(self, classes: int, acoustic_scale: float = 1.0, text_scale: float = 1.0, dropout: float = 0.2) -> None:
         super().__init__()
+        self.classes = classes
+        self.dropout = nn.Dropout(dropout)
+        self.register_buffer("acoustic_scale", torch.tensor(float(acoustic_scale)))
+        self.register_buffer("text_scale", torch.tensor(float(text_scale)))
+
+    def scaled(self, acoustic: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
+        """Both features divided by their scales, after dropout."""
+        return self.dropout(acoustic / self.acoustic_scale), self.dropout(text / self.text_scale)
+
+    @abstractmethod
+    def logits(self, acoustic: Tensor, text: Tensor) -> Tensor:
+        """Logits ``(batch, classes)`` of features of shapes ``(batch, 2048)`` and ``(batch, 4800)``."""
+
+
+class ConcatenationFusion(Fusion):
+    """F-I: a linear classifier on the concatenated features."""
+
+    def __init__(self, classes: int, acoustic_scale: float = 1.0, text_scale: float = 1.0, dropout: float = 0.2) -> None:
+        super().__init__(classes, acoustic_scale, text_scale, dropout)
+        self.classifier = nn.Linear(ACOUSTIC_FEATURE + TEXT_FEATURE, classes)
+
+    def logits(self, acoustic: Tensor, text: Tensor) -> Tensor:
+        """See :meth:`Fusion.logits`."""
+        return self.classifier(torch.cat(self.scaled(acoustic, text), dim=-1))
+
+    def forward(self, acoustic: Tensor, text: Tensor) -> Tensor:
+        """The logits."""
+        return self.logits(acoustic, text)
+
+
+class SelfAttentionFusion(Fusion):
+    """F-II: attention over all segments of the concatenated features at once, then a linear classifier."""
+
+    def __init__(self, classes: int, acoustic_scale: float = 1.0, text_scale: float = 1.0, dropout: float = 0.2) -> None:
+        super().__init__(classes, acoustic_scale, text_scale, dropout)
+        self.attention = SegmentAttention(ACOUSTIC_FEATURE + TEXT_FEATURE)
+        self.classifier = nn.Linear(SEGMENT, classes)
+
+    def logits(self, acoustic: Tensor, text: Tensor) -> Tensor:
+        """See :meth:`Fusion.logits`."""
+        return self(acoustic, text)[0]
+
+    def forward(self, acoustic: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
+        """Fuse a batch of features.
+
+        Returns
+        -------
+        logits, attention
+            Shapes ``(batch, classes)`` and ``(batch, 107)``: 32 segments of the acoustic feature, then 75 of the text feature.
+        """
+        attended, weights = self.attention(torch.cat(self.scaled(acoustic, text), dim=-1))
+        return self.classifier(attended), weights
+
+
+class AttentionFusion(Fusion):
+    """F-III: either feature is attended on its own, then a linear classifier reads both results.
+
+    The scales are folded into the maps on export; the other parameters are :class:`Fusion`'s.
+    """
+
+    def __init__(self, classes: int, acoustic_scale: float = 1.0, text_scale: float = 1.0, dropout: float = 0.2) -> None:
+        super().__init__(classes, acoustic_scale, text_scale, dropout)
         self.acoustic = SegmentAttention(ACOUSTIC_FEATURE)
         self.text = SegmentAttention(TEXT_FEATURE)
         self.acoustic_classifier = nn.Linear(SEGMENT, classes, bias=False)
         self.text_classifier = nn.Linear(SEGMENT, classes, bias=False)
         self.bias = nn.Parameter(torch.zeros(classes))
-        self.dropout = nn.Dropout(dropout)
-        self.register_buffer("acoustic_scale", torch.tensor(float(acoustic_scale)))
-        self.register_buffer("text_scale", torch.tensor(float(text_scale)))
+
+    def logits(self, acoustic: Tensor, text: Tensor) -> Tensor:
+        """See :meth:`Fusion.logits`."""
+        acoustic_part, text_part, _, _ = self(acoustic, text)
+        return acoustic_part + text_part
 
     def forward(self, acoustic: Tensor, text: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Fuse a batch of features, shapes ``(batch, 2048)`` and ``(batch, 4800)``.
@@ -93,14 +185,31 @@ class AttentionFusion(nn.Module):
         acoustic_part, text_part, acoustic_attention, text_attention
             Shapes ``(batch, classes)`` twice, ``(batch, 32)``, ``(batch, 75)``; the logits are the sum of both parts.
         """
-        voice, voice_weights = self.acoustic(self.dropout(acoustic / self.acoustic_scale))
-        words, words_weights = self.text(self.dropout(text / self.text_scale))
+        scaled_acoustic, scaled_text = self.scaled(acoustic, text)
+        voice, voice_weights = self.acoustic(scaled_acoustic)
+        words, words_weights = self.text(scaled_text)
         half = self.bias / 2
         return self.acoustic_classifier(voice) + half, self.text_classifier(words) + half, voice_weights, words_weights
 
 
+def fusion_of(
+    name: FusionName, classes: int, acoustic_scale: float = 1.0, text_scale: float = 1.0, dropout: float = 0.2
+) -> Fusion:
+    """A new fusion network by its name in the paper; the parameters are :class:`Fusion`'s.
+
+    Raises
+    ------
+    ValueError
+        There is no such fusion.
+    """
+    kinds: dict[str, type[Fusion]] = {"F-I": ConcatenationFusion, "F-II": SelfAttentionFusion, "F-III": AttentionFusion}
+    if name not in kinds:
+        raise ValueError(f"the fusion must be one of {', '.join(get_args(FusionName))}, got {name!r}")
+    return kinds[name](classes, acoustic_scale, text_scale, dropout)
+
+
 def fusion_graph(network: AttentionFusion) -> bytes:
-    """Write `network` as ``fusion.onnx``; inputs and outputs as docs/architecture.md says.
+    """Write the F-III `network` as ``fusion.onnx``; inputs and outputs as docs/architecture.md says.
 
     The maps of the segments are kept in half precision and turned into float32 before they are used; the probabilities of the
     graph differ from the network's by less than 0.005 for that.
