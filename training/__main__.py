@@ -15,6 +15,8 @@ COMMANDS = {
     "fusion": "train, evaluate and export the fusion network",
     "bundle": "put the exported parts together into a model bundle",
     "all": "all of these, one after the other: from the corpora to a bundle",
+    "floors": "measure what eGeMAPS + SVM and TF-IDF + logistic regression reach",
+    "crossval": "compare all systems on the same folds of a corpus, and write a report",
     "recognizers": "measure the speech recognisers",
 }
 """Sub-commands; each is the module of its name, with ``add_arguments(parser)`` and ``run(args)``."""
