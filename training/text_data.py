@@ -6,18 +6,18 @@ kind: the vocabulary counts them, and the floors of a later eight-class bundle n
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 from realtime_ser.text import tokenize
+from training.corpora import FOUR_CLASSES, TEXT_CORPORA
+from training.corpora.written import TextSource
 
-__all__ = ["CLASSES", "SOURCES", "Source", "TextCorpus", "Utterance", "near_duplicate_filter", "read_text_corpora"]
+__all__ = ["CLASSES", "SOURCES", "TextCorpus", "Utterance", "near_duplicate_filter", "read_text_corpora"]
 
-CLASSES = ("anger", "happiness", "neutral", "sadness")
+CLASSES = FOUR_CLASSES
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,32 +46,13 @@ class Utterance:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """A collection: how to read it and what may be done with it.
-
-    Attributes
-    ----------
-    files
-        Path below the text folder by split.
-    read
-        Yields (text, label) of one file; raises :class:`ValueError` with what is wrong about it.
-    """
-
-    name: str
-    title: str
-    licence: str
-    files: dict[str, str]
-    read: Callable[[Path], Iterator[tuple[str, str]]]
-
-
-@dataclass(frozen=True, slots=True)
 class TextCorpus:
     """All utterances that were read.
 
     Attributes
     ----------
     problems
-        One sentence for every file that is missing or broken; utterances before the broken place are not kept.
+        One sentence for everything that is missing or broken in the files.
     removed
         How many training utterances of every collection were left out because a test or development utterance says the same.
     """
@@ -86,157 +67,8 @@ class TextCorpus:
         return [u for u in self.utterances if u.split == split and (wanted is None or u.source in wanted)]
 
 
-def _rows(path: Path, delimiter: str, columns: tuple[str, ...]) -> Iterator[dict[str, str]]:
-    quoting = csv.QUOTE_MINIMAL if delimiter == "," else csv.QUOTE_NONE
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file, delimiter=delimiter, quoting=quoting)
-        missing = [column for column in columns if column not in (reader.fieldnames or ())]
-        if missing:
-            raise ValueError(f"there is no column {', '.join(missing)}")
-        for row in reader:
-            if None in row or None in row.values():
-                raise ValueError(f"line {reader.line_num} has another number of fields than the header")
-            yield row
-
-
-def _read_labelled_csv(labels: dict[str, str]) -> Callable[[Path], Iterator[tuple[str, str]]]:
-    def read(path: Path) -> Iterator[tuple[str, str]]:
-        for row in _rows(path, ",", ("Utterance", "Emotion")):
-            yield row["Utterance"], labels.get(row["Emotion"].strip().lower(), "")
-
-    return read
-
-
-_GOEMOTIONS_CLASSES = {
-    "anger": "anger",
-    "annoyance": "anger",
-    "joy": "happiness",
-    "excitement": "happiness",
-    "amusement": "happiness",
-    "neutral": "neutral",
-    "sadness": "sadness",
-    "disappointment": "sadness",
-    "grief": "sadness",
-    "remorse": "sadness",
-}
-
-
-def _read_goemotions(path: Path) -> Iterator[tuple[str, str]]:
-    names = (path.parent / "labels.txt").read_text(encoding="utf-8").split()
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        fields = line.split("\t")
-        if len(fields) != 3 or not all(label.isdigit() and int(label) < len(names) for label in fields[1].split(",")):
-            raise ValueError(f"line {number} is not text, labels and identifier")
-        # A row counts only when all its labels mean one class: the others say too little about which.
-        classes = {_GOEMOTIONS_CLASSES.get(names[int(label)], "") for label in fields[1].split(",")}
-        yield fields[0], classes.pop() if len(classes) == 1 else ""
-
-
-_DAILYDIALOG_CLASSES = {
-    "anger": "anger",
-    "angry": "anger",
-    "happiness": "happiness",
-    "happy": "happiness",
-    "excited": "happiness",
-    "neutral": "neutral",
-    "sadness": "sadness",
-    "sad": "sadness",
-}
-
-
-def _read_dailydialog(path: Path) -> Iterator[tuple[str, str]]:
-    dialogues = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(dialogues, dict):
-        raise ValueError("it is not an object of dialogues")
-    for name, dialogue in dialogues.items():
-        try:
-            for turn in dialogue[0]:
-                yield turn["utterance"], _DAILYDIALOG_CLASSES.get(turn["emotion"], "")
-        except (KeyError, IndexError, TypeError) as error:
-            raise ValueError(f"dialogue {name} has no utterances with emotions") from error
-
-
-def _read_isear(path: Path) -> Iterator[tuple[str, str]]:
-    labels = {"joy": "happiness", "anger": "anger", "sadness": "sadness"}
-    with path.open(encoding="utf-8", newline="") as file:
-        for number, fields in enumerate(csv.reader(file), start=1):
-            if len(fields) < 2:
-                raise ValueError(f"row {number} is not emotion and text")
-            if "no response" not in fields[1].lower():
-                yield " ".join(fields[1].split()), labels.get(fields[0], "")
-
-
-_SEMEVAL_EMOTIONS = (
-    *("anger", "anticipation", "disgust", "fear", "joy", "love"),
-    *("optimism", "pessimism", "sadness", "surprise", "trust"),
-)
-
-
-def _read_semeval(path: Path) -> Iterator[tuple[str, str]]:
-    for row in _rows(path, "\t", ("Tweet", *_SEMEVAL_EMOTIONS)):
-        marked = {emotion for emotion in _SEMEVAL_EMOTIONS if row[emotion] == "1"}
-        # What usually comes along with a class does not make it doubtful; two classes in one tweet do.
-        if not marked:
-            label = "neutral"
-        elif "joy" in marked and not marked & {"anger", "sadness", "disgust", "fear", "pessimism"}:
-            label = "happiness"
-        elif "anger" in marked and not marked & {"joy", "sadness", "love", "optimism"}:
-            label = "anger"
-        elif "sadness" in marked and not marked & {"joy", "anger", "love", "optimism"}:
-            label = "sadness"
-        else:
-            label = ""
-        yield " ".join(word for word in row["Tweet"].split() if not word.startswith(("@", "http"))).replace("\\n", " "), label
-
-
-SOURCES = (
-    Source(
-        "meld",
-        "MELD (Poria et al. 2019), utterances of Friends",
-        "research; annotations GPL-3.0, scripts © their owners",
-        {split: f"meld/{split}_sent_emo.csv" for split in ("train", "dev", "test")},
-        _read_labelled_csv({"anger": "anger", "joy": "happiness", "neutral": "neutral", "sadness": "sadness"}),
-    ),
-    Source(
-        "emorynlp",
-        "EmoryNLP (Zahiri & Choi 2018), utterances of Friends",
-        "research; scripts © their owners",
-        {split: f"emorynlp/emorynlp_{split}_final.csv" for split in ("train", "dev", "test")},
-        _read_labelled_csv({"mad": "anger", "joyful": "happiness", "neutral": "neutral", "sad": "sadness"}),
-    ),
-    Source(
-        "goemotions",
-        "GoEmotions (Demszky et al. 2020), Reddit comments",
-        "Apache-2.0",
-        {split: f"goemotions/{split}.tsv" for split in ("train", "dev", "test")},
-        _read_goemotions,
-    ),
-    Source(
-        "dailydialog",
-        "DailyDialog (Li et al. 2017), the part of RECCON",
-        "CC BY-NC-SA 4.0",
-        {
-            split: f"dailydialog/dailydialog_{file}.json"
-            for split, file in (("train", "train"), ("dev", "valid"), ("test", "test"))
-        },
-        _read_dailydialog,
-    ),
-    Source(
-        "isear",
-        "ISEAR (Scherer & Wallbott 1994), self-reports",
-        "CC BY-NC-SA 3.0",
-        {"train": "isear/ISEAR.csv"},
-        _read_isear,
-    ),
-    Source(
-        "semeval",
-        "SemEval-2018 task 1 E-c (Mohammad et al. 2018), tweets",
-        "research",
-        {split: f"semeval2018-ec/2018-E-c-En-{split}.txt" for split in ("train", "dev")},
-        _read_semeval,
-    ),
-)
-
+SOURCES = tuple(TEXT_CORPORA.values())
+"""The collections that are read, with their titles and licences."""
 
 SMALLEST = 8
 """Different tokens and token pairs that a text must have to be compared with others: about five tokens without repetition."""
@@ -289,7 +121,7 @@ def _grams(tokens: tuple[str, ...]) -> frozenset[tuple[str, ...]]:
     return frozenset([(token,) for token in tokens] + list(pairwise(tokens)))
 
 
-def read_text_corpora(folder: Path, sources: Iterable[Source] = SOURCES) -> TextCorpus:
+def read_text_corpora(folder: Path, sources: Iterable[TextSource] = SOURCES) -> TextCorpus:
     """Read all collections below `folder`.
 
     A training utterance (of any collection, and the published development and test parts of other collections too) that is a
@@ -299,26 +131,16 @@ def read_text_corpora(folder: Path, sources: Iterable[Source] = SOURCES) -> Text
     Returns
     -------
     TextCorpus
-        Files that are missing or broken are listed in its `problems`; the others are read all the same.
+        What is missing or broken is listed in its `problems`; all the rest is read all the same.
     """
     utterances: list[Utterance] = []
     problems: list[str] = []
     for source in sources:
-        for split, name in source.files.items():
-            path = folder / name
-            try:
-                pairs = list(source.read(path))
-            except FileNotFoundError as error:
-                problems.append(f"{source.name}: there is no file {error.filename}.")
-                continue
-            except (OSError, ValueError, csv.Error) as error:
-                problems.append(f"{source.name}: {path} is broken: {error}.")
-                continue
-            if not pairs:
-                problems.append(f"{source.name}: {path} holds no utterance.")
-            for text, label in pairs:
-                if tokens := tokenize(text):
-                    utterances.append(Utterance(text, tokens, label, source.name, split))
+        table = source.open(folder / source.folder)
+        problems.extend(f"{source.name}: {problem}" for problem in table.problems)
+        for row in table.rows:
+            if tokens := tokenize(row.text):
+                utterances.append(Utterance(row.text, tokens, row.emotion4, source.name, row.split))
     return _without_leaks(utterances, problems)
 
 

@@ -131,14 +131,14 @@ def test_missing_and_broken_files_are_listed_and_the_others_read(tmp_path: Path)
     assert len(corpus.problems) == 8
     text = "\n".join(corpus.problems)
     for part in (
-        "isear: there is no file",
+        "isear: ISEAR.csv: there is no such file",
         "no column Emotion",
-        "line 1 is not text, labels and identifier",
+        "dev.tsv, line 1: the line is not text, labels and identifier",
         "dialogue d has no utterances",
-        "dailydialog_test.json is broken",
-        "E-c-En-dev.txt is broken",
-        "line 2 has another number of fields",
-        "emorynlp_test_final.csv holds no utterance",
+        "dailydialog_test.json: the file is broken",
+        "E-c-En-dev.txt: the file is not UTF-8 text",
+        "line 2: the line has another number of fields",
+        "emorynlp_test_final.csv: the file holds no text",
     ):
         assert part in text
     assert corpus.part("train", ["semeval"])

@@ -5,13 +5,14 @@ A corpus is read by a *reader*, one module for each; all the rest of the trainin
 """
 
 from training.corpora.data_folder import READERS, data_directory, load_clips, read_manifest
-from training.corpora.registry import CORPORA, open_corpus
+from training.corpora.registry import CORPORA, TEXT_CORPORA, open_corpus, open_text_corpus
 from training.corpora.table import FOUR_CLASSES, Clip, CorpusTable, Problem, TextRow, TextTable
 
 __all__ = [
     "CORPORA",
     "FOUR_CLASSES",
     "READERS",
+    "TEXT_CORPORA",
     "Clip",
     "CorpusTable",
     "Problem",
@@ -20,5 +21,6 @@ __all__ = [
     "data_directory",
     "load_clips",
     "open_corpus",
+    "open_text_corpus",
     "read_manifest",
 ]
