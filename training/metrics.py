@@ -11,14 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "accuracy_at_coverage",
+    "confusion_matrix",
+    "coverage_curve",
     "expected_calibration_error",
     "fit_temperature",
+    "fold_interval",
     "selective",
     "softmax",
     "speaker_interval",
     "threshold_for_risk",
     "unweighted_accuracy",
     "weighted_accuracy",
+    "weighted_f1",
 ]
 
 Floats = NDArray[np.floating]
@@ -40,6 +45,37 @@ def weighted_accuracy(labels: Labels, predicted: Labels) -> float:
 def unweighted_accuracy(labels: Labels, predicted: Labels) -> float:
     """UA: mean over the classes present of the share that is right."""
     return float(np.mean([np.mean(predicted[labels == label] == label) for label in np.unique(labels)]))
+
+
+def weighted_f1(labels: Labels, predicted: Labels) -> float:
+    """F1 of every class present, each weighing as many utterances as it has."""
+    total = 0.0
+    for label in np.unique(labels):
+        hits = int(np.sum((labels == label) & (predicted == label)))
+        given, said = int(np.sum(labels == label)), int(np.sum(predicted == label))
+        total += given * 2 * hits / (given + said)
+    return total / len(labels)
+
+
+def confusion_matrix(labels: Labels, predicted: Labels, classes: int) -> NDArray[np.int64]:
+    """Counts, shape ``(classes, classes)``: rows are what an utterance is, columns what it was called."""
+    matrix = np.zeros((classes, classes), np.int64)
+    np.add.at(matrix, (labels, predicted), 1)
+    return matrix
+
+
+def fold_interval(values: Sequence[float]) -> tuple[float, float]:
+    """95 % interval of the mean of `values`, one per fold, by Student's t; ``nan`` with fewer than two.
+
+    Folds share most of their training data, so that their figures are not independent: the interval is rather too narrow.
+    """
+    from scipy.stats import t
+
+    if len(values) < 2:
+        return float("nan"), float("nan")
+    mean = float(np.mean(values))
+    half = float(t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)))
+    return mean - half, mean + half
 
 
 def speaker_interval(
@@ -95,6 +131,32 @@ def selective(labels: Labels, probabilities: Floats, threshold: float) -> tuple[
     covered = probabilities.max(axis=1) >= threshold
     right = probabilities.argmax(axis=1) == labels
     return float(covered.mean()), float(right[covered].mean()) if covered.any() else float("nan")
+
+
+def coverage_curve(labels: Labels, probabilities: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Accuracy among the most confident utterances, for every share of them.
+
+    Returns
+    -------
+    coverage, accuracy
+        Both of shape ``(n,)``: k / n for k = 1 … n, and the share that is right among the k most confident. Of equally
+        confident utterances each counts as right by their mean, since nothing says which comes first.
+    """
+    confidence = probabilities.max(axis=1)
+    right = (probabilities.argmax(axis=1) == labels).astype(np.float64)
+    _, tied = np.unique(-confidence, return_inverse=True)
+    mean = np.bincount(tied, right) / np.bincount(tied)
+    order = np.argsort(-confidence, kind="stable")
+    count = np.arange(1, len(order) + 1)
+    return count / len(order), np.cumsum(mean[tied][order]) / count
+
+
+def accuracy_at_coverage(labels: Labels, probabilities: Floats, coverage: float = 0.5) -> float:
+    """Accuracy on the share `coverage` in (0, 1] of utterances that is most confident (at least one utterance)."""
+    if not 0 < coverage <= 1:
+        raise ValueError(f"coverage must be in (0, 1], got {coverage}")
+    _, accuracy = coverage_curve(labels, probabilities)
+    return float(accuracy[max(0, round(coverage * len(accuracy)) - 1)])
 
 
 def threshold_for_risk(labels: Labels, probabilities: Floats, risk: float, weights: Floats | None = None) -> float:

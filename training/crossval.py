@@ -1,0 +1,512 @@
+"""``python -m training crossval``: every system on the same folds of a corpus, and a report of what came of it.
+
+A fold of a system is finished when its ``result.json`` stands in the output folder; running the command again does the rest,
+and writes the report anew. A system that fails in a fold is named in the report and stops neither the others nor the fold.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import datetime
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import shlex
+import sys
+import time
+import traceback
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+
+from realtime_ser.errors import AudioFileError, ConfigError
+from training.corpora import FOUR_CLASSES, Clip, data_directory, load_clips, open_corpus
+from training.folds import check_folds, corpus_folds, describe_folds, divide
+from training.loop import keep_config, write_atomically
+from training.metrics import unweighted_accuracy, weighted_accuracy
+from training.report import Failure, Result, summarise, write_report
+from training.systems.base import Fold, Job, ProtocolName
+from training.systems.registry import SYSTEMS, make_system
+
+__all__ = ["add_arguments", "classes_of", "examine", "run", "run_fold"]
+
+PEAK = 0.9
+"""Peak of every clip whose level is equalised; 1 is full scale."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of the sub-command, beside ``--data``."""
+    parser.add_argument(
+        "--corpus", nargs="+", default=[], metavar="NAME", help="corpus (or several, as one) to divide into folds"
+    )
+    parser.add_argument(
+        "--path",
+        nargs="+",
+        default=[],
+        metavar="FOLDER",
+        help="where it lies, NAME=FOLDER for several (default: in the data folder)",
+    )
+    parser.add_argument(
+        "--protocol",
+        choices=("paper", "speaker", "corpus"),
+        default="speaker",
+        help="paper: random tenths, 8:1:1; speaker: nobody in two parts, IEMOCAP by sessions; corpus: --train and --test"
+        " (default: %(default)s)",
+    )
+    parser.add_argument("--train", nargs="+", default=[], metavar="NAME", help="corpora that train, for --protocol corpus")
+    parser.add_argument("--test", nargs="+", default=[], metavar="NAME", help="corpora that are tested, for --protocol corpus")
+    parser.add_argument(
+        "--classes",
+        choices=("four", "all"),
+        default="four",
+        help="anger, happiness, neutral, sadness; or all labels of the corpus",
+    )
+    parser.add_argument(
+        "--levels-equalised", action="store_true", help="scale every clip to the same peak first, lest loudness tells the label"
+    )
+    parser.add_argument("--systems", nargs="+", metavar="NAME", help=f"of {', '.join(SYSTEMS)} (default: all that apply)")
+    parser.add_argument("--folds", type=int, help="number of folds (default: as the protocol has it)")
+    parser.add_argument("--only", type=int, nargs="+", metavar="FOLD", help="run these folds only, counted from 1")
+    parser.add_argument("--jobs", type=int, default=1, help="folds at the same time (default: %(default)s)")
+    parser.add_argument("--threads", type=int, help="CPU threads of each (default: the processors, divided by --jobs)")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--quick", action="store_true", help="few steps: to see that all works, not to measure")
+    parser.add_argument("--out", type=Path, required=True, help="folder of results and report")
+    parser.add_argument("--cache", type=Path, default=Path("runs/cache"), help="decoded audio, features (default: %(default)s)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run what is not finished, write the report; 0 on success, 1 where a system failed in a fold."""
+    names = _chosen_systems(args.systems)
+    if args.jobs < 1 or (args.threads is not None and args.threads < 1):
+        raise ConfigError("--jobs and --threads must be at least 1.")
+    table = _gather(args)
+    protocol: ProtocolName = "paper" if args.protocol == "paper" else "speaker"
+    if args.protocol == "corpus":
+        folds = corpus_folds(table.clips, table.train, table.test)
+    else:
+        folds = divide(table.clips, protocol, args.folds, args.seed)
+    check_folds(folds, protocol, table.digests)
+    described = describe_folds(folds, protocol)
+    membership = [[[clip.path for clip in part] for part in (fold.train, fold.validation, fold.test)] for fold in folds]
+    plan = {
+        "corpora": table.corpora,
+        "protocol": args.protocol,
+        "classes": list(table.classes),
+        "levels equalised": args.levels_equalised,
+        "seed": args.seed,
+        "quick": args.quick,
+        "folds": len(folds),
+        "membership": hashlib.sha256(json.dumps(membership).encode()).hexdigest()[:16],
+    }
+    keep_config(args.out / "plan.json", plan)
+    chosen = [fold for fold in folds if args.only is None or fold.number in args.only]
+    if not chosen:
+        raise ConfigError(f"There is no fold {', '.join(map(str, args.only))}.", f"Folds are 1 to {len(folds)}.")
+    names, not_run = _applicable(names, table.clips)
+    print(f"{', '.join(table.corpora)}: {len(table.clips)} clips, classes {', '.join(table.classes)}", flush=True)
+    print(f"{described}\nsystems: {', '.join(names)}", flush=True)
+    cache = args.cache / "levels-equalised" if args.levels_equalised else args.cache
+    job = Job(table.classes, table.labels, protocol, args.out, cache, args.seed, args.quick)
+    threads = args.threads or max(1, (os.cpu_count() or 1) // args.jobs)
+    outcomes = [outcome for some in _in_parallel(chosen, job, names, args.jobs, threads) for outcome in some]
+    results = [outcome for outcome in outcomes if isinstance(outcome, Result)]
+    failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
+    results.sort(key=lambda result: (names.index(result.system), result.fold))
+    facts = _facts(args, table, described, protocol, not_run)
+    report = summarise(chosen, table.labels, table.classes, results, failures, facts)
+    write_report(report, args.out)
+    for name, summary in report["systems"].items():
+        ua = summary["UA"]
+        print(f"{name:20} UA {ua['mean']:.3f}  WA {summary['WA']['mean']:.3f}  ({len(summary['folds'])} folds)", flush=True)
+    for failure in failures:
+        print(f"failed: {failure.system} in fold {failure.fold}: {failure.reason}", file=sys.stderr)
+    print(f"report: {args.out / 'report.md'}", flush=True)
+    return 1 if failures else 0
+
+
+@dataclass(frozen=True)
+class _Table:
+    """The clips to be divided, and what was left out of them.
+
+    Attributes
+    ----------
+    left_out
+        Number of clips, and names where there are few, by reason.
+    digests
+        Of every clip's samples, by path.
+    """
+
+    clips: tuple[Clip, ...]
+    corpora: list[str]
+    train: list[str]
+    test: list[str]
+    classes: tuple[str, ...]
+    labels: dict[str, int]
+    left_out: dict[str, dict[str, Any]]
+    digests: dict[str, str]
+
+
+def _gather(args: argparse.Namespace) -> _Table:
+    """Read the corpora, leave out what cannot be used, and say what that is."""
+    if args.protocol == "corpus":
+        if not args.train or not args.test or args.corpus:
+            raise ConfigError("--protocol corpus needs --train and --test, and no --corpus.")
+        if args.classes != "four":
+            raise ConfigError("Corpora share four classes only.", "Leave out --classes all.")
+        wanted = [*args.train, *args.test]
+    else:
+        if not args.corpus or args.train or args.test:
+            raise ConfigError(f"--protocol {args.protocol} needs --corpus, and neither --train nor --test.")
+        wanted = args.corpus
+    left_out: dict[str, dict[str, Any]] = {}
+    clips: list[Clip] = []
+    official: dict[str, str] = {}
+    for name, found, problems in _read(wanted, args.path, args.data):
+        official[name] = found[0].corpus
+        clips += found
+        if problems:
+            left_out[f"unreadable or wrongly labelled ({found[0].corpus})"] = {"clips": len(problems), "named": problems}
+    classes = FOUR_CLASSES if args.classes == "four" else classes_of(clips)
+    named = {clip.path: clip.emotion4 if args.classes == "four" else clip.emotion for clip in clips}
+    without = Counter(clip.emotion or "no label" for clip in clips if named[clip.path] not in classes)
+    if without:
+        left_out["their label is none of the classes"] = {
+            "clips": without.total(),
+            "named": [f"{emotion} {count}" for emotion, count in sorted(without.items())],
+        }
+    clips = sorted((clip for clip in clips if named[clip.path] in classes), key=lambda clip: clip.path)
+    digests, unreadable = examine(clips, args.cache)
+    if unreadable:
+        left_out["without audio that can be decoded"] = {"clips": len(unreadable), "named": unreadable}
+    first: dict[str, str] = {}
+    repeats = [
+        clip.path for clip in clips if clip.path in digests and first.setdefault(digests[clip.path], clip.path) != clip.path
+    ]
+    if repeats:
+        left_out["they repeat another clip sample for sample"] = {"clips": len(repeats), "named": repeats}
+    clips = [clip for clip in clips if clip.path in digests and clip.path not in repeats]
+    if not clips:
+        raise ConfigError(f"No clip of {', '.join(wanted)} can be used.", "Check the corpus with: python -m training corpora.")
+    if args.levels_equalised:
+        clips = [equalised(clip, digests[clip.path], args.cache / "levels-equalised") for clip in clips]
+    return _Table(
+        clips=tuple(clips),
+        corpora=sorted({clip.corpus for clip in clips}),
+        train=[official[name] for name in args.train],
+        test=[official[name] for name in args.test],
+        classes=tuple(classes),
+        labels={clip.path: classes.index(named[clip.path]) for clip in clips},
+        left_out=left_out,
+        digests=digests,
+    )
+
+
+def _read(names: Sequence[str], paths: Sequence[str], data: Path | None) -> Iterator[tuple[str, list[Clip], list[str]]]:
+    """Name, clips and problems of every corpus: from a folder of its own where one is given, else from the data folder."""
+    folders: dict[str, Path] = {}
+    for path in paths:
+        name, _, folder = path.rpartition("=")
+        if not name and len(names) > 1:
+            raise ConfigError(f"Which corpus lies in {path}?", "Write NAME=FOLDER.")
+        folders[name.lower() or names[0].lower()] = Path(folder)
+    unknown = sorted(folders.keys() - {name.lower() for name in names})
+    if unknown:
+        raise ConfigError(f"--path names {', '.join(unknown)}, which is not asked for.")
+    available = None
+    for name in names:
+        if name.lower() in folders:
+            table = open_corpus(name, folders[name.lower()])
+            found, problems = list(table.clips), [str(problem) for problem in table.problems]
+            if not found:
+                raise ConfigError(f"{folders[name.lower()]} holds no clip of {name}: {'; '.join(problems[:3])}")
+        else:
+            available = load_clips(data_directory(data)) if available is None else available
+            found, problems = [clip for clip in available if clip.corpus.lower() == name.lower()], []
+            if not found:
+                known = sorted({clip.corpus for clip in available})
+                raise ConfigError(
+                    f"No clips of {name} in the data folder, which has {', '.join(known)}.", "Name its folder with --path."
+                )
+        yield name, found, problems
+
+
+def classes_of(clips: Collection[Clip]) -> tuple[str, ...]:
+    """All labels of `clips`: the four classes first, then the others by the alphabet."""
+    labels = {clip.emotion for clip in clips if clip.emotion}
+    return (*(name for name in FOUR_CLASSES if name in labels), *sorted(labels - set(FOUR_CLASSES)))
+
+
+def examine(clips: Sequence[Clip], cache: Path) -> tuple[dict[str, str], list[str]]:
+    """Decode every clip once.
+
+    Returns
+    -------
+    digests, unreadable
+        A digest of the samples of every clip that can be decoded, by path; the paths of the others. Digests are kept in the
+        folder `cache` for files that do not change.
+    """
+    from training.features import read_audio
+
+    store = cache / "digests.json"
+    try:
+        known = json.loads(store.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        known = {}
+    digests, unreadable, changed = {}, [], False
+    for clip in clips:
+        try:
+            state = clip.file.stat()
+            entry = known.get(str(clip.file))
+            if entry is None or entry[:2] != [state.st_size, state.st_mtime_ns]:
+                samples = np.rint(read_audio(clip.file) * 32_768.0).astype(np.int32)
+                entry = [state.st_size, state.st_mtime_ns, hashlib.sha256(samples.tobytes()).hexdigest()[:24]]
+                known[str(clip.file)], changed = entry, True
+            digests[clip.path] = entry[2]
+        except (OSError, AudioFileError):
+            unreadable.append(clip.path)
+    if changed:
+        write_atomically(store, lambda part: part.write_text(json.dumps(known), encoding="utf-8"))
+    return digests, unreadable
+
+
+def equalised(clip: Clip, digest: str, folder: Path) -> Clip:
+    """`clip` with its audio scaled to the peak :data:`PEAK`, written to `folder` as 16-bit FLAC on first use."""
+    from training.features import SAMPLE_RATE, read_audio
+
+    file = (folder / f"{Path(clip.path).stem}-{digest[:12]}.flac").resolve()
+    if not file.is_file():
+        samples = read_audio(clip.file)
+        scaled = samples * np.float32(PEAK / max(float(np.abs(samples).max()), 1e-6))
+        write_atomically(file, lambda part: soundfile.write(part, scaled, SAMPLE_RATE, format="FLAC", subtype="PCM_16"))
+    return dataclasses.replace(clip, file=file)
+
+
+def _chosen_systems(names: Sequence[str] | None) -> list[str]:
+    unknown = sorted(set(names or ()) - SYSTEMS.keys())
+    if unknown:
+        raise ConfigError(f"No system {', '.join(unknown)} is known.", f"Known are {', '.join(SYSTEMS)}.")
+    return [name for name in SYSTEMS if names is None or name in names]
+
+
+def _applicable(names: Sequence[str], clips: Sequence[Clip]) -> tuple[list[str], dict[str, str]]:
+    """The systems for which there is something to learn from, and why the others are not run."""
+    if any(clip.text for clip in clips):
+        return list(names), {}
+    reason = "it reads, and no clip of the corpus comes with its words"
+    return [name for name in names if not SYSTEMS[name].text], {name: reason for name in names if SYSTEMS[name].text}
+
+
+def _in_parallel(
+    folds: Sequence[Fold], job: Job, names: Sequence[str], jobs: int, threads: int
+) -> Iterator[list[Result | Failure]]:
+    """Outcomes of every fold, `jobs` folds at a time in processes of their own."""
+    if jobs == 1:
+        yield from (run_fold(fold, job, names, threads) for fold in folds)
+        return
+    from joblib import Parallel, delayed, parallel_config
+
+    with parallel_config(backend="loky", inner_max_num_threads=threads):
+        work = (delayed(run_fold)(fold, job, names, threads) for fold in folds)
+        yield from Parallel(n_jobs=jobs, return_as="generator_unordered")(work)
+
+
+def run_fold(fold: Fold, job: Job, names: Sequence[str], threads: int = 1) -> list[Result | Failure]:
+    """Results of the systems `names` on one fold, one after the other: read back where they are finished.
+
+    Parameters
+    ----------
+    job
+        Of the whole cross-validation; ``out`` is its folder.
+    """
+    import torch
+
+    torch.set_num_threads(threads)
+    outcomes: list[Result | Failure] = []
+    for name in names:
+        folder = job.out / f"fold-{fold.number:02}" / name
+        outcome = _read_result(folder / "result.json", name, fold, job)
+        if outcome is None:
+            outcome = _run_system(name, fold, dataclasses.replace(job, out=folder))
+        outcomes.append(outcome)
+        if isinstance(outcome, Failure):
+            print(f"fold {fold.number}, {name}: failed: {outcome.reason}", flush=True)
+            continue
+        predicted = outcome.log_probabilities.argmax(axis=1)
+        labels = job.labels_of(fold.test)
+        figures = f"UA {unweighted_accuracy(labels, predicted):.3f}, WA {weighted_accuracy(labels, predicted):.3f}"
+        print(f"fold {fold.number}, {name}: {figures}, learnt in {outcome.fit_seconds:.0f} s", flush=True)
+    return outcomes
+
+
+def _run_system(name: str, fold: Fold, job: Job) -> Result | Failure:
+    job.out.mkdir(parents=True, exist_ok=True)
+    note = job.out / "failure.txt"
+    try:
+        system = make_system(name)
+        started = time.perf_counter()
+        system.fit(fold, job)
+        fitted = time.perf_counter()
+        test = _checked(system.log_probabilities(fold.test), len(fold.test), len(job.classes))
+        scored = time.perf_counter()
+        validation = _checked(system.log_probabilities(fold.validation), len(fold.validation), len(job.classes))
+        entry = SYSTEMS[name]
+        result = Result(
+            name, fold.number, entry.audio, entry.text, test, validation, fitted - started, scored - fitted, system.details()
+        )
+        _write_result(job.out / "result.json", result, fold)
+    except Exception as error:  # noqa: BLE001 - whatever goes wrong in one system must not cost the others' hours of training
+        write_atomically(note, lambda part: part.write_text(traceback.format_exc(), encoding="utf-8"))
+        reason = str(error).strip().splitlines()
+        return Failure(name, fold.number, f"{type(error).__name__}: {reason[0] if reason else 'no message'} (see {note})")
+    note.unlink(missing_ok=True)
+    return result
+
+
+def _checked(scores: np.ndarray, clips: int, classes: int) -> np.ndarray:
+    """`scores` as float64, if they are logarithms of probabilities of every clip and class."""
+    scores = np.asarray(scores, np.float64)
+    if scores.shape != (clips, classes):
+        raise ValueError(f"log-probabilities must have the shape {(clips, classes)}, got {scores.shape}")
+    # Of a class that is impossible the logarithm is minus infinity, which no average or temperature survives.
+    scores = np.maximum(scores, -50.0)
+    if not np.allclose(np.exp(scores).sum(axis=1), 1.0, atol=1e-3):
+        raise ValueError("log-probabilities are not those of probabilities that sum to 1")
+    return scores
+
+
+def _write_result(path: Path, result: Result, fold: Fold) -> None:
+    parts = {
+        "test": (fold.test, result.log_probabilities),
+        "validation": (fold.validation, result.validation_log_probabilities),
+    }
+    written = {
+        "system": result.system,
+        "fold": result.fold,
+        "fit seconds": result.fit_seconds,
+        "score seconds": result.score_seconds,
+        "details": result.details,
+        **{
+            name: {clip.path: row for clip, row in zip(clips, scores.round(5).tolist(), strict=True)}
+            for name, (clips, scores) in parts.items()
+        },
+    }
+    text = json.dumps(written, indent=1, ensure_ascii=False) + "\n"
+    write_atomically(path, lambda part: part.write_text(text, encoding="utf-8"))
+
+
+def _read_result(path: Path, name: str, fold: Fold, job: Job) -> Result | None:
+    """What was written, or ``None`` where nothing is there or it belongs to other clips."""
+    if not path.is_file():
+        return None
+    try:
+        written = json.loads(path.read_text(encoding="utf-8"))
+        test, validation = (
+            _checked(np.array([written[part][clip.path] for clip in clips]), len(clips), len(job.classes))
+            for part, clips in (("test", fold.test), ("validation", fold.validation))
+        )
+        entry = SYSTEMS[name]
+        times = (written["fit seconds"], written["score seconds"])
+        return Result(name, fold.number, entry.audio, entry.text, test, validation, *times, written["details"])
+    except (ValueError, KeyError, TypeError) as error:
+        print(f"{path} is no result of this fold ({error}): done again", file=sys.stderr)
+        return None
+
+
+def _facts(
+    args: argparse.Namespace, table: _Table, described: str, protocol: ProtocolName, not_run: dict[str, str]
+) -> dict[str, Any]:
+    """What the report says beside the figures."""
+    corpora = []
+    for name in table.corpora:
+        own = [clip for clip in table.clips if clip.corpus == name]
+        counts = Counter(table.labels[clip.path] for clip in own)
+        corpora.append(
+            {
+                "corpus": name,
+                "clips": len(own),
+                "speakers": len({clip.speaker for clip in own}),
+                "classes": {label: counts[number] for number, label in enumerate(table.classes)},
+                "licence": "; ".join(sorted({clip.licence for clip in own if clip.licence})),
+            }
+        )
+    return {
+        "title": f"Cross-validation: {', '.join(table.corpora)}, protocol “{args.protocol}”",
+        "quick": args.quick,
+        "date": datetime.date.today().isoformat(),
+        "hardware": _hardware(),
+        "command": _command(args),
+        "protocol": args.protocol,
+        "protocol description": described,
+        "recipe": protocol,
+        "levels": f"every clip scaled to a peak of {PEAK}" if args.levels_equalised else "as recorded",
+        "seed": args.seed,
+        "versions": _versions(),
+        "corpora": table.corpora,
+        "data": corpora,
+        "left out": table.left_out,
+        "words": _words(table),
+        "not run": not_run,
+    }
+
+
+def _words(table: _Table) -> str:
+    """Whether the words can tell anything about the label."""
+    texts: dict[str, set[int]] = {}
+    for clip in table.clips:
+        if clip.text:
+            texts.setdefault(" ".join(clip.text.lower().split()), set()).add(table.labels[clip.path])
+    if not texts:
+        return "none"
+    with_words = [clip for clip in table.clips if clip.text]
+    shared = sum(len(texts[" ".join(clip.text.lower().split())]) > 1 for clip in with_words)
+    return (
+        f"{len(with_words)} of {len(table.clips)} clips come with their words; {len(texts)} different texts;"
+        f" {shared / len(with_words):.0%} of these clips have a text that stands in several classes"
+    )
+
+
+def _command(args: argparse.Namespace) -> str:
+    """The command line that gives this report, defaults left out."""
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    words = ["python", "-m", "training", "crossval"]
+    for action in parser._actions:
+        value = getattr(args, action.dest, None)
+        if action.dest in ("help", "jobs", "threads") or value in (None, False, []) or value == action.default:
+            continue
+        words.append(action.option_strings[0])
+        if value is not True:
+            words += [str(item) for item in value] if isinstance(value, list) else [str(value)]
+    return shlex.join(words)
+
+
+def _hardware() -> str:
+    """Processor, cores, and graphics processor if there is one."""
+    import torch
+
+    model = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        names = [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+        model = names[0] if names else model
+    graphics = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
+    return f"{model}, {os.cpu_count()} cores{graphics}"
+
+
+def _versions() -> dict[str, str]:
+    versions = {"Python": platform.python_version()}
+    for name in ("realtime-ser", "numpy", "scipy", "scikit-learn", "torch", "opensmile"):
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions

@@ -1,0 +1,72 @@
+"""Every compared system by its name in commands and reports."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from realtime_ser.errors import ConfigError
+from training.systems.base import System
+
+__all__ = ["SYSTEMS", "Entry", "make_system"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where a system is written down.
+
+    Attributes
+    ----------
+    module, attribute
+        What is called to get a new one. Modules are imported when a system is asked for.
+    audio, text
+        Whether it hears the clips, and whether it reads their words.
+    summary
+        What it is, with its source, in one line.
+    arguments
+        With which it is called.
+    """
+
+    module: str
+    attribute: str
+    audio: bool
+    text: bool
+    summary: str
+    arguments: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+
+
+SYSTEMS: dict[str, Entry] = {
+    "egemaps-svm": Entry(
+        "training.systems.floors", "EgemapsSvm", True, False, "floor: eGeMAPS functionals and a support vector machine"
+    ),
+    "tfidf-lr": Entry(
+        "training.systems.floors", "TfidfRegression", False, True, "floor: TF-IDF and a logistic regression, classes balanced"
+    ),
+    "tfidf-lr-unbalanced": Entry(
+        "training.systems.floors",
+        "TfidfRegression",
+        False,
+        True,
+        "floor: TF-IDF and a logistic regression, classes as they are",
+        {"balanced": False},
+    ),
+}
+"""Floors first, then the published systems, then the project's own."""
+
+
+def make_system(name: str) -> System:
+    """A new system by its name in :data:`SYSTEMS`.
+
+    Raises
+    ------
+    ConfigError
+        Where the name is not known.
+    """
+    entry = SYSTEMS.get(name)
+    if entry is None:
+        raise ConfigError(f"No system '{name}' is known.", f"Known are {', '.join(SYSTEMS)}.")
+    system: System = getattr(importlib.import_module(entry.module), entry.attribute)(**entry.arguments)
+    return system
