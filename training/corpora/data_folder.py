@@ -38,11 +38,11 @@ def _clip(root: Path, row: dict[str, str]) -> Clip | None:
     """The clip of one row; none where it is to be left out."""
     place = PurePosixPath(row["path"])
     corpus = CORPORA.get(row["corpus"].lower())
-    session = sentence = ""
+    session = sentence = text = ""
     if corpus is not None:
         if place.stem in corpus.left_out:
             return None
-        session, sentence = corpus.split_keys(PurePosixPath(*place.parts[1:]))
+        session, sentence, text = corpus.from_name(PurePosixPath(*place.parts[1:]))
     return Clip(
         path=row["path"],
         corpus=row["corpus"],
@@ -51,7 +51,7 @@ def _clip(root: Path, row: dict[str, str]) -> Clip | None:
         emotion=row["emotion"],
         emotion4=row["emotion4"],
         seconds=float(row["seconds"]),
-        text=row["text"] or "",
+        text=row["text"] or text,
         session=session,
         gender=GENDERS.get(row["gender"] or "", ""),
         licence=corpus.licence if corpus is not None else "",

@@ -6,23 +6,34 @@ from pathlib import Path
 from typing import TypeVar
 
 from realtime_ser.errors import ConfigError
+from training.corpora.ased import ASED
+from training.corpora.cremad import CREMAD
 from training.corpora.dailydialog import DAILYDIALOG
+from training.corpora.emodb import EMODB
 from training.corpora.emorynlp import EMORYNLP
+from training.corpora.emovo import EMOVO
 from training.corpora.goemotions import GOEMOTIONS
+from training.corpora.iemocap import IEMOCAP
 from training.corpora.isear import ISEAR
 from training.corpora.meld import MELD
+from training.corpora.nemo import NEMO
 from training.corpora.ravdess import RAVDESS
+from training.corpora.savee import SAVEE
 from training.corpora.semeval import SEMEVAL
 from training.corpora.speech import SpeechCorpus
 from training.corpora.table import CorpusTable, TextTable
+from training.corpora.tess import TESS
+from training.corpora.urdu import URDU
 from training.corpora.written import TextSource
 
 __all__ = ["CORPORA", "TEXT_CORPORA", "open_corpus", "open_text_corpus"]
 
 Corpus = TypeVar("Corpus", SpeechCorpus, TextSource)
 
-CORPORA: dict[str, SpeechCorpus] = {corpus.key: corpus for corpus in (RAVDESS,)}
-"""Speech corpora by their name in lower case."""
+CORPORA: dict[str, SpeechCorpus] = {
+    corpus.key: corpus for corpus in (IEMOCAP, RAVDESS, EMODB, NEMO, ASED, EMOVO, SAVEE, TESS, CREMAD, URDU)
+}
+"""Speech corpora by their name in lower case, without hyphens."""
 
 TEXT_CORPORA: dict[str, TextSource] = {
     corpus.key: corpus for corpus in (MELD, EMORYNLP, GOEMOTIONS, DAILYDIALOG, ISEAR, SEMEVAL)
@@ -47,7 +58,7 @@ def open_text_corpus(name: str, folder: Path) -> TextTable:
 
 
 def _known(corpora: dict[str, Corpus], name: str, folder: Path) -> Corpus:
-    corpus = corpora.get(name.lower())
+    corpus = corpora.get(name.lower().replace("-", ""))
     if corpus is None:
         raise ConfigError(f"No corpus '{name}' is known here.", f"Known are {', '.join(corpora)}.")
     if not folder.is_dir():

@@ -117,7 +117,7 @@ class SpeechCorpus:
     @property
     def key(self) -> str:
         """Name of the corpus's folder in a data folder, and first part of its clips' paths."""
-        return self.name.lower()
+        return self.name.lower().replace("-", "")
 
     def open(self, folder: Path) -> CorpusTable:
         """Read the corpus in `folder`; what is wrong is listed in the table."""
@@ -128,7 +128,7 @@ class SpeechCorpus:
         describe = self.descriptions(folder, problems)
         seen: dict[str, PurePosixPath] = {}
         again: Counter[PurePosixPath] = Counter()
-        for file in audio_files(folder):
+        for file in self.files(folder):
             place = PurePosixPath(file.relative_to(folder).as_posix())
             if why := self.left_out.get(place.stem):
                 notes.append(f"{place} is left out: {why}.")
@@ -161,17 +161,21 @@ class SpeechCorpus:
         clips.sort(key=lambda clip: clip.path)
         return CorpusTable(self.name, self.title, self.licence, folder, tuple(clips), tuple(problems), tuple(notes))
 
+    def files(self, folder: Path) -> Iterator[Path]:
+        """The audio files that belong to the corpus."""
+        return audio_files(folder)
+
     def descriptions(self, folder: Path, problems: list[Problem]) -> Callable[[PurePosixPath], Spoken]:
         """What describes this folder's files; corpora with a table of their own read it here and add to `problems`."""
         return self.describe
 
-    def split_keys(self, place: PurePosixPath) -> tuple[str, str]:
-        """Session and sentence of the file at `place`, as far as its name says them; ``""`` where it does not."""
+    def from_name(self, place: PurePosixPath) -> tuple[str, str, str]:
+        """Session, sentence and words of the file at `place`, as far as its name says them; ``""`` where it does not."""
         try:
-            sentence = self.describe(place).sentence
+            spoken = self.describe(place)
         except ValueError:
-            return "", ""
-        return "", f"{self.name}_{sentence}" if sentence else ""
+            return "", "", ""
+        return "", f"{self.name}_{spoken.sentence}" if spoken.sentence else "", spoken.text
 
     def recording(self, place: PurePosixPath, spoken: Spoken) -> str:
         """Two files for which this is equal are copies of one recording."""
@@ -184,9 +188,11 @@ class SpeechCorpus:
             return
         if self.clips and len(clips) != self.clips:
             counts = Counter(clip.speaker for clip in clips)
-            usual = Counter(counts.values()).most_common(1)[0][0]
+            usual, speakers = Counter(counts.values()).most_common(1)[0]
             fewer = [f"{name} ({count})" for name, count in sorted(counts.items()) if count < usual]
-            where = f" Speakers with fewer than the usual {usual}: {', '.join(fewer[:12])}." if fewer else ""
+            # Only where most speakers said equally much does a smaller number show who is incomplete.
+            telling = fewer and speakers > len(counts) // 2
+            where = f" Speakers with fewer than the usual {usual}: {', '.join(fewer[:12])}." if telling else ""
             yield Problem(
                 ".", f"{len(clips)} clips were found, the release has {self.clips}.{where}", "Unpack the missing files again."
             )
