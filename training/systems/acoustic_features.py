@@ -33,11 +33,13 @@ __all__ = [
     "PEAK",
     "PROSODY_WIDTH",
     "FrontEnd",
+    "Standardisation",
     "equalised",
     "features_of",
     "low_level",
     "mfcc_with_derivatives",
     "prosody",
+    "standardised_by_speaker",
     "with_derivatives",
 ]
 
@@ -281,3 +283,30 @@ def _summary(contour: NDArray[np.float64], place: NDArray[np.float64], seconds: 
     centre = float(weights @ place / weights.sum()) if weights.sum() > 0 else 0.5
     low, high = np.quantile(contour, [0.1, 0.9])
     return [mean, float(contour.std()), slope, centre, float(low), float(high), float(high - low)]
+
+
+class Standardisation:
+    """Mean 0 and standard deviation 1 on the `rows` it is made from, shape ``(n, width)``; a constant column becomes 0."""
+
+    def __init__(self, rows: NDArray[np.floating]) -> None:
+        self.mean = rows.mean(axis=0, dtype=np.float64)
+        spread = rows.std(axis=0, dtype=np.float64)
+        # What differs by rounding only is constant.
+        self.spread = np.where(spread > 1e-6 * np.maximum(1.0, np.abs(self.mean)), spread, np.inf)
+
+    def __call__(self, rows: NDArray[np.floating]) -> NDArray[np.float64]:
+        """`rows` in those units, shape ``(n, width)``."""
+        return (np.asarray(rows, np.float64) - self.mean) / self.spread
+
+
+def standardised_by_speaker(rows: NDArray[np.floating], speakers: Sequence[str]) -> NDArray[np.float64]:
+    """`rows` ``(n, width)`` standardised within every speaker's own.
+
+    It needs no label, but all of a speaker's clips at once: more than a recogniser of single utterances has.
+    """
+    names = np.asarray(speakers)
+    result = np.empty(rows.shape, np.float64)
+    for name in np.unique(names):
+        own = names == name
+        result[own] = Standardisation(rows[own])(rows[own])
+    return result

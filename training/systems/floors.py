@@ -25,42 +25,15 @@ from realtime_ser.errors import ConfigError
 from realtime_ser.text import tokenize
 from training.corpora import Clip
 from training.metrics import fit_temperature, softmax
-from training.systems.acoustic_features import EGEMAPS, features_of
+from training.systems.acoustic_features import EGEMAPS, Standardisation, features_of, standardised_by_speaker
 from training.systems.base import Fold, Job
 
-__all__ = ["EgemapsSvm", "Standardisation", "TemperedSvm", "TfidfRegression", "standardised_by_speaker"]
+__all__ = ["EgemapsSvm", "TemperedSvm", "TfidfRegression", "words_and_pairs"]
 
 Floats = NDArray[np.float64]
 
 LEFT_OUT_PARTS = 3
 """Parts of the training clips that are left out in turn where no validation clip says how sure the machine may be."""
-
-
-class Standardisation:
-    """Mean 0 and standard deviation 1 on the `rows` it is made from, shape ``(n, width)``; a constant column becomes 0."""
-
-    def __init__(self, rows: NDArray[np.floating]) -> None:
-        self.mean = rows.mean(axis=0, dtype=np.float64)
-        spread = rows.std(axis=0, dtype=np.float64)
-        # What differs by rounding only is constant.
-        self.spread = np.where(spread > 1e-6 * np.maximum(1.0, np.abs(self.mean)), spread, np.inf)
-
-    def __call__(self, rows: NDArray[np.floating]) -> Floats:
-        """`rows` in those units, shape ``(n, width)``."""
-        return (np.asarray(rows, np.float64) - self.mean) / self.spread
-
-
-def standardised_by_speaker(rows: NDArray[np.floating], speakers: Sequence[str]) -> Floats:
-    """`rows` ``(n, width)`` standardised within every speaker's own.
-
-    It needs no label, but all of a speaker's clips at once: more than a recogniser of single utterances has.
-    """
-    names = np.asarray(speakers)
-    result = np.empty(rows.shape, np.float64)
-    for name in np.unique(names):
-        own = names == name
-        result[own] = Standardisation(rows[own])(rows[own])
-    return result
 
 
 class TemperedSvm:
@@ -72,13 +45,16 @@ class TemperedSvm:
         Number of classes, 0 … `classes` − 1; those without a training row get probability 0 (log: −inf is avoided by a floor).
     penalty
         C.
+    weights
+        What the standardised features are multiplied with, shape ``(width,)``; 1 unless given.
     """
 
     LEAST = 1e-6
     """Smallest probability of a class, before normalisation."""
 
-    def __init__(self, classes: int, penalty: float, seed: int = 1) -> None:
+    def __init__(self, classes: int, penalty: float, seed: int = 1, weights: Floats | None = None) -> None:
         self.classes, self.penalty, self.seed = classes, penalty, seed
+        self.weights = 1.0 if weights is None else weights
         self.temperature = 1.0
 
     def _machine(self) -> SVC:
@@ -103,7 +79,7 @@ class TemperedSvm:
         if len(np.unique(labels)) < 2:
             raise ConfigError("A floor cannot be trained: its training clips have fewer than two classes.")
         self.standardisation = Standardisation(rows)
-        self.machine = self._machine().fit(self.standardisation(rows), labels)
+        self.machine = self._machine().fit(self.standardisation(rows) * self.weights, labels)
         if validation is None or not len(validation[1]):
             validation_scores, validation_labels = self._left_out(rows, labels, groups)
         else:
@@ -122,8 +98,8 @@ class TemperedSvm:
             for train, test in GroupKFold(parts).split(rows, labels, groups):
                 if len(np.unique(labels[train])) == len(np.unique(labels)):
                     scale = Standardisation(rows[train])
-                    machine = self._machine().fit(scale(rows[train]), labels[train])
-                    scores[test] = self._columns(machine, scale(rows[test]))
+                    machine = self._machine().fit(scale(rows[train]) * self.weights, labels[train])
+                    scores[test] = self._columns(machine, scale(rows[test]) * self.weights)
         filled = ~np.isnan(scores).any(axis=1)
         return scores[filled], labels[filled]
 
@@ -138,7 +114,7 @@ class TemperedSvm:
 
     def scores(self, rows: Floats) -> Floats:
         """Decision values (one against one, as votes with their margins), shape ``(n, classes)``."""
-        return self._columns(self.machine, self.standardisation(rows))
+        return self._columns(self.machine, self.standardisation(rows) * self.weights)
 
     def log_probabilities(self, rows: Floats) -> Floats:
         """Logarithms of probabilities, shape ``(n, classes)``; the largest is where the machine's verdict is."""
