@@ -18,6 +18,7 @@ COMMANDS = {
     "floors": "measure what eGeMAPS + SVM and TF-IDF + logistic regression reach",
     "crossval": "compare all systems on the same folds of a corpus, and write a report",
     "recognizers": "measure the speech recognisers",
+    "corpora": "say what lies in the corpora' folders and what is wrong with it",
 }
 """Sub-commands; each is the module of its name, with ``add_arguments(parser)`` and ``run(args)``."""
 

@@ -4,7 +4,8 @@ A corpus is read by a *reader*, one module for each; all the rest of the trainin
 :class:`TextRow`. :func:`load_clips` reads a data folder with several corpora, :func:`open_corpus` the folder of one.
 """
 
-from training.corpora.data_folder import READERS, data_directory, load_clips, read_manifest
+from training.corpora.command import add_arguments, run
+from training.corpora.data_folder import READERS, check_data_folder, data_directory, load_clips, read_manifest
 from training.corpora.registry import CORPORA, TEXT_CORPORA, open_corpus, open_text_corpus
 from training.corpora.table import FOUR_CLASSES, Clip, CorpusTable, Problem, TextRow, TextTable
 
@@ -18,9 +19,12 @@ __all__ = [
     "Problem",
     "TextRow",
     "TextTable",
+    "add_arguments",
+    "check_data_folder",
     "data_directory",
     "load_clips",
     "open_corpus",
     "open_text_corpus",
     "read_manifest",
+    "run",
 ]

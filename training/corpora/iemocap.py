@@ -76,8 +76,8 @@ def parse_evaluation(lines: list[str]) -> Iterator[Label | tuple[int, str]]:
     """Yield the labels of an evaluation file, and (line, what is wrong) of utterance lines that cannot be read.
 
     Only lines of an utterance matter: ``[6.2901 - 8.2357] Ses01F_impro01_F000 neu [2.5, 2.5, 2.5]``. How the times are written
-    does not. The evaluators' own choices (``C-E2: Neutral; ()``, ``A-E3: val 3; act 2; …``) follow each of them, may differ from
-    it, and hold comments of several lines.
+    does not. The evaluators' own choices (``C-E2: Neutral; ()``, ``A-E3: val 3; act 2; …``) follow each of them, may differ
+    from it, and hold comments of several lines.
     """
     for number, line in enumerate(lines, start=1):
         content = line.strip().lstrip("\ufeff")
@@ -147,7 +147,10 @@ class _Iemocap(SpeechCorpus):
         root = folder
         if not any((folder / f"Session{number}").is_dir() for number in EXPECTED):
             nested = sorted(path for path in folder.glob("*/") if (path / "Session1").is_dir())
-            root = nested[0] if nested else folder
+            if not nested:
+                problem = Problem(".", "there is no folder Session1 to Session5.", "Name the folder IEMOCAP_full_release.")
+                return CorpusTable(self.name, self.title, self.licence, folder, (), (problem,), self.remarks)
+            root = nested[0]
         clips: list[Clip] = []
         problems: list[Problem] = []
         notes = list(self.remarks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -12,7 +13,15 @@ import soundfile
 
 from training.corpora.table import Clip, CorpusTable, Problem
 
-__all__ = ["AUDIO_SUFFIXES", "SpeechCorpus", "Spoken", "audio_files", "audio_seconds", "without_doubtful_genders"]
+__all__ = [
+    "AUDIO_SUFFIXES",
+    "SpeechCorpus",
+    "Spoken",
+    "audio_faults",
+    "audio_files",
+    "audio_seconds",
+    "without_doubtful_genders",
+]
 
 AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".opus", ".ogg", ".mp3"})
 COPY_AGAIN = "Copy it from the release again."
@@ -69,6 +78,23 @@ def audio_seconds(path: Path) -> float:
     if header.frames <= 0 or header.samplerate <= 0:
         raise ValueError("the audio is empty.")
     return round(header.frames / header.samplerate, 3)
+
+
+def audio_faults(clips: Iterable[Clip]) -> Iterator[Problem]:
+    """Decode every clip and yield what a header does not show: broken or silent audio, and copies under other names."""
+    first: dict[bytes, str] = {}
+    for clip in clips:
+        try:
+            samples, _ = soundfile.read(clip.file, dtype="int16", always_2d=True)
+        except (OSError, soundfile.SoundFileError):
+            yield Problem(clip.path, "the audio cannot be decoded to its end.", COPY_AGAIN)
+            continue
+        if not samples.any():
+            yield Problem(clip.path, "the audio is silence.", "Remove it.")
+            continue
+        original = first.setdefault(hashlib.sha256(samples.tobytes()).digest(), clip.path)
+        if original != clip.path:
+            yield Problem(clip.path, f"the audio repeats {original} sample for sample.", "Remove one of them.")
 
 
 def without_doubtful_genders(clips: Iterable[Clip]) -> tuple[list[Clip], list[str]]:
