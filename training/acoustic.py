@@ -124,7 +124,7 @@ class AcousticTraining:
             training = [clip for clip in own if clip in set(self.split.train)]
             if all(clip.lossless for clip in own):
                 # So that the codec of the other corpora does not mark them.
-                self.stores[name].append(open_store(root, training, cache, f"{name}-opus", through_opus=True))
+                self.stores[name].append(open_store(root, training, cache, f"{name}-opus", variant="opus"))
         self.bands = {
             store.key: cached_bands(store, self.network.bands.filters().detach(), settings.shape, cache)
             for stores in self.stores.values()

