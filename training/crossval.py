@@ -29,7 +29,7 @@ import soundfile
 
 from realtime_ser.errors import AudioFileError, ConfigError
 from training.corpora import FOUR_CLASSES, Clip, data_directory, load_clips, open_corpus
-from training.folds import check_folds, corpus_folds, describe_folds, divide
+from training.folds import check_folds, corpus_folds, describe_folds, divide, with_auxiliary
 from training.loop import keep_config, write_atomically
 from training.metrics import unweighted_accuracy, weighted_accuracy
 from training.report import Failure, Result, summarise, write_report
@@ -94,9 +94,13 @@ def run(args: argparse.Namespace) -> int:
         folds = corpus_folds(table.clips, table.train, table.test)
     else:
         folds = divide(table.clips, protocol, args.folds, args.seed)
+    if protocol == "speaker":
+        folds = with_auxiliary(folds, table.others)
     check_folds(folds, protocol, table.digests)
     described = describe_folds(folds, protocol)
-    membership = [[[clip.path for clip in part] for part in (fold.train, fold.validation, fold.test)] for fold in folds]
+    membership = [
+        [[clip.path for clip in part] for part in (fold.train, fold.validation, fold.test, fold.auxiliary)] for fold in folds
+    ]
     plan = {
         "corpora": table.corpora,
         "protocol": args.protocol,
@@ -139,6 +143,8 @@ class _Table:
 
     Attributes
     ----------
+    others
+        Clips with a label that is none of the classes.
     left_out
         Number of clips, and names where there are few, by reason.
     digests
@@ -146,6 +152,7 @@ class _Table:
     """
 
     clips: tuple[Clip, ...]
+    others: tuple[Clip, ...]
     corpora: list[str]
     train: list[str]
     test: list[str]
@@ -179,11 +186,14 @@ def _gather(args: argparse.Namespace) -> _Table:
     named = {clip.path: clip.emotion4 if args.classes == "four" else clip.emotion for clip in clips}
     without = Counter(clip.emotion or "no label" for clip in clips if named[clip.path] not in classes)
     if without:
-        left_out["their label is none of the classes"] = {
+        reason = "their label is none of the classes"
+        if args.protocol != "paper":
+            reason += " (those of training speakers may be learnt from, none is validated or tested on)"
+        left_out[reason] = {
             "clips": without.total(),
             "named": [f"{emotion} {count}" for emotion, count in sorted(without.items())],
         }
-    clips = sorted((clip for clip in clips if named[clip.path] in classes), key=lambda clip: clip.path)
+    clips = sorted((clip for clip in clips if clip.emotion), key=lambda clip: (named[clip.path] not in classes, clip.path))
     digests, unreadable = examine(clips, args.cache)
     if unreadable:
         left_out["without audio that can be decoded"] = {"clips": len(unreadable), "named": unreadable}
@@ -194,12 +204,15 @@ def _gather(args: argparse.Namespace) -> _Table:
     if repeats:
         left_out["they repeat another clip sample for sample"] = {"clips": len(repeats), "named": repeats}
     clips = [clip for clip in clips if clip.path in digests and clip.path not in repeats]
-    if not clips:
+    if not any(named[clip.path] in classes for clip in clips):
         raise ConfigError(f"No clip of {', '.join(wanted)} can be used.", "Check the corpus with: python -m training corpora.")
     if args.levels_equalised:
         clips = [equalised(clip, digests[clip.path], args.cache / "levels-equalised") for clip in clips]
+    others = tuple(clip for clip in clips if named[clip.path] not in classes)
+    clips = [clip for clip in clips if named[clip.path] in classes]
     return _Table(
         clips=tuple(clips),
+        others=others,
         corpora=sorted({clip.corpus for clip in clips}),
         train=[official[name] for name in args.train],
         test=[official[name] for name in args.test],

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import zip_longest
 
 import numpy as np
@@ -31,6 +32,7 @@ __all__ = [
     "session_folds",
     "speaker_folds",
     "speaker_groups",
+    "with_auxiliary",
 ]
 
 MOST_SPEAKER_FOLDS = 10
@@ -128,6 +130,18 @@ def divide(clips: Sequence[Clip], protocol: ProtocolName, folds: int | None = No
     return speaker_folds(clips, folds)
 
 
+def with_auxiliary(folds: Sequence[Fold], others: Sequence[Clip]) -> list[Fold]:
+    """`folds` with those of `others`, clips of other labels, whose speaker and session train there."""
+    result = []
+    for fold in folds:
+        apart = (*fold.validation, *fold.test)
+        speakers = {clip.speaker for clip in fold.train} - {clip.speaker for clip in apart}
+        sessions = {clip.session for clip in apart if clip.session}
+        chosen = tuple(clip for clip in others if clip.speaker in speakers and clip.session not in sessions)
+        result.append(replace(fold, auxiliary=chosen))
+    return result
+
+
 def describe_folds(folds: Sequence[Fold], protocol: ProtocolName) -> str:
     """One sentence that says how the folds came about."""
     tested = [clip for fold in folds for clip in fold.test]
@@ -212,6 +226,7 @@ def check_folds(folds: Sequence[Fold], protocol: ProtocolName, contents: Mapping
         for name, clips in parts.items():
             if not clips:
                 raise ValueError(f"fold {fold.number}: the {name} part has no clip")
+        parts["train"] = (*fold.train, *fold.auxiliary)
         _check_apart(fold.number, "clips", {name: {clip.path for clip in clips} for name, clips in parts.items()})
         if contents is not None:
             sounds = {name: {contents[clip.path] for clip in clips} for name, clips in parts.items()}

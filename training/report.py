@@ -300,6 +300,7 @@ def summarise(
         "folds": [
             {
                 "number": fold.number,
+                "auxiliary": len(fold.auxiliary),
                 **{
                     name: {
                         "clips": len(part),

@@ -20,12 +20,23 @@ ProtocolName = Literal["paper", "speaker"]
 
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """One division of a corpus; every clip has one of the job's classes."""
+    """One division of a corpus; every clip of the three parts has one of the job's classes.
+
+    Attributes
+    ----------
+    number
+        Counted from 1.
+    train, validation, test
+        The parts.
+    auxiliary
+        Clips of the training speakers that have another label: a system may learn from them, too.
+    """
 
     number: int
     train: tuple[Clip, ...]
     validation: tuple[Clip, ...]
     test: tuple[Clip, ...]
+    auxiliary: tuple[Clip, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
