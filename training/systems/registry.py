@@ -53,6 +53,17 @@ SYSTEMS: dict[str, Entry] = {
         "floor: TF-IDF and a logistic regression, classes as they are",
         {"balanced": False},
     ),
+    "evec-mcnn-lstm": Entry("training.systems.evec", "EvecMcnnLstm", True, True, "Cho et al., Interspeech 2018"),
+    "mdre": Entry("training.systems.mdre", "Mdre", True, True, "dual recurrent encoders; Yoon et al., SLT 2018"),
+    "mha-2": Entry("training.systems.mha", "MultiHop", True, True, "multi-hop attention; Yoon et al., ICASSP 2019"),
+    "acoustic": Entry("training.systems.ours", "AcousticSystem", True, False, "SincNet and convolutions on the waveform"),
+    "acoustic-frozen": Entry(
+        "training.systems.ours", "AcousticSystem", True, False, "the same, filters as they were", {"filters": "frozen"}
+    ),
+    "text": Entry("training.systems.ours", "TextSystem", False, True, "two branches with cross-attention"),
+    "fusion-1": Entry("training.systems.ours", "FusionSystem", True, True, "F-I, concatenation", {"fusion": "F-I"}),
+    "fusion-2": Entry("training.systems.ours", "FusionSystem", True, True, "F-II, self-attention", {"fusion": "F-II"}),
+    "fusion-3": Entry("training.systems.ours", "FusionSystem", True, True, "F-III, attention on each", {"fusion": "F-III"}),
 }
 """Floors first, then the published systems, then the project's own."""
 

@@ -1,0 +1,414 @@
+"""The project's own networks as compared systems: voice, words, and the paper's three fusions of them.
+
+Unimodal first, as in the paper: a fusion takes the acoustic and the text network of its fold, trains them where they are not
+trained yet, and then learns from their features (2048-D, averaged over windows; 4800-D) of the fold's own clips, in which the
+voice and the words belong together.
+
+Under the ``paper`` protocol the recipe is the published one (:mod:`training.systems.windows`; Adam at 1e-3, batches of 64);
+under ``speaker`` it is the default bundle's.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from realtime_ser.text import PADDING, UNKNOWN, Vocabulary, tokenize
+from training.acoustic_network import SAMPLE_RATE, AcousticShape, SincBands
+from training.corpora import Clip
+from training.fusion_network import Fusion, FusionName, fusion_of
+from training.loop import LoopSettings, Outcome, fit, step_generator, write_atomically
+from training.metrics import unweighted_accuracy
+from training.systems.base import Fold, Job
+from training.systems.windows import PeakedAudio, WindowNetwork, WindowRecipe, WindowTask, score_windows
+from training.text_network import TextShape, TwoBranchTextNetwork
+
+__all__ = ["AcousticSystem", "FusionSystem", "TextSystem", "clips_key", "cutoffs_of"]
+
+Filters = Literal["learnt", "frozen"]
+QUICK_STEPS = 4
+MAX_TOKENS = 100
+
+
+def cutoffs_of(bands: SincBands) -> dict[str, list[float]]:
+    """Initial and present cutoffs in Hz."""
+    low, high = (cutoff.detach().cpu().double().numpy() * SAMPLE_RATE for cutoff in bands.cutoffs())
+    initial = (bands.initial_low_hz, bands.initial_high_hz)
+    names = ("initial_low_hz", "initial_high_hz", "low_hz", "high_hz")
+    values = (*(each.cpu().double().numpy() for each in initial), low, high)
+    return {name: value.round(3).tolist() for name, value in zip(names, values, strict=True)}
+
+
+def clips_key(fold: Fold, job: Job) -> dict[str, Any]:
+    """What must not change between an interruption and its continuation."""
+    lines = "\n".join(
+        f"{part}|{clip.path}|{job.labels[clip.path]}" for part in ("train", "validation") for clip in getattr(fold, part)
+    )
+    return {"classes": list(job.classes), "clips": hashlib.sha256(lines.encode()).hexdigest()[:16], "quick": job.quick}
+
+
+def _described(module: nn.Module, outcome: Outcome, unit: str) -> dict[str, Any]:
+    return {
+        "parameters": sum(parameter.numel() for parameter in module.parameters()),
+        "best_validation_ua": round(outcome.best_score, 4),
+        "best_step": outcome.best_step,
+        f"{unit}_per_second": round(outcome.units_per_second, 1),
+    }
+
+
+class AcousticSystem:
+    """SincNet and convolutions on the waveform.
+
+    Parameters
+    ----------
+    filters
+        ``frozen``: the cutoffs stay where they are at the start, for the ablation.
+    shape
+        Sizes of the network but for its classes.
+    """
+
+    audio = True
+    text = False
+
+    def __init__(self, filters: Filters = "learnt", shape: AcousticShape | None = None) -> None:
+        self.filters, self._shape = filters, shape or AcousticShape()
+        self.name = "acoustic" if filters == "learnt" else "acoustic, frozen filters"
+        self._details: dict[str, Any] = {}
+
+    def fit(self, fold: Fold, job: Job) -> None:
+        """Train, or go on from what lies in ``job.out``."""
+        self._job = job
+        shape = dataclasses.replace(self._shape, classes=len(job.classes))
+        recipe = WindowRecipe()
+        if job.quick:
+            recipe = dataclasses.replace(recipe, batch=8, steps=QUICK_STEPS, validate_every=QUICK_STEPS, coarse=20)
+        self._audio = PeakedAudio((*fold.train, *fold.validation, *fold.test), job.cache, shape)
+        torch.manual_seed(job.seed)
+        self.network = WindowNetwork(shape)
+        task = WindowTask(
+            self.network,
+            self._audio,
+            (fold.train, job.labels_of(fold.train)),
+            (fold.validation, job.labels_of(fold.validation)),
+            recipe,
+            job.seed,
+            frozen=self.filters == "frozen",
+        )
+        loop = LoopSettings(recipe.steps, recipe.validate_every, recipe.patience, seed=job.seed)
+        config = {**clips_key(fold, job), "filters": self.filters, "recipe": asdict(recipe), "shape": shape.as_dict()}
+        outcome = fit(task, loop, job.out, label="acoustic", config=config)
+        self._details = {"recipe": "windows as in the paper", **_described(self.network, outcome, "chunks")}
+        self._details["cutoffs"] = cutoffs_of(self.network.bands)
+
+    def scores(self, clips: Sequence[Clip]) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+        """Log-probabilities ``(clips, classes)`` and averaged features ``(clips, 2048)``."""
+        audio = (
+            self._audio
+            if all(clip in self._audio for clip in clips)
+            else PeakedAudio(clips, self._job.cache, self.network.shape)
+        )
+        return score_windows(self.network, audio, clips)
+
+    def log_probabilities(self, clips: Sequence[Clip]) -> NDArray[np.float64]:
+        """Shape ``(clips, classes)``."""
+        return self.scores(clips)[0]
+
+    def details(self) -> dict[str, Any]:
+        """Recipe, size, how the training went, cutoffs."""
+        return dict(self._details)
+
+
+@dataclass(frozen=True, slots=True)
+class TextRecipe:
+    """How the text network learns from a corpus that is small beside what the default bundle reads.
+
+    Attributes
+    ----------
+    epochs, patience
+        Of draws of as many texts as there are; epochs without a better validation after which training ends.
+    balanced
+        Whether classes are drawn equally; otherwise texts are, as in the paper.
+    """
+
+    batch: int = 64
+    rate: float = 1e-3
+    epochs: int = 30
+    patience: int = 6
+    balanced: bool = True
+
+
+class TextTask:
+    """Cross-entropy over texts for the loop."""
+
+    unit = "texts"
+
+    def __init__(
+        self,
+        network: TwoBranchTextNetwork,
+        train: tuple[list[NDArray[np.int64]], NDArray[np.int64]],
+        validation: tuple[list[NDArray[np.int64]], NDArray[np.int64]],
+        recipe: TextRecipe,
+        seed: int,
+    ) -> None:
+        self.module: nn.Module = network
+        self.network, self.units = network, recipe.batch
+        self._train, self._validation, self._recipe, self._seed = train, validation, recipe, seed
+        labels = train[1]
+        self._chances = np.ones(len(labels)) if not recipe.balanced else 1 / np.bincount(labels)[labels]
+        self._chances = self._chances / self._chances.sum()
+
+    def optimizer(self) -> list[torch.optim.Optimizer]:
+        """Adam; one for the word vectors that touches the batch's words only."""
+        vectors = self.network.embedding.weight
+        dense = [parameter for parameter in self.network.parameters() if parameter is not vectors]
+        rate = self._recipe.rate
+        return [torch.optim.Adam(dense, rate), torch.optim.SparseAdam([{"params": [vectors], "clip": False}], rate)]
+
+    def batches(self, first_step: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Tokens, lengths and labels."""
+        texts, labels = self._train
+        step = first_step
+        while True:
+            rows = step_generator(self._seed, step).choice(len(texts), self._recipe.batch, p=self._chances)
+            yield (*_padded([texts[row] for row in rows]), torch.from_numpy(labels[rows]))
+            step += 1
+
+    def loss(self, module: nn.Module, batch: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Cross-entropy."""
+        tokens, lengths, labels = batch
+        _, logits = module(tokens, lengths.cpu())
+        return functional.cross_entropy(logits, labels), {"right": (logits.argmax(dim=1) == labels).float().mean()}
+
+    def validate(self, module: nn.Module) -> float:
+        """UA on the validation texts."""
+        assert isinstance(module, TwoBranchTextNetwork)
+        texts, labels = self._validation
+        return unweighted_accuracy(labels, _read(module, texts)[0].argmax(axis=1))
+
+
+def _padded(texts: Sequence[NDArray[np.int64]]) -> tuple[Tensor, Tensor]:
+    lengths = torch.tensor([len(text) for text in texts])
+    tokens = torch.zeros(len(texts), int(lengths.max()), dtype=torch.long)
+    for row, text in enumerate(texts):
+        tokens[row, : len(text)] = torch.from_numpy(text)
+    return tokens, lengths
+
+
+@torch.no_grad()
+def _read(
+    network: TwoBranchTextNetwork, texts: Sequence[NDArray[np.int64]], batch: int = 128
+) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    """Log-probabilities and 4800-D features of `texts`."""
+    network.eval()
+    device = next(network.parameters()).device
+    scores, features = [], []
+    for first in range(0, len(texts), batch):
+        tokens, lengths = _padded(texts[first : first + batch])
+        feature, logits = network(tokens.to(device), lengths)
+        scores.append(logits.double().log_softmax(dim=1).cpu().numpy())
+        features.append(feature.cpu().numpy())
+    return np.concatenate(scores), np.concatenate(features)
+
+
+class TextSystem:
+    """Two branches with cross-attention, on the clips' transcripts; word vectors are learnt from the fold alone.
+
+    Words that stand in one training text only are unknown ones, so that the network learns what an unknown word is.
+    """
+
+    name = "text"
+    audio = False
+    text = True
+
+    def __init__(self) -> None:
+        self._details: dict[str, Any] = {}
+
+    def fit(self, fold: Fold, job: Job) -> None:
+        """Train, or go on from what lies in ``job.out``."""
+        counts = Counter(token for clip in fold.train for token in set(tokenize(clip.text)))
+        words = sorted(word for word, count in counts.items() if count > 1 and word not in (PADDING, UNKNOWN))
+        self._vocabulary = Vocabulary([PADDING, UNKNOWN, *words])
+        recipe = TextRecipe(balanced=job.protocol != "paper")
+        if job.quick:
+            recipe = dataclasses.replace(recipe, batch=8)
+        torch.manual_seed(job.seed)
+        self.network = TwoBranchTextNetwork(TextShape(len(self._vocabulary), len(job.classes)))
+        task = TextTask(
+            self.network,
+            (self._numbers(fold.train), job.labels_of(fold.train)),
+            (self._numbers(fold.validation), job.labels_of(fold.validation)),
+            recipe,
+            job.seed,
+        )
+        epoch = max(1, round(len(fold.train) / recipe.batch))
+        steps = QUICK_STEPS if job.quick else recipe.epochs * epoch
+        loop = LoopSettings(steps, min(epoch, steps), recipe.patience, clip=5.0, seed=job.seed)
+        config = {**clips_key(fold, job), "recipe": asdict(recipe), "words": len(self._vocabulary)}
+        outcome = fit(task, loop, job.out, label="text", config=config)
+        self._details = {
+            "recipe": asdict(recipe),
+            "vocabulary": len(self._vocabulary),
+            **_described(self.network, outcome, "texts"),
+        }
+
+    def _numbers(self, clips: Sequence[Clip]) -> list[NDArray[np.int64]]:
+        unknown = np.array([1], np.int64)
+        texts = [self._vocabulary.numbers(tokenize(clip.text)[-MAX_TOKENS:]) for clip in clips]
+        return [text if len(text) else unknown for text in texts]
+
+    def scores(self, clips: Sequence[Clip]) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+        """Log-probabilities ``(clips, classes)`` and features ``(clips, 4800)``."""
+        return _read(self.network, self._numbers(clips))
+
+    def log_probabilities(self, clips: Sequence[Clip]) -> NDArray[np.float64]:
+        """Shape ``(clips, classes)``."""
+        return self.scores(clips)[0]
+
+    def details(self) -> dict[str, Any]:
+        """Recipe, size, how the training went."""
+        return dict(self._details)
+
+
+@dataclass(frozen=True, slots=True)
+class FusionRecipe:
+    """How a fusion learns from the features of a fold; the paper's batch and learning rate.
+
+    Attributes
+    ----------
+    epochs, patience
+        As of :class:`TextRecipe`.
+    """
+
+    batch: int = 64
+    rate: float = 1e-3
+    epochs: int = 40
+    patience: int = 8
+
+
+class FusionTask:
+    """Cross-entropy over pairs of features that belong together, for the loop."""
+
+    unit = "pairs"
+
+    def __init__(
+        self,
+        network: Fusion,
+        train: tuple[Tensor, Tensor, NDArray[np.int64]],
+        validation: tuple[Tensor, Tensor, NDArray[np.int64]],
+        recipe: FusionRecipe,
+        seed: int,
+    ) -> None:
+        self.module: nn.Module = network
+        self.units = recipe.batch
+        self._train, self._validation, self._recipe, self._seed = train, validation, recipe, seed
+
+    def optimizer(self) -> torch.optim.Optimizer:
+        """Adam."""
+        return torch.optim.Adam(self.module.parameters(), self._recipe.rate)
+
+    def batches(self, first_step: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Acoustic features, text features, labels."""
+        acoustic, text, labels = self._train
+        step = first_step
+        while True:
+            rows = torch.from_numpy(step_generator(self._seed, step).integers(len(labels), size=self._recipe.batch))
+            yield acoustic[rows], text[rows], torch.from_numpy(labels)[rows]
+            step += 1
+
+    def loss(self, module: nn.Module, batch: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Cross-entropy."""
+        assert isinstance(module, Fusion)
+        acoustic, text, labels = batch
+        logits = module.logits(acoustic, text)
+        return functional.cross_entropy(logits, labels), {"right": (logits.argmax(dim=1) == labels).float().mean()}
+
+    def validate(self, module: nn.Module) -> float:
+        """UA on the validation pairs."""
+        assert isinstance(module, Fusion)
+        acoustic, text, labels = self._validation
+        return unweighted_accuracy(labels, _fused(module, acoustic, text).argmax(axis=1))
+
+
+@torch.no_grad()
+def _fused(network: Fusion, acoustic: Tensor, text: Tensor) -> NDArray[np.float64]:
+    network.eval()
+    device = next(network.parameters()).device
+    return network.logits(acoustic.to(device), text.to(device)).double().log_softmax(dim=1).cpu().numpy()
+
+
+class FusionSystem:
+    """One of the paper's fusions on top of the fold's acoustic and text network.
+
+    The three fusions of a fold share these networks: they lie beside the fusion's own folder, in ``acoustic`` and ``text``.
+    """
+
+    audio = True
+    text = True
+
+    def __init__(self, fusion: FusionName = "F-III") -> None:
+        self.name: str = fusion
+        self._fusion: FusionName = fusion
+        self._details: dict[str, Any] = {}
+
+    def fit(self, fold: Fold, job: Job) -> None:
+        """Train both networks and then the fusion, or go on from what lies in and beside ``job.out``."""
+        self._hearing, self._reading = AcousticSystem(), TextSystem()
+        self._hearing.fit(fold, dataclasses.replace(job, out=job.out.parent / "acoustic"))
+        self._reading.fit(fold, dataclasses.replace(job, out=job.out.parent / "text"))
+        self._heard = self._hear((*fold.train, *fold.validation, *fold.test), job.out.parent / "acoustic" / "features.npz")
+        train, validation = ((*self._features(part), job.labels_of(part)) for part in (fold.train, fold.validation))
+        scales = [float(part.norm(dim=1).mean()) or 1.0 for part in train[:2]]
+        recipe = FusionRecipe()
+        torch.manual_seed(job.seed)
+        self.network = fusion_of(self._fusion, len(job.classes), *scales)
+        epoch = max(1, round(len(fold.train) / recipe.batch))
+        steps = QUICK_STEPS if job.quick else recipe.epochs * epoch
+        loop = LoopSettings(steps, min(epoch, steps), recipe.patience, clip=5.0, seed=job.seed)
+        config = {**clips_key(fold, job), "fusion": self._fusion, "recipe": asdict(recipe)}
+        outcome = fit(
+            FusionTask(self.network, train, validation, recipe, job.seed), loop, job.out, label="fusion", config=config
+        )
+        self._details = {"recipe": asdict(recipe), **_described(self.network, outcome, "pairs")}
+
+    def _hear(self, clips: Sequence[Clip], store: Path) -> dict[str, NDArray[np.float32]]:
+        """Acoustic features of all clips of the fold by path: minutes of work that the three fusions share through `store`."""
+        weights = hashlib.sha256(self._hearing.network.head.classifier.weight.detach().cpu().numpy().tobytes()).hexdigest()
+        paths = [clip.path for clip in clips]
+        if store.is_file():
+            with np.load(store) as stored:
+                if str(stored["weights"]) == weights and stored["paths"].tolist() == paths:
+                    return dict(zip(paths, stored["features"], strict=True))
+        features = self._hearing.scores(clips)[1]
+
+        def save(part: Path) -> None:
+            with part.open("wb") as file:
+                np.savez(file, weights=np.array(weights), paths=np.array(paths), features=features)
+
+        write_atomically(store, save)
+        return dict(zip(paths, features, strict=True))
+
+    def _features(self, clips: Sequence[Clip]) -> tuple[Tensor, Tensor]:
+        if all(clip.path in self._heard for clip in clips):
+            heard = np.stack([self._heard[clip.path] for clip in clips])
+        else:
+            heard = self._hearing.scores(clips)[1]
+        return torch.from_numpy(heard), torch.from_numpy(self._reading.scores(clips)[1])
+
+    def log_probabilities(self, clips: Sequence[Clip]) -> NDArray[np.float64]:
+        """Shape ``(clips, classes)``."""
+        return _fused(self.network, *self._features(clips))
+
+    def details(self) -> dict[str, Any]:
+        """Recipe, size, how the training went."""
+        return dict(self._details)
