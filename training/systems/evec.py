@@ -197,16 +197,19 @@ class EvecMcnnLstm(NeuralSystem):
     kind = "low level"
 
     def network(self, words: WordEmbedding, classes: int) -> nn.Module:
-        """The reading network; the hearing one is made in :meth:`fit`."""
-        return _Verified(MultiResolutionNetwork(words, classes))
+        """The reading network before training."""
+        return MultiResolutionNetwork(words, classes)
+
+    def hearing_network(self, classes: int) -> nn.Module:
+        """The hearing network before training."""
+        return HearingLstm(classes)
 
     def fit(self, fold: Fold, job: Job) -> None:
         """Train both networks, or go on from what lies in ``job.out``, then the fusion."""
         recipe, train, validation, config = self._prepared(fold, job)
         torch.manual_seed(job.seed)
         words = WordEmbedding(self._inputs.vocabulary, recipe.embedding, self.word_vectors)
-        reading, hearing = self.network(words, len(job.classes)), HearingLstm(len(job.classes))
-        assert isinstance(reading, _Verified)
+        reading, hearing = _Verified(self.network(words, len(job.classes))), self.hearing_network(len(job.classes))
         listening = trained(
             ClassifierTask(hearing, train, validation, recipe, job.seed), len(train), recipe, job, "evec-lstm", config
         )
