@@ -161,7 +161,11 @@ class _Iemocap(SpeechCorpus):
                 problems.append(Problem(session.name, "there is no such folder.", "Unpack all of the full release."))
                 continue
             reading = _Session(self, root, number)
-            reading.read()
+            try:
+                reading.read()
+            except OSError as error:
+                what = f"the folder cannot be read: {error.strerror}: {error.filename}."
+                problems.append(Problem(session.name, what, "Give yourself the right to read it."))
             clips.extend(reading.clips)
             problems.extend(reading.problems)
             labels += reading.labels

@@ -73,7 +73,7 @@ def audio_seconds(path: Path) -> float:
         header = soundfile.info(path)
     except (OSError, soundfile.SoundFileError) as error:
         if not path.is_file():
-            raise ValueError("the file is missing.") from error
+            raise ValueError("the audio is missing.") from error
         raise ValueError("the audio cannot be read.") from error
     if header.frames <= 0 or header.samplerate <= 0:
         raise ValueError("the audio is empty.")
@@ -163,7 +163,7 @@ class SpeechCorpus:
                 spoken = describe(place)
                 clip = self._clip(spoken, place, file)
             except ValueError as error:
-                remedy = "" if file.stat().st_size and not str(error).startswith("the audio") else COPY_AGAIN
+                remedy = COPY_AGAIN if str(error).startswith("the audio") else "Give it the release's name, or remove it."
                 problems.append(Problem(str(place), str(error), remedy))
                 continue
             recording = self.recording(place, spoken)
