@@ -19,8 +19,9 @@ import sys
 import time
 import traceback
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--levels-equalised", action="store_true", help="scale every clip to the same peak first, lest loudness tells the label"
     )
     parser.add_argument("--systems", nargs="+", metavar="NAME", help=f"of {', '.join(SYSTEMS)} (default: all that apply)")
+    parser.add_argument(
+        "--word-vectors", type=Path, help="300-D vectors in GloVe's text format from which networks that read start"
+    )
     parser.add_argument("--folds", type=int, help="number of folds (default: as the protocol has it)")
     parser.add_argument("--only", type=int, nargs="+", metavar="FOLD", help="run these folds only, counted from 1")
     parser.add_argument("--jobs", type=int, default=1, help="folds at the same time (default: %(default)s)")
@@ -88,6 +92,8 @@ def run(args: argparse.Namespace) -> int:
     names = _chosen_systems(args.systems)
     if args.jobs < 1 or (args.threads is not None and args.threads < 1):
         raise ConfigError("--jobs and --threads must be at least 1.")
+    if args.word_vectors is not None and not args.word_vectors.is_file():
+        raise ConfigError(f"There is no file {args.word_vectors}.", "--word-vectors wants a file such as glove.6B.300d.txt.")
     table = _gather(args)
     protocol: ProtocolName = "paper" if args.protocol == "paper" else "speaker"
     if args.protocol == "corpus":
@@ -108,6 +114,7 @@ def run(args: argparse.Namespace) -> int:
         "levels equalised": args.levels_equalised,
         "seed": args.seed,
         "quick": args.quick,
+        "word vectors": args.word_vectors.name if args.word_vectors else "",
         "folds": len(folds),
         "membership": hashlib.sha256(json.dumps(membership).encode()).hexdigest()[:16],
     }
@@ -119,9 +126,11 @@ def run(args: argparse.Namespace) -> int:
     print(f"{', '.join(table.corpora)}: {len(table.clips)} clips, classes {', '.join(table.classes)}", flush=True)
     print(f"{described}\nsystems: {', '.join(names)}", flush=True)
     cache = args.cache / "levels-equalised" if args.levels_equalised else args.cache
-    job = Job(table.classes, table.labels, protocol, args.out, cache, args.seed, args.quick)
+    everyone = tuple(sorted((*table.clips, *table.others), key=lambda clip: clip.path))
+    job = Job(table.classes, table.labels, protocol, args.out, cache, args.seed, args.quick, everyone, _background(args.data))
     threads = args.threads or max(1, (os.cpu_count() or 1) // args.jobs)
-    outcomes = [outcome for some in _in_parallel(chosen, job, names, args.jobs, threads) for outcome in some]
+    work = partial(run_fold, job=job, names=names, threads=threads, word_vectors=args.word_vectors)
+    outcomes = [outcome for some in _in_parallel(work, chosen, args.jobs, threads) for outcome in some]
     results = [outcome for outcome in outcomes if isinstance(outcome, Result)]
     failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
     results.sort(key=lambda result: (names.index(result.system), result.fold))
@@ -208,11 +217,11 @@ def _gather(args: argparse.Namespace) -> _Table:
         raise ConfigError(f"No clip of {', '.join(wanted)} can be used.", "Check the corpus with: python -m training corpora.")
     if args.levels_equalised:
         clips = [equalised(clip, digests[clip.path], args.cache / "levels-equalised") for clip in clips]
-    others = tuple(clip for clip in clips if named[clip.path] not in classes)
+    others = [clip for clip in clips if named[clip.path] not in classes]
     clips = [clip for clip in clips if named[clip.path] in classes]
     return _Table(
         clips=tuple(clips),
-        others=others,
+        others=tuple(others),
         corpora=sorted({clip.corpus for clip in clips}),
         train=[official[name] for name in args.train],
         test=[official[name] for name in args.test],
@@ -303,6 +312,16 @@ def equalised(clip: Clip, digest: str, folder: Path) -> Clip:
     return dataclasses.replace(clip, file=file)
 
 
+def _background(data: Path | None) -> Path:
+    """The data folder, or none: a corpus of its own folder can be trained on without."""
+    try:
+        return data_directory(data)
+    except ConfigError:
+        if data is not None:
+            raise
+        return Path()
+
+
 def _chosen_systems(names: Sequence[str] | None) -> list[str]:
     unknown = sorted(set(names or ()) - SYSTEMS.keys())
     if unknown:
@@ -319,20 +338,21 @@ def _applicable(names: Sequence[str], clips: Sequence[Clip]) -> tuple[list[str],
 
 
 def _in_parallel(
-    folds: Sequence[Fold], job: Job, names: Sequence[str], jobs: int, threads: int
+    work: Callable[[Fold], list[Result | Failure]], folds: Sequence[Fold], jobs: int, threads: int
 ) -> Iterator[list[Result | Failure]]:
     """Outcomes of every fold, `jobs` folds at a time in processes of their own."""
     if jobs == 1:
-        yield from (run_fold(fold, job, names, threads) for fold in folds)
+        yield from map(work, folds)
         return
     from joblib import Parallel, delayed, parallel_config
 
     with parallel_config(backend="loky", inner_max_num_threads=threads):
-        work = (delayed(run_fold)(fold, job, names, threads) for fold in folds)
-        yield from Parallel(n_jobs=jobs, return_as="generator_unordered")(work)
+        yield from Parallel(n_jobs=jobs, return_as="generator_unordered")(delayed(work)(fold) for fold in folds)
 
 
-def run_fold(fold: Fold, job: Job, names: Sequence[str], threads: int = 1) -> list[Result | Failure]:
+def run_fold(
+    fold: Fold, job: Job, names: Sequence[str], threads: int = 1, word_vectors: Path | None = None
+) -> list[Result | Failure]:
     """Results of the systems `names` on one fold, one after the other: read back where they are finished.
 
     Parameters
@@ -348,7 +368,7 @@ def run_fold(fold: Fold, job: Job, names: Sequence[str], threads: int = 1) -> li
         folder = job.out / f"fold-{fold.number:02}" / name
         outcome = _read_result(folder / "result.json", name, fold, job)
         if outcome is None:
-            outcome = _run_system(name, fold, dataclasses.replace(job, out=folder))
+            outcome = _run_system(name, fold, dataclasses.replace(job, out=folder), word_vectors)
         outcomes.append(outcome)
         if isinstance(outcome, Failure):
             print(f"fold {fold.number}, {name}: failed: {outcome.reason}", flush=True)
@@ -360,11 +380,11 @@ def run_fold(fold: Fold, job: Job, names: Sequence[str], threads: int = 1) -> li
     return outcomes
 
 
-def _run_system(name: str, fold: Fold, job: Job) -> Result | Failure:
+def _run_system(name: str, fold: Fold, job: Job, word_vectors: Path | None) -> Result | Failure:
     job.out.mkdir(parents=True, exist_ok=True)
     note = job.out / "failure.txt"
     try:
-        system = make_system(name)
+        system = make_system(name, word_vectors)
         started = time.perf_counter()
         system.fit(fold, job)
         fitted = time.perf_counter()
@@ -462,6 +482,7 @@ def _facts(
         "recipe": protocol,
         "levels": f"every clip scaled to a peak of {PEAK}" if args.levels_equalised else "as recorded",
         "seed": args.seed,
+        "word vectors": args.word_vectors.name if args.word_vectors else "none: learnt from the fold's texts",
         "versions": _versions(),
         "corpora": table.corpora,
         "data": corpora,

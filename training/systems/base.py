@@ -59,6 +59,10 @@ class Job:
         Of everything random.
     quick
         Few steps: to see that all works, not to measure.
+    everyone
+        All clips of the corpora, of any label: what is worth decoding once for all folds. Not to be learnt from.
+    data
+        Folder with background sound for training, where there is any.
     """
 
     classes: tuple[str, ...]
@@ -68,6 +72,8 @@ class Job:
     cache: Path
     seed: int = 1
     quick: bool = False
+    everyone: tuple[Clip, ...] = ()
+    data: Path = Path()
 
     def labels_of(self, clips: Sequence[Clip]) -> NDArray[np.int64]:
         """Class numbers of `clips`, shape ``(clips,)``."""

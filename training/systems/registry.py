@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -68,8 +70,13 @@ SYSTEMS: dict[str, Entry] = {
 """Floors first, then the published systems, then the project's own."""
 
 
-def make_system(name: str) -> System:
+def make_system(name: str, word_vectors: Path | None = None) -> System:
     """A new system by its name in :data:`SYSTEMS`.
+
+    Parameters
+    ----------
+    word_vectors
+        File of word vectors from which networks that read start, such as ``glove.6B.300d.txt``.
 
     Raises
     ------
@@ -79,5 +86,9 @@ def make_system(name: str) -> System:
     entry = SYSTEMS.get(name)
     if entry is None:
         raise ConfigError(f"No system '{name}' is known.", f"Known are {', '.join(SYSTEMS)}.")
-    system: System = getattr(importlib.import_module(entry.module), entry.attribute)(**entry.arguments)
+    made = getattr(importlib.import_module(entry.module), entry.attribute)
+    arguments = dict(entry.arguments)
+    if word_vectors is not None and "word_vectors" in inspect.signature(made).parameters:
+        arguments["word_vectors"] = word_vectors
+    system: System = made(**arguments)
     return system
