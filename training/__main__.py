@@ -17,6 +17,7 @@ COMMANDS = {
     "all": "all of these, one after the other: from the corpora to a bundle",
     "floors": "measure what eGeMAPS + SVM and TF-IDF + logistic regression reach",
     "crossval": "compare all systems on the same folds of a corpus, and write a report",
+    "conditions": "measure a bundle in rooms, noise, through telephones, and on what is no emotional speech",
     "recognizers": "measure the speech recognisers",
     "corpora": "say what lies in the corpora' folders and what is wrong with it",
 }
