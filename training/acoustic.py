@@ -1,40 +1,61 @@
 """``python -m training acoustic``: train the acoustic network, evaluate it on speakers it never heard, export it.
 
-Two phases. First the filters stay mel-spaced and the network learns from cached band energies, which takes minutes on a CPU.
-Then the cutoffs are released, with a learning rate of their own, and everything is trained from the waveform. The loss is the
-cross-entropy of single windows plus that of the mean feature of an utterance's windows, which is what is used afterwards.
+Two phases. First the filters stay where they are and the network learns from cached band energies, which takes minutes on a
+CPU. Then the cutoffs are released, with a learning rate of their own, and everything is trained from the waveform. The loss is
+the cross-entropy of single windows plus that of the mean feature of an utterance's windows, which is what is used afterwards.
 
-Running the command again continues where it stopped. The state that validates best (mean UA over the corpora) is exported;
-test speakers are looked at once, at the end.
+Training clips whose label is none of the task's classes are not thrown away: every other label of a corpus is a class of its
+own while the network learns, and is cut off afterwards.
+
+:class:`AcousticTraining` takes any clips, classes and division; the command uses the default bundle's. Running it again
+continues where it stopped. The state that validates best (mean UA over the corpora) is exported; test speakers are looked at
+once, at the end.
 """
 
 from __future__ import annotations
 
 import argparse
 import copy
-import json
+import hashlib
 import math
-import time
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from realtime_ser.errors import ConfigError
-from training.acoustic_data import Augmentation, Batch, CropSampler, Pool, label_of
+from training.acoustic_data import Augmentation, AugmentationSettings, Batch, CropSampler, Pool
 from training.acoustic_evaluation import Scored, merge, score_clips
-from training.acoustic_network import AcousticNetwork, AcousticShape, BandMeanState
-from training.corpora import Clip, data_directory, load_clips
-from training.features import ClipStore, band_energies, cached_bands, open_store, read_audio, voiced_frames
+from training.acoustic_network import SAMPLE_RATE, AcousticNetwork, AcousticShape, BandMeanState
+from training.corpora import FOUR_CLASSES, Clip, data_directory, load_clips
+from training.features import ClipStore, band_energies, cached_bands, open_store, read_audio, save_array, voiced_frames
+from training.loop import LoopSettings, Outcome, fit, keep_config, step_generator
 from training.metrics import unweighted_accuracy
-from training.splits import BUNDLE_TEST, BUNDLE_VALIDATION, check_disjoint, split_by_speaker
+from training.splits import BUNDLE_TEST, BUNDLE_VALIDATION, Split, check_disjoint, split_by_speaker
 
-__all__ = ["AcousticSettings", "AcousticTraining", "add_arguments", "run"]
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+__all__ = [
+    "AcousticData",
+    "AcousticSettings",
+    "AcousticTask",
+    "AcousticTraining",
+    "add_arguments",
+    "bundle_data",
+    "cutoff_movement",
+    "run",
+    "with_auxiliary",
+]
+
+CLIP_NORM = 5.0
+VALIDATION_CLIPS = 200
 
 
 @dataclass(frozen=True)
@@ -43,53 +64,237 @@ class AcousticSettings:
 
     Attributes
     ----------
+    shape
+        Sizes of the network; its number of classes follows from the data.
+    augmentation
+        What is done to crops.
     shares
-        Training corpora and how often each is drawn.
+        Training corpora and how often each is drawn; without any, all corpora of the training clips equally often.
+    variants
+        Degraded copies (:mod:`training.degrade`) from which lossless corpora are drawn as often as from the originals.
+    background
+        Whether real background sound is mixed in; it must then be in the data folder.
     frozen_steps, joint_steps
-        Length of the two phases in batches.
+        Length of the two phases in batches; a phase of 0 is left out.
+    learn_cutoffs
+        False keeps the filters frozen in the second phase, too: what is the same else says what learning them is worth.
     batch, joint_batch, windows
         Crops of a batch in either phase; windows drawn of each.
     crop_frames
         Lengths of crops in frames of 10 ms; one is drawn for each batch.
     rate, joint_rate, cutoff_rate
-        Learning rates (AdamW, cosine): of the network in either phase, of the cutoffs in f/fs.
+        Learning rates (AdamW, "plateau"): of the network in either phase, of the cutoffs in f/fs.
+    decay
+        Weight decay of the network.
     smoothing
         Label smoothing.
     window_share
         Weight of the loss of single windows; that of the mean feature is 1.
+    main_share
+        How often one of the task's classes is drawn where there are auxiliary ones.
+    main_weight
+        Weight of the cross-entropy among the task's classes alone, beside the one among all, where there are auxiliary ones.
     average
         Decay of the running average of the weights, which is what is evaluated and exported.
     validate_every
         In batches; at least six times a phase.
+    patience
+        Validations without a better one after which a phase ends; 0: never.
     """
 
     shape: AcousticShape = field(default_factory=AcousticShape)
+    augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
     shares: tuple[tuple[str, float], ...] = (("RAVDESS", 0.45), ("nEMO", 0.3), ("EMODB", 0.25))
+    variants: tuple[str, ...] = ("opus",)
+    background: bool = True
     frozen_steps: int = 2_000
     joint_steps: int = 300
-    batch: int = 64
+    learn_cutoffs: bool = True
+    batch: int = 32
     joint_batch: int = 32
     windows: int = 8
-    crop_frames: tuple[int, ...] = (80, 120, 160, 200)
-    rate: float = 1e-3
+    crop_frames: tuple[int, ...] = (160,)
+    rate: float = 4e-4
     joint_rate: float = 2e-4
     cutoff_rate: float = 2e-4
     decay: float = 0.05
     smoothing: float = 0.05
     window_share: float = 0.5
+    main_share: float = 0.7
+    main_weight: float = 2.0
     average: float = 0.995
     validate_every: int = 150
+    patience: int = 0
     seed: int = 1
 
     @property
     def corpora(self) -> tuple[str, ...]:
-        """Names of the training corpora."""
+        """Names of the training corpora, where the shares say them."""
         return tuple(name for name, _ in self.shares)
 
 
-def useful(clip: Clip) -> bool:
-    """Whether a clip has one of the four classes, or is calm, which trains as neutral."""
-    return label_of(clip.emotion4, clip.emotion, True) is not None
+@dataclass(frozen=True)
+class AcousticData:
+    """What is learnt from, and what for.
+
+    Attributes
+    ----------
+    train
+        Training clips; those without a class of the task teach the auxiliary class of their corpus's own label.
+    validation
+        Clips by which the best state is chosen.
+    labels
+        Class number of the clips that have a class of the task, by :attr:`Clip.path`.
+    classes
+        Names of the task's classes.
+    test
+        Clips that will be scored afterwards.
+    everyone
+        Clips whose audio is stored together with that of the others, which must be the same for all divisions of a corpus lest
+        everything is decoded for each of them. They are not learnt from.
+    """
+
+    train: tuple[Clip, ...]
+    validation: tuple[Clip, ...]
+    labels: Mapping[str, int]
+    classes: tuple[str, ...] = FOUR_CLASSES
+    test: tuple[Clip, ...] = ()
+    everyone: tuple[Clip, ...] = ()
+
+    @property
+    def auxiliary(self) -> tuple[str, ...]:
+        """Labels of training clips that are no class of the task, in alphabetical order."""
+        others = {clip.emotion for clip in self.train if clip.path not in self.labels}
+        return tuple(sorted(others - {"", *self.classes}))
+
+    def training_labels(self) -> dict[str, int]:
+        """Class numbers of all training clips that have one, the auxiliary classes counted on from the task's."""
+        numbers = {name: len(self.classes) + number for number, name in enumerate(self.auxiliary)}
+        labels = {clip.path: self.labels.get(clip.path, numbers.get(clip.emotion, -1)) for clip in self.train}
+        return {path: label for path, label in labels.items() if label >= 0}
+
+
+def with_auxiliary(data: AcousticData, everyone: Sequence[Clip]) -> AcousticData:
+    """`data` with those of the clips `everyone` that have no class of the task but may be learnt from all the same.
+
+    These are clips of corpora and speakers that train, and of no speaker or session that validates or tests (under a protocol
+    in which speakers do both, none).
+    """
+    held_out = (*data.validation, *data.test)
+    speakers = {clip.speaker for clip in data.train} - {clip.speaker for clip in held_out}
+    sessions = {clip.session for clip in held_out} - {""}
+    known = {clip.path for clip in (*data.train, *held_out)}
+    more = [
+        clip
+        for clip in everyone
+        if clip.path not in known
+        and clip.path not in data.labels
+        and clip.speaker in speakers
+        and clip.session not in sessions
+        and clip.emotion not in ("", *data.classes)
+    ]
+    corpora = {clip.corpus for clip in (*data.train, *held_out)}
+    stored = tuple(clip for clip in everyone if clip.corpus in corpora)
+    return replace(data, train=(*data.train, *more), everyone=stored)
+
+
+class AcousticTask:
+    """One phase for the loop.
+
+    Parameters
+    ----------
+    frozen
+        Whether the filters stay as they are, so that crops are cached energies.
+    """
+
+    unit = "chunks"
+
+    def __init__(self, training: AcousticTraining, settings: AcousticSettings, frozen: bool, second: bool) -> None:
+        self.training, self.settings, self.frozen = training, settings, frozen
+        self.module: AcousticNetwork = training.network
+        self._rate = settings.joint_rate if second else settings.rate
+        self._batch = settings.joint_batch if second else settings.batch
+        self._seed = settings.seed * 2 + second
+        self.units = self._batch * settings.windows
+        self._main = len(training.data.classes)
+        for parameter in self.module.bands.parameters():
+            parameter.requires_grad_(not frozen)
+        # From the waveform, every second of warm-up costs as much as one of the crop.
+        warm_clips, warm_frames = (3, 50) if frozen else (1, 80)
+        self._sampler = CropSampler(
+            training.pools,
+            training.shares,
+            settings.shape,
+            windows=settings.windows,
+            warm_clips=warm_clips,
+            warm_frames=warm_frames,
+            waveform=not frozen,
+            augmentation=settings.augmentation,
+            main_classes=self._main,
+            main_share=settings.main_share,
+        )
+        bands = self.module.bands
+        centre = ((bands.initial_low_hz + bands.initial_high_hz) / 2).cpu().numpy()
+        self._augment = Augmentation(settings.shape, training.noise(), 0, settings.augmentation, centre)
+
+    def optimizer(self) -> torch.optim.Optimizer:
+        """AdamW; the cutoffs, in f/fs, have a rate of their own and gradients too large to be clipped with the others."""
+        cutoffs = list(self.module.bands.parameters())
+        rest = [parameter for name, parameter in self.module.named_parameters() if not name.startswith("bands.")]
+        groups: list[dict[str, Any]] = [{"params": rest, "lr": self._rate, "weight_decay": self.settings.decay}]
+        if not self.frozen:
+            groups.append({"params": cutoffs, "lr": self.settings.cutoff_rate, "weight_decay": 0.0, "clip": False})
+        return torch.optim.AdamW(groups)
+
+    def batches(self, first_step: int) -> Iterator[Batch]:
+        """Crops of energies or samples."""
+        step = first_step
+        while True:
+            random = step_generator(self._seed, step)
+            yield self._sampler.draw(self._batch, int(random.choice(self.settings.crop_frames)), random)
+            step += 1
+
+    def loss(self, module: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """Cross-entropy of windows and utterances, and the share of utterances that are right."""
+        network: AcousticNetwork = module  # type: ignore[assignment]
+        count = len(batch.labels)
+        crops, warm = batch.crops, batch.warm
+        if not self.frozen:
+            with torch.no_grad():
+                warm = network.bands(warm)
+            crops = network.bands(crops)
+        self._augment.reseed(batch.seed, crops.device)
+        crops, warm = self._augment(crops, batch.voiced, warm.reshape(count, -1, network.shape.bands))
+        heard = batch.warm_voiced.to(warm.dtype)[:, :, None]
+        mean = (warm * heard).sum(dim=1) / heard.sum(dim=1).clamp(min=1)
+        # The pretended past: as if so many voiced frames with the warm-up's mean had been heard before.
+        past = batch.warm_count * (heard.sum(dim=(1, 2)) > 0)
+        level = mean.mean(dim=1)
+        prior, weight = network.normaliser.prior_shape, network.normaliser.prior_frames
+        shape = (prior * weight + past[:, None] * (mean - level[:, None])) / (weight + past).clamp(min=1)[:, None]
+        state = BandMeanState(level.detach(), shape.detach(), past)
+        bands = self._augment.mask(network.normaliser(crops, batch.voiced, state)[0])
+        feature = network.head.embed(network.windows(network.trunk(bands), batch.starts))
+        windows = network.head.classify(feature)
+        whole = network.head.classify(feature.reshape(count, -1, feature.shape[1]).mean(dim=1))
+        labels = batch.labels
+        loss = self._entropy(whole, windows, labels)
+        main = labels < self._main
+        if whole.shape[1] > self._main and main.any():
+            rows = main.repeat_interleave(batch.starts.shape[1])
+            among = self._entropy(whole[main][:, : self._main], windows[rows][:, : self._main], labels[main])
+            loss = loss + self.settings.main_weight * among
+        return loss, {"right": (whole.argmax(dim=1) == labels).float().mean()}
+
+    def _entropy(self, whole: Tensor, windows: Tensor, labels: Tensor) -> Tensor:
+        smoothing = self.settings.smoothing
+        single = labels.repeat_interleave(len(windows) // len(labels))
+        pooled = functional.cross_entropy(whole, labels, label_smoothing=smoothing)
+        return pooled + self.settings.window_share * functional.cross_entropy(windows, single, label_smoothing=smoothing)
+
+    def validate(self, module: nn.Module) -> float:
+        """Mean UA over the corpora of the validation clips."""
+        return self.training.validate(module, self.frozen)[0]  # type: ignore[arg-type]
 
 
 class AcousticTraining:
@@ -98,205 +303,195 @@ class AcousticTraining:
     Parameters
     ----------
     root
-        Data folder.
+        Data folder: background sound, and clips that do not say where their file is.
     out
         Where settings, checkpoints and the log go.
     cache
-        Where decoded audio and energies are kept between runs.
+        Where decoded audio and energies are kept between runs and shared by them.
+
+    Raises
+    ------
+    ConfigError
+        Where `out` holds another training, or the training clips are of other corpora than the shares say.
     """
 
-    def __init__(self, settings: AcousticSettings, root: Path, out: Path, cache: Path) -> None:
-        self.settings, self.root, self.out, self.cache = settings, root, out, cache
-        out.mkdir(parents=True, exist_ok=True)
-        config = out / "settings.json"
-        text = json.dumps(asdict(settings), indent=1)
-        if config.is_file() and config.read_text(encoding="utf-8") != text:
-            raise ConfigError(f"{out} holds a training with other settings.", "Give another folder with --out, or delete it.")
-        config.write_text(text, encoding="utf-8")
+    def __init__(self, settings: AcousticSettings, data: AcousticData, root: Path, out: Path, cache: Path) -> None:
+        shape = replace(settings.shape, classes=len(data.classes) + len(data.auxiliary))
+        self.settings = settings = replace(settings, shape=shape)
+        self.data, self.root, self.out, self.cache = data, root, out, cache
+        found = sorted({clip.corpus for clip in data.train})
+        self.shares = dict(settings.shares) or dict.fromkeys(found, 1.0)
+        if sorted(self.shares) != found:
+            wanted = ", ".join(sorted(self.shares))
+            raise ConfigError(
+                f"The training clips are of {', '.join(found)}, the shares say {wanted}.", "Name the same corpora."
+            )
+        keep_config(out / "settings.json", {**asdict(settings), "data": _digest(data)})
         torch.manual_seed(settings.seed)
-        self.network = AcousticNetwork(settings.shape)
-        clips = [clip for clip in load_clips(root, settings.corpora) if useful(clip)]
-        self.split = split_by_speaker(clips, BUNDLE_VALIDATION, BUNDLE_TEST)
+        self.network = AcousticNetwork(shape)
+        self.split = Split(data.train, data.validation, data.test)
+        clips = sorted({*data.train, *data.validation, *data.test, *data.everyone}, key=lambda clip: clip.path)
         self.stores: dict[str, list[ClipStore]] = {}
-        for name in settings.corpora:
+        for name in sorted({clip.corpus for clip in clips}):
             own = [clip for clip in clips if clip.corpus == name]
             self.stores[name] = [open_store(root, own, cache, name)]
-            training = [clip for clip in own if clip in set(self.split.train)]
-            if all(clip.lossless for clip in own):
+            if name in self.shares and all(clip.lossless for clip in own):
                 # So that the codec of the other corpora does not mark them.
-                self.stores[name].append(open_store(root, training, cache, f"{name}-opus", variant="opus"))
-        self.bands = {
-            store.key: cached_bands(store, self.network.bands.filters().detach(), settings.shape, cache)
-            for stores in self.stores.values()
-            for store in stores
-        }
-        self.pools = {name: [self._pool(store) for store in stores] for name, stores in self.stores.items()}
-        check_disjoint(
-            {
-                "drawn for training": [
-                    pool.store.clips[i] for pools in self.pools.values() for pool in pools for i in pool.members
-                ],
-                "validation and test": [*self.split.validation, *self.split.test],
-            }
-        )
+                self.stores[name] += [open_store(root, own, cache, f"{name}-{one}", variant=one) for one in settings.variants]
+        self.bands = {store.key: self._cached(store) for stores in self.stores.values() for store in stores}
+        labels = data.training_labels()
+        self.pools = {name: [self._pool(store, labels) for store in self.stores[name]] for name in self.shares}
         self.network.normaliser.prior_shape.copy_(torch.from_numpy(self._prior_shape()))
 
-    def _pool(self, store: ClipStore) -> Pool:
-        training = set(self.split.train)
-        members = [index for index, clip in enumerate(store.clips) if clip in training]
-        labels = [label_of(store.clips[index].emotion4, store.clips[index].emotion, True) for index in members]
-        return Pool(store, np.array(members, np.int64), np.array(labels, np.int64), self.bands[store.key])
+    def _cached(self, store: ClipStore) -> list[NDArray[np.float16]]:
+        return cached_bands(store, self.network.bands.filters().detach(), self.settings.shape, self.cache)
+
+    def _pool(self, store: ClipStore, labels: Mapping[str, int]) -> Pool:
+        training = {clip.path for clip in self.data.train}
+        held_out = {clip.path for clip in (*self.data.validation, *self.data.test)}
+        if training & held_out:
+            raise ValueError(f"clips that train and are held out: {', '.join(sorted(training & held_out)[:3])} …")
+        members = [index for index, clip in enumerate(store.clips) if clip.path in training and clip.path in labels]
+        numbers = [labels[store.clips[index].path] for index in members]
+        return Pool(store, np.array(members, np.int64), np.array(numbers, np.int64), self.bands[store.key])
 
     def _prior_shape(self) -> NDArray[np.float32]:
         """Mean spectral shape of voiced frames of the training speakers, every corpus counting the same."""
         shape = self.settings.shape
         means = []
         for pools in self.pools.values():
-            voiced = []
+            total, count = np.zeros(shape.bands), 0
             for index in pools[0].members:
-                bands = np.asarray(pools[0].bands[index], np.float32)
-                voiced.append(bands[voiced_frames(pools[0].store.probabilities_of(int(index)), len(bands), shape)])
-            mean = np.concatenate(voiced).mean(axis=0, dtype=np.float64)
+                bands = np.asarray(pools[0].bands[index])
+                voiced = bands[voiced_frames(pools[0].store.probabilities_of(int(index)), len(bands), shape)]
+                total += voiced.sum(axis=0, dtype=np.float64)
+                count += len(voiced)
+            mean = total / max(count, 1)
             means.append(mean - mean.mean())
         return np.mean(means, axis=0).astype(np.float32)
 
-    def noise(self) -> NDArray[np.float32]:
+    def noise(self) -> NDArray[np.float32] | None:
         """Energies of the background of the meetings' training recordings: rooms, and other people talking."""
+        if not self.settings.background:
+            return None
         files = sorted((self.root / "clips" / "meetings").glob("trn*.flac"))
         if not files:
-            raise ConfigError(f"No meeting recordings under {self.root}.", "They serve as background sound in training.")
-        filters = self.network.bands.filters().detach()
-        return np.concatenate([band_energies(read_audio(path), filters, self.settings.shape) for path in files])
-
-    def loss(self, network: AcousticNetwork, batch: Batch, augment: Augmentation) -> tuple[Tensor, Tensor]:
-        """Loss and share of right utterances of a batch, whose crops and warm-up are energies by now."""
-        count = len(batch.labels)
-        warm = batch.warm.reshape(count, -1, network.shape.bands)
-        crops, warm = augment(batch.crops, batch.voiced, warm)
-        heard = batch.warm_voiced.to(warm.dtype)[:, :, None]
-        mean = (warm * heard).sum(dim=1) / heard.sum(dim=1).clamp(min=1)
-        # The pretended past: as if so many voiced frames with the warm-up's mean had been heard before.
-        past = batch.warm_count * (heard.sum(dim=(1, 2)) > 0)
-        level = mean.mean(dim=1)
-        prior, weight = network.normaliser.prior_shape, network.normaliser.prior_frames
-        shape = (prior * weight + past[:, None] * (mean - level[:, None])) / (weight + past)[:, None]
-        state = BandMeanState(level.detach(), shape.detach(), past)
-        bands = augment.mask(network.normaliser(crops, batch.voiced, state)[0])
-        feature = network.head.embed(network.windows(network.trunk(bands), batch.starts))
-        windows = network.head.classify(feature)
-        whole = network.head.classify(feature.reshape(count, -1, feature.shape[1]).mean(dim=1))
-        smoothing = self.settings.smoothing
-        single = functional.cross_entropy(
-            windows, batch.labels.repeat_interleave(batch.starts.shape[1]), label_smoothing=smoothing
-        )
-        pooled = functional.cross_entropy(whole, batch.labels, label_smoothing=smoothing)
-        return pooled + self.settings.window_share * single, (whole.argmax(dim=1) == batch.labels).float().mean()
+            remedy = "They serve as background sound in training; AcousticSettings(background=False) does without."
+            raise ConfigError(f"No meeting recordings under {self.root}.", remedy)
+        shape = self.settings.shape
+        initial = AcousticNetwork(shape).bands.filters().detach()
+        key = initial.numpy().tobytes() + repr([shape, [str(file) for file in files]]).encode()
+        path = self.cache / f"background-{hashlib.sha256(key).hexdigest()[:16]}.npy"
+        if not path.is_file():
+            energies = np.concatenate([band_energies(read_audio(file), initial, shape) for file in files])
+            save_array(path, energies)
+        return np.load(path)
 
     def validate(self, network: AcousticNetwork, frozen: bool, every: int = 3) -> tuple[float, Scored]:
-        """Mean UA over the corpora of at most 200 clips each of validation speakers, and their scores."""
-        speakers = {clip.speaker for clip in self.split.validation}
+        """Mean UA over the corpora of at most 200 validation clips each, and their scores."""
+        paths = {clip.path for clip in self.data.validation}
         parts = []
         for stores in self.stores.values():
             store = stores[0]
-            members = [index for index, clip in enumerate(store.clips) if clip.speaker in speakers and clip.emotion4]
+            members = [index for index, clip in enumerate(store.clips) if clip.path in paths and clip.path in self.data.labels]
+            if not members:
+                continue
             # Evenly through the corpus: enough to choose by, and the largest corpus does not take most of the time.
-            members = members[:: math.ceil(len(members) / 200)]
-            parts.append(score_clips(network, store, members, self.bands[store.key] if frozen else None, every))
-        return float(np.mean([unweighted_accuracy(part.labels, part.logits.argmax(axis=1)) for part in parts])), merge(parts)
+            members = members[:: math.ceil(len(members) / VALIDATION_CLIPS)]
+            bands = self.bands[store.key] if frozen else None
+            parts.append(score_clips(network, store, members, bands, every, labels=self.data.labels))
+        main = len(self.data.classes)
+        scores = [unweighted_accuracy(part.labels, part.logits[:, :main].argmax(axis=1)) for part in parts]
+        return float(np.mean(scores)), merge(parts)
 
-    def phase(self, name: str, steps: int, frozen: bool) -> AcousticNetwork:
-        """Train for `steps` batches, or the rest of them; returns the averaged network that validated best."""
+    def phase(self, name: str, steps: int, frozen: bool, fabric: Fabric | None = None) -> Outcome:
+        """Train for `steps` batches, or the rest of them; the averaged state that validated best is then the network's."""
         settings = self.settings
-        network = self.network
-        cutoffs = [network.bands.low, network.bands.band]
-        for parameter in cutoffs:
-            parameter.requires_grad_(not frozen)
-        rest = [parameter for key, parameter in network.named_parameters() if not key.startswith("bands.")]
-        rate = settings.rate if frozen else settings.joint_rate
-        groups: list[dict[str, Any]] = [{"params": rest, "lr": rate, "weight_decay": settings.decay}]
+        task = AcousticTask(self, settings, frozen, second=name == "joint")
+        every = min(settings.validate_every, max(1, steps // 6))
+        loop = LoopSettings(steps, every, settings.patience, "plateau", CLIP_NORM, settings.average, settings.seed)
+        outcome = fit(task, loop, self.out, fabric, name)
         if not frozen:
-            groups.append({"params": cutoffs, "lr": settings.cutoff_rate, "weight_decay": 0.0})
-        optimiser = torch.optim.AdamW([dict(group) for group in groups])
-        average = copy.deepcopy(network)
-        best, best_score, done = copy.deepcopy(network.state_dict()), -1.0, 0
-        checkpoint = self.out / f"{name}.pt"
-        if checkpoint.is_file():
-            saved = torch.load(checkpoint, weights_only=False)
-            network.load_state_dict(saved["network"])
-            average.load_state_dict(saved["average"])
-            best, best_score, done = saved["best"], saved["best_score"], saved["step"]
-            if done < steps:
-                optimiser.load_state_dict(saved["optimiser"])
-        # The generators start anew after an interruption, from a seed that depends on the step.
-        seed = settings.seed * 1_000_003 + done + (0 if frozen else 500_000)
-        torch.manual_seed(seed)
-        size = settings.batch if frozen else settings.joint_batch
-        # From the waveform, every second of warm-up costs as much as one of the crop.
-        warm_clips, warm_frames = (3, 50) if frozen else (1, 80)
-        sampler = CropSampler(
-            self.pools, dict(settings.shares), settings.shape, seed, settings.windows, warm_clips, warm_frames, not frozen
-        )
-        augment = Augmentation(settings.shape, self.noise(), seed)
-        started, losses, rights = time.monotonic(), [], []
-        for step in range(done + 1, steps + 1):
-            network.train()
-            for group, settled in zip(optimiser.param_groups, groups, strict=True):
-                group["lr"] = settled["lr"] * rate_share((step - 0.5) / steps)
-            batch = sampler.draw(size, int(sampler.random.choice(settings.crop_frames)))
-            if not frozen:
-                with torch.no_grad():
-                    warm = network.bands(batch.warm)
-                batch = Batch(network.bands(batch.crops), batch.voiced, warm, *(getattr(batch, key) for key in BATCH_REST))
-            loss, right = self.loss(network, batch, augment)
-            optimiser.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(rest, 5.0)
-            optimiser.step()
-            decay = min(settings.average, step / (step + 10))
-            with torch.no_grad():
-                for kept, new in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
-                    if kept.dtype.is_floating_point:
-                        kept.lerp_(new, 1 - decay)
-                    else:
-                        kept.copy_(new)
-            losses.append(loss.item())
-            rights.append(right.item())
-            if step % min(settings.validate_every, max(1, steps // 6)) == 0 or step == steps:
-                score, _ = self.validate(average, frozen)
-                if score > best_score:
-                    best, best_score = copy.deepcopy(average.state_dict()), score
-                speed = (step - done) * size * settings.windows / (time.monotonic() - started)
-                moved = float(cutoff_movement(average).abs().mean())
-                line = (
-                    f"{name} {step}/{steps}: loss {np.mean(losses):.3f}, right {np.mean(rights):.3f}, validation UA {score:.4f}"
-                    f" (best {best_score:.4f}), cutoffs moved {moved:.1f} Hz, {speed:.0f} chunks/s"
-                )
-                print(line, flush=True)
-                losses.clear()
-                rights.clear()
-                state = {"network": network.state_dict(), "average": average.state_dict(), "best": best, "step": step}
-                state |= {"best_score": best_score, "optimiser": optimiser.state_dict()}
-                torch.save(state, checkpoint.with_suffix(".part"))
-                checkpoint.with_suffix(".part").replace(checkpoint)
-        network.load_state_dict(best)
+            moved = float(cutoff_movement(self.network).abs().mean())
+            print(f"{name}: the cutoffs moved by {moved:.1f} Hz on average", flush=True)
+        return outcome
+
+    def train(self, fabric: Fabric | None = None) -> dict[str, Outcome]:
+        """Both phases; then the network has the task's classes alone.
+
+        Returns
+        -------
+        dict
+            What the phases ``frozen`` and ``joint`` reached; those of no steps are missing.
+        """
+        settings = self.settings
+        outcomes = {}
+        if settings.frozen_steps:
+            outcomes["frozen"] = self.phase("frozen", settings.frozen_steps, True, fabric)
+        if settings.joint_steps:
+            outcomes["joint"] = self.phase("joint", settings.joint_steps, not settings.learn_cutoffs, fabric)
+        self.network = restricted(self.network, len(self.data.classes)).eval()
+        return outcomes
+
+    def scores(self, clips: Sequence[Clip], peak: float | None = None) -> NDArray[np.float64]:
+        """Mean logits of the windows of `clips` under the runtime's rule, shape ``(clips, classes)``; see :class:`Scored`.
+
+        Parameters
+        ----------
+        peak
+            Scale every clip to this peak first.
+        """
+        places = {
+            clip.path: (stores[0], index) for stores in self.stores.values() for index, clip in enumerate(stores[0].clips)
+        }
+        strangers = [clip for clip in clips if clip.path not in places]
+        for name in sorted({clip.corpus for clip in strangers}):
+            store = open_store(self.root, [clip for clip in strangers if clip.corpus == name], self.cache, name)
+            places |= {clip.path: (store, index) for index, clip in enumerate(store.clips)}
+        result = np.zeros((len(clips), len(self.data.classes)))
+        for store in {id(store): store for store, _ in (places[clip.path] for clip in clips)}.values():
+            rows = [row for row, clip in enumerate(clips) if places[clip.path][0] is store]
+            members = [places[clips[row].path][1] for row in rows]
+            anything = {store.clips[index].path: 0 for index in members}
+            scored = score_clips(self.network, store, members, peak=peak, labels=anything)
+            result[rows] = scored.logits[:, : result.shape[1]]
+        return result
+
+
+def _digest(data: AcousticData) -> str:
+    labels = data.training_labels()
+    lines = [f"train {clip.path} {labels.get(clip.path)}" for clip in data.train]
+    lines += [f"validation {clip.path} {data.labels.get(clip.path)}" for clip in data.validation]
+    return hashlib.sha256("\n".join([*data.classes, *sorted(lines)]).encode()).hexdigest()[:16]
+
+
+def restricted(network: AcousticNetwork, classes: int) -> AcousticNetwork:
+    """`network` with the first `classes` of its classes only, whose logits stay what they are."""
+    if classes == network.shape.classes:
         return network
-
-
-def rate_share(progress: float) -> float:
-    """Share of the full learning rate at `progress` in [0, 1]: a short rise, a plateau to the middle, a cosine to zero."""
-    if progress < 0.5:
-        return min(1.0, progress / 0.1)
-    return 0.5 + 0.5 * math.cos(math.pi * (progress - 0.5) / 0.5)
-
-
-BATCH_REST = ("warm_voiced", "warm_count", "starts", "labels")
+    made = AcousticNetwork(replace(network.shape, classes=classes))
+    state = copy.copy(network.state_dict())
+    for name in ("head.classifier.weight", "head.classifier.bias"):
+        state[name] = state[name][:classes]
+    made.load_state_dict(state)
+    return made
 
 
 def cutoff_movement(network: AcousticNetwork) -> Tensor:
     """By how many Hz the cutoffs have moved, lower ones first, shape ``(2 * bands,)``."""
     low, high = network.bands.cutoffs()
     initial = torch.cat([network.bands.initial_low_hz, network.bands.initial_high_hz])
-    return torch.cat([low, high]).detach() * 16_000 - initial
+    return torch.cat([low, high]).detach() * SAMPLE_RATE - initial
+
+
+def bundle_data(root: Path, corpora: Sequence[str]) -> AcousticData:
+    """The default bundle's task: four classes, its own division of the speakers, all labels of training speakers."""
+    clips = load_clips(root, corpora)
+    split = split_by_speaker([clip for clip in clips if clip.emotion4], BUNDLE_VALIDATION, BUNDLE_TEST)
+    labels = {clip.path: FOUR_CLASSES.index(clip.emotion4) for clip in clips if clip.emotion4}
+    data = with_auxiliary(AcousticData(split.train, split.validation, labels, FOUR_CLASSES, split.test), clips)
+    check_disjoint({"training": data.train, "validation": data.validation, "test": data.test})
+    return data
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -311,7 +506,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--frozen-steps", type=int, default=defaults.frozen_steps, help="batches with frozen filters")
     parser.add_argument("--joint-steps", type=int, default=defaults.joint_steps, help="batches from the waveform")
     parser.add_argument("--seed", type=int, default=defaults.seed)
-    parser.add_argument("--threads", type=int, default=2, help="CPU threads (default: %(default)s)")
+    parser.add_argument("--threads", type=int, help="CPU threads (default: OMP_NUM_THREADS, or all cores)")
     parser.add_argument("--never-trained", nargs="*", default=["EMOVO"], help="corpora for the cross-corpus figures")
     parser.add_argument(
         "--risk", type=float, default=0.25, help="share of errors allowed when confident (default: %(default)s)"
@@ -321,12 +516,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Train or continue, then export with figures."""
     from training.export_acoustic import export
+    from training.loop import default_fabric
 
-    torch.set_num_threads(args.threads)
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    fabric = default_fabric()
     settings = AcousticSettings(frozen_steps=args.frozen_steps, joint_steps=args.joint_steps, seed=args.seed)
-    training = AcousticTraining(settings, data_directory(args.data), args.out, args.cache)
-    if settings.frozen_steps:
-        training.phase("frozen", settings.frozen_steps, frozen=True)
-    if settings.joint_steps:
-        training.phase("joint", settings.joint_steps, frozen=False)
-    export(training, args.out / "export", args.never_trained, args.risk)
+    root = data_directory(args.data)
+    training = AcousticTraining(settings, bundle_data(root, settings.corpora), root, args.out, args.cache)
+    training.train(fabric)
+    if fabric.is_global_zero:
+        export(training, args.out / "export", args.never_trained, args.risk)

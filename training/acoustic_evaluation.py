@@ -6,7 +6,7 @@ calls voiced count; their logits are averaged, divided by a temperature, and go 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,8 +89,9 @@ def score_clips(
     every: int = 1,
     peak: float | None = None,
     batch: int = 32,
+    labels: Mapping[str, int] | None = None,
 ) -> Scored:
-    """Score the `members` of `store` that have one of the four classes (calm is none).
+    """Score those `members` of `store` that have a label, in their order.
 
     Parameters
     ----------
@@ -100,16 +101,23 @@ def score_clips(
         Use every so many windows; 1 is the runtime's rule, more is a quick look.
     peak
         Scale every clip to this peak first, so that loudness cannot tell.
+    labels
+        Class numbers by :attr:`Clip.path`; without, the four classes (calm is none).
     """
     network.eval()
     shape = network.shape
     filters = network.bands.filters()
-    chosen = [
-        index for index in members if label_of(store.clips[index].emotion4, store.clips[index].emotion, False) is not None
-    ]
-    chosen.sort(key=lambda index: int(store.samples[index]))
-    logits, counts, window_logits, window_labels = [], [], [], []
-    labels = [label_of(store.clips[index].emotion4, "", False) for index in chosen]
+    device = filters.device
+    if labels is None:
+        classes = {index: label_of(store.clips[index].emotion4, store.clips[index].emotion, False) for index in members}
+    else:
+        classes = {index: labels.get(store.clips[index].path) for index in members}
+    wanted = [index for index in members if classes[index] is not None]
+    # Clips of like length together, so that little is computed for nothing.
+    chosen = sorted(wanted, key=lambda index: int(store.samples[index]))
+    logits: dict[int, NDArray[np.float64]] = {}
+    counts: dict[int, int] = {}
+    window_logits, window_labels = [np.zeros((0, shape.classes), np.float32)], [np.zeros(0, np.int64)]
     for first in range(0, len(chosen), batch):
         part = chosen[first : first + batch]
         energies = []
@@ -120,30 +128,30 @@ def score_clips(
             samples = store.audio_of(index)
             if peak is not None:
                 samples = samples * np.float32(peak / max(float(np.abs(samples).max()), 1e-6))
-            energies.append(torch.from_numpy(band_energies(samples, filters, shape)))
+            energies.append(torch.from_numpy(band_energies(samples, filters.cpu(), shape)))
         longest = max(shape.window_bands, max(len(energy) for energy in energies))
         padded = torch.stack([torch.nn.functional.pad(energy, (0, 0, 0, longest - len(energy))) for energy in energies])
         flags = np.zeros((len(part), longest), bool)
         for row, index in enumerate(part):
             flags[row, : len(energies[row])] = voiced_frames(store.probabilities_of(index), len(energies[row]), shape)
-        frames = network.trunk(network.normaliser(padded, torch.from_numpy(flags))[0])
+        frames = network.trunk(network.normaliser(padded.to(device), torch.from_numpy(flags).to(device))[0])
         for row, index in enumerate(part):
             windows = voiced_windows(store.probabilities_of(index), shape.window_count(int(store.samples[index])), shape)
-            starts = torch.from_numpy(np.flatnonzero(windows)[::every])
-            counts.append(len(starts))
+            starts = torch.from_numpy(np.flatnonzero(windows)[::every]).to(device)
+            counts[index] = len(starts)
+            logits[index] = np.zeros(shape.classes)
             if not len(starts):
-                logits.append(np.zeros(shape.classes))
                 continue
-            outcome = network.head(network.windows(frames[row : row + 1], starts[None]))[1].numpy()
-            logits.append(outcome.mean(axis=0, dtype=np.float64))
+            outcome = network.head(network.windows(frames[row : row + 1], starts[None]))[1].cpu().numpy()
+            logits[index] = outcome.mean(axis=0, dtype=np.float64)
             window_logits.append(outcome[::10])
-            window_labels.append(np.full(len(outcome[::10]), labels[first + row], np.int64))
+            window_labels.append(np.full(len(outcome[::10]), classes[index], np.int64))
     return Scored(
-        np.array(labels, np.int64),
-        tuple(store.clips[index].speaker for index in chosen),
-        tuple(store.clips[index].corpus for index in chosen),
-        np.stack(logits),
-        np.array(counts, np.int64),
+        np.array([classes[index] for index in wanted], np.int64),
+        tuple(store.clips[index].speaker for index in wanted),
+        tuple(store.clips[index].corpus for index in wanted),
+        np.array([logits[index] for index in wanted]).reshape(-1, shape.classes),
+        np.array([counts[index] for index in wanted], np.int64),
         np.concatenate(window_logits),
         np.concatenate(window_labels),
     )

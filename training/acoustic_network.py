@@ -25,12 +25,16 @@ __all__ = [
     "RunningBandMean",
     "SincBands",
     "Trunk",
+    "initial_cutoffs",
     "mel_cutoffs",
+    "pitch_cutoffs",
 ]
 
 SAMPLE_RATE = 16_000
 MIN_LOW_HZ = 20.0
 MIN_BAND_HZ = 20.0
+BLOCK = 64
+"""Frames that the running band mean handles at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +43,8 @@ class AcousticShape:
 
     Attributes
     ----------
-    bands, kernel, stride
-        SincNet layer: number of filters, their length (odd), step.
+    bands, layout, kernel, stride
+        SincNet layer: number of filters, their initial places (see :func:`initial_cutoffs`), their length (odd), step.
     hop, window
         Samples between frames and windows; samples of a window.
     width
@@ -53,10 +57,13 @@ class AcousticShape:
         Width of the feature (2048 in the paper); number of classes.
     prior_frames, memory_frames
         Weight of the prior and memory of the running band mean, in voiced frames.
+    trunk_dropout, head_dropout
+        Shares of channels and of the feature's values that are dropped in training.
     """
 
-    bands: int = 80
-    kernel: int = 251
+    bands: int = 88
+    layout: str = "pitch"
+    kernel: int = 801
     stride: int = 4
     hop: int = 160
     window: int = 4_000
@@ -65,12 +72,16 @@ class AcousticShape:
     segments: int = 3
     feature: int = 2_048
     classes: int = 4
-    prior_frames: int = 50
+    prior_frames: int = 200
     memory_frames: int = 1_000
+    trunk_dropout: float = 0.0
+    head_dropout: float = 0.3
 
     def __post_init__(self) -> None:
         if self.kernel % 2 == 0:
             raise ValueError(f"kernel must be odd, got {self.kernel}")
+        if self.layout not in LAYOUTS:
+            raise ValueError(f"layout must be one of {', '.join(LAYOUTS)}, got {self.layout}")
         if self.hop % self.stride:
             raise ValueError(f"stride must divide the hop of {self.hop} samples, got {self.stride}")
         if self.window_frames < 1 or self.window_frames % self.segments:
@@ -122,6 +133,29 @@ def mel_cutoffs(bands: int, low_hz: float = 30.0, high_hz: float = 7_900.0) -> t
     return edges[:-2], np.maximum(edges[2:], edges[:-2] + MIN_BAND_HZ + 1.0)
 
 
+def pitch_cutoffs(bands: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Lower and upper cutoffs in Hz, each of shape ``(bands,)``: a third narrow enough for a voice's single harmonics.
+
+    A share of 0.35 are adjoining equal bands from 60 to 900 Hz, where the harmonics tell the pitch; the others are mel bands
+    from 430 Hz up. Sorted by their centres. The filters must be long enough to be that narrow: 801 samples are 50 ms.
+    """
+    narrow = round(0.35 * bands)
+    edges = np.linspace(60.0, 900.0, narrow + 1)
+    mel_low, mel_high = mel_cutoffs(bands - narrow, low_hz=430.0)
+    low, high = np.concatenate([edges[:-1], mel_low]), np.concatenate([edges[1:], mel_high])
+    order = np.argsort(low + high, kind="stable")
+    return low[order], high[order]
+
+
+LAYOUTS = {"mel": mel_cutoffs, "pitch": pitch_cutoffs}
+"""Initial places of the filters by name."""
+
+
+def initial_cutoffs(shape: AcousticShape) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Lower and upper cutoffs in Hz of the layout that `shape` names, each of shape ``(bands,)``."""
+    return LAYOUTS[shape.layout](shape.bands)
+
+
 class SincBands(nn.Module):
     """Learnt band-pass filters (SincNet layer), then the log energy of each in every hop.
 
@@ -133,7 +167,7 @@ class SincBands(nn.Module):
     shape
         Sizes.
     low_hz, high_hz
-        Initial cutoffs, shape ``(bands,)``; :func:`mel_cutoffs` by default.
+        Initial cutoffs, shape ``(bands,)``; :func:`initial_cutoffs` by default.
     """
 
     initial_low_hz: Tensor
@@ -144,7 +178,7 @@ class SincBands(nn.Module):
     def __init__(self, shape: AcousticShape) -> None:
         super().__init__()
         self.shape = shape
-        low_hz, high_hz = mel_cutoffs(shape.bands)
+        low_hz, high_hz = initial_cutoffs(shape)
         self.register_buffer("initial_low_hz", torch.tensor(low_hz, dtype=torch.float32))
         self.register_buffer("initial_high_hz", torch.tensor(high_hz, dtype=torch.float32))
         self.low = nn.Parameter(torch.tensor((low_hz - MIN_LOW_HZ) / SAMPLE_RATE, dtype=torch.float32))
@@ -213,18 +247,39 @@ class RunningBandMean(nn.Module):
     def forward(self, energies: Tensor, voiced: Tensor, state: BandMeanState | None = None) -> tuple[Tensor, BandMeanState]:
         """Normalise `energies` (batch, frames, bands), given `voiced` (batch, frames) bool; return the state after them too."""
         level, shape, count = self.initial_state(len(energies)) if state is None else state
+        parts = []
+        for first in range(0, energies.shape[1], BLOCK):
+            part, state = self._block(
+                energies[:, first : first + BLOCK], voiced[:, first : first + BLOCK], BandMeanState(level, shape, count)
+            )
+            level, shape, count = state
+            parts.append(part)
+        return torch.cat(parts, dim=1) if parts else energies, BandMeanState(level, shape, count)
+
+    def _block(self, energies: Tensor, voiced: Tensor, state: BandMeanState) -> tuple[Tensor, BandMeanState]:
+        """As :meth:`forward`, for some frames at once.
+
+        Both means are linear recurrences s[t] = (1 - w[t]) s[t-1] + w[t] x[t], so that s = W x + d s[-1] with a triangular
+        matrix W of products of the factors 1 - w, which depend on nothing but the voiced flags.
+        """
+        heard = voiced.to(energies.dtype)
+        counts = state.count[:, None] + heard.cumsum(dim=1)
         means = energies.mean(dim=2)
-        shapes = energies - means[:, :, None]
-        out = []
-        for frame in range(energies.shape[1]):
-            mean, heard = means[:, frame], voiced[:, frame].to(energies.dtype)
-            count = count + heard
-            level = level + heard * (mean - level) / count.clamp(1, self.memory_frames)
-            weight = heard / (self.prior_frames + count).clamp(1, self.memory_frames)
-            shape = shape + weight[:, None] * (shapes[:, frame] - shape)
-            current = torch.where(count > 0, level, mean)
-            out.append(energies[:, frame] - current[:, None] - shape)
-        return torch.stack(out, dim=1), BandMeanState(level, shape, count)
+        matrix, decay = _recurrence(heard / counts.clamp(1, self.memory_frames))
+        levels = torch.bmm(matrix, means[:, :, None])[:, :, 0] + decay * state.level[:, None]
+        matrix, decay = _recurrence(heard / (self.prior_frames + counts).clamp(1, self.memory_frames))
+        shapes = torch.baddbmm(decay[:, :, None] * state.shape[:, None], matrix, energies - means[:, :, None])
+        out = energies - torch.where(counts > 0, levels, means)[:, :, None] - shapes
+        return out, BandMeanState(levels[:, -1], shapes[:, -1], counts[:, -1])
+
+
+def _recurrence(weights: Tensor) -> tuple[Tensor, Tensor]:
+    """W ``(batch, t, t)`` and d ``(batch, t)`` of :meth:`RunningBandMean._block`, of its `weights` w in [0, 1]."""
+    # A weight of one forgets all before it; a factor of exp(-100) does so too, and its logarithm is a number.
+    logs = torch.log1p(-weights.double()).clamp(min=-100.0).cumsum(dim=1)
+    differences = (logs[:, :, None] - logs[:, None, :]).to(weights.dtype)
+    future = torch.ones(weights.shape[1], weights.shape[1], dtype=torch.bool, device=weights.device).triu(1)
+    return differences.masked_fill_(future, -math.inf).exp_() * weights[:, None, :], logs.exp().to(weights.dtype)
 
 
 class Trunk(nn.Module):
@@ -284,8 +339,8 @@ class AcousticNetwork(nn.Module):
         self.shape = shape or AcousticShape()
         self.bands = SincBands(self.shape)
         self.normaliser = RunningBandMean(self.shape)
-        self.trunk = Trunk(self.shape)
-        self.head = Head(self.shape)
+        self.trunk = Trunk(self.shape, self.shape.trunk_dropout)
+        self.head = Head(self.shape, self.shape.head_dropout)
 
     def windows(self, frames: Tensor, starts: Tensor) -> Tensor:
         """Frames of the windows that start at `starts`.

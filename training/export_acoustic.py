@@ -244,7 +244,8 @@ def export(
     with_figures
         Whether to look at the test speakers; without, the list of figures is empty.
     """
-    network, shape = training.network, training.settings.shape
+    network = training.network
+    shape = network.shape
     overlap = set(never_trained) & set(training.settings.corpora)
     if overlap:
         raise ValueError(f"corpora named as never trained on were trained on: {', '.join(sorted(overlap))}")

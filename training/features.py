@@ -23,6 +23,7 @@ from realtime_ser.errors import AudioFileError
 from training.acoustic_network import SAMPLE_RATE, AcousticShape, log_energies
 from training.corpora import Clip
 from training.degrade import VARIANT_VERSION, variant_of
+from training.loop import write_atomically
 
 __all__ = [
     "CHUNK",
@@ -32,6 +33,7 @@ __all__ = [
     "cached_bands",
     "open_store",
     "read_audio",
+    "save_array",
     "voice_probabilities",
     "voiced_frames",
     "voiced_windows",
@@ -97,6 +99,16 @@ def voiced_windows(probabilities: NDArray[np.float32], windows: int, shape: Acou
     inside = chunk < len(voiced)
     flags[inside] = voiced[chunk[inside]]
     return flags
+
+
+def save_array(path: Path, array: NDArray[np.generic]) -> None:
+    """Save `array` so that other processes, which may want the same, never find half of it."""
+
+    def save(part: Path) -> None:
+        with part.open("wb") as file:
+            np.save(file, array)
+
+    write_atomically(path, save)
 
 
 @dataclass(frozen=True)
@@ -178,9 +190,9 @@ def open_store(root: Path, clips: Sequence[Clip], cache: Path, name: str, varian
             voice.append(voice_probabilities(rounded.astype(np.float32) / 32_768.0, detector))
             if number % 500 == 0 or number == len(clips):
                 print(f"{name}: {number}/{len(clips)} clips decoded, {time.monotonic() - started:.0f} s", flush=True)
-        np.save(files["audio"], np.concatenate(audio))
-        np.save(files["voice"], np.concatenate(voice))
-        np.save(files["samples"], np.array([len(wave) for wave in audio], np.int64))
+        save_array(files["audio"], np.concatenate(audio))
+        save_array(files["voice"], np.concatenate(voice))
+        save_array(files["samples"], np.array([len(wave) for wave in audio], np.int64))
     return ClipStore(
         tuple(clips),
         np.load(files["audio"], mmap_mode="r"),
@@ -205,7 +217,8 @@ def cached_bands(store: ClipStore, filters: torch.Tensor, shape: AcousticShape, 
 
     Half precision resolves 0.008 at the smallest log energy of -23: far below what training adds as noise.
     """
-    digest = hashlib.sha256(filters.detach().numpy().tobytes() + store.key.encode()).hexdigest()[:16]
+    mark = f"{store.key} {shape.stride} {shape.hop}"
+    digest = hashlib.sha256(filters.detach().numpy().tobytes() + mark.encode()).hexdigest()[:16]
     path = cache / f"bands-{digest}.npy"
     lengths = [shape.frame_count(int(count)) for count in store.samples]
     if not path.is_file():
@@ -213,6 +226,6 @@ def cached_bands(store: ClipStore, filters: torch.Tensor, shape: AcousticShape, 
         bands = np.concatenate(
             [band_energies(store.audio_of(index), filters, shape).astype(np.float16) for index in range(len(store.clips))]
         )
-        np.save(path, bands)
+        save_array(path, bands)
         print(f"{len(store.clips)} clips filtered, {time.monotonic() - started:.0f} s", flush=True)
     return np.split(np.load(path, mmap_mode="r"), np.cumsum(lengths)[:-1])

@@ -36,7 +36,6 @@ from torch.nn import functional
 
 from realtime_ser.fusion.network import ACOUSTIC_FEATURE, TEXT_FEATURE, FusionNetwork
 from realtime_ser.text import TextNetwork
-from training.acoustic import useful
 from training.acoustic_network import AcousticShape
 from training.corpora import FOUR_CLASSES, data_directory, load_clips
 from training.export_acoustic import ExportedAcoustic, hardware
@@ -210,9 +209,9 @@ def voice_features(root: Path, export: Path, cache: Path, corpora: tuple[str, ..
         memory_frames=normalisation["memory_frames"],
     )
     exported = ExportedAcoustic(export, shape, np.array(normalisation["prior_shape"]))
-    # The stores of the acoustic training, so that nothing is decoded twice; they hold calm recordings too, which have no class.
-    everyone = load_clips(root, corpora)
-    stores = [open_store(root, [c for c in everyone if c.corpus == name and useful(c)], cache, name) for name in corpora]
+    # The stores of the acoustic training, so that nothing is decoded twice; they hold clips of other labels, too.
+    everyone = sorted(load_clips(root, corpora), key=lambda clip: clip.path)
+    stores = [open_store(root, [clip for clip in everyone if clip.corpus == name], cache, name) for name in corpora]
     places = [(store, index) for store in stores for index, clip in enumerate(store.clips) if clip.emotion4]
     clips = [store.clips[index] for store, index in places]
     graphs = b"".join((export / f"{name}.onnx").read_bytes() for name in ("bands", "trunk", "head"))

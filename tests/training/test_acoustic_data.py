@@ -11,11 +11,11 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from realtime_ser.errors import ConfigError  # noqa: E402
-from training.acoustic import rate_share  # noqa: E402
 from training.acoustic_data import Augmentation, CropSampler, Pool, label_of  # noqa: E402
 from training.acoustic_network import AcousticShape  # noqa: E402
 from training.corpora import FOUR_CLASSES, Clip, load_clips  # noqa: E402
 from training.features import ClipStore, voiced_frames, voiced_windows  # noqa: E402
+from training.loop import rate_share  # noqa: E402
 from training.metrics import (  # noqa: E402
     expected_calibration_error,
     fit_temperature,
@@ -28,7 +28,7 @@ from training.metrics import (  # noqa: E402
 )
 from training.splits import BUNDLE_TEST, BUNDLE_VALIDATION, check_disjoint, split_by_speaker  # noqa: E402
 
-SHAPE = AcousticShape(bands=12, width=8, feature=32)
+SHAPE = AcousticShape(bands=12, kernel=251, width=8, feature=32)
 HEADER = "path\tcorpus\tlang\tspeaker\tgender\temotion\temotion4\tseconds\ttext\textra\n"
 
 
@@ -173,7 +173,7 @@ def test_augmentation_is_finite_repeatable_and_may_leave_voices_alone() -> None:
 
 
 def test_warping_moves_a_peak_to_the_lower_band_when_reading_higher() -> None:
-    augment = Augmentation(AcousticShape(), np.zeros((1_000, 80), np.float32), seed=0)
+    augment = Augmentation(AcousticShape(bands=80, layout="mel"), np.zeros((1_000, 80), np.float32), seed=0)
     spectrum = torch.zeros(80)
     spectrum[50] = 1.0
     neutral = int(np.abs(augment.factors - 1).argmin())
@@ -183,10 +183,10 @@ def test_warping_moves_a_peak_to_the_lower_band_when_reading_higher() -> None:
 
 
 def test_rate_rises_stays_and_falls_to_nothing() -> None:
-    assert rate_share(0.05) == pytest.approx(0.5)
-    assert rate_share(0.3) == 1.0
-    assert rate_share(0.75) == pytest.approx(0.5)
-    assert rate_share(1.0) == pytest.approx(0.0)
+    assert rate_share("plateau", 0.05) == pytest.approx(0.5)
+    assert rate_share("plateau", 0.3) == 1.0
+    assert rate_share("plateau", 0.75) == pytest.approx(0.5)
+    assert rate_share("plateau", 1.0) == pytest.approx(0.0)
 
 
 def test_accuracies() -> None:
