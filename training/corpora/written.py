@@ -95,7 +95,7 @@ class TextSource:
                         rows.append(self._row(found, split, name))
             except UnicodeDecodeError:
                 problems.append(Problem(name, "the file is not UTF-8 text.", COPY_AGAIN))
-            except (OSError, ValueError, csv.Error) as error:
+            except (OSError, ValueError, csv.Error, RecursionError) as error:
                 problems.append(Problem(name, f"the file is broken: {str(error).rstrip('.')}.", COPY_AGAIN))
             if len(rows) == before and len(problems) == broken:
                 problems.append(Problem(name, "the file holds no text.", COPY_AGAIN))
