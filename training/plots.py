@@ -96,9 +96,7 @@ def plot_coverage(report: Mapping[str, Any], out: Path) -> str:
             )
         chance = 1 / len(report["classes"])
         panel.axhline(chance, color="0.6", linewidth=0.8)
-        panel.annotate(
-            "one class for all (classes as frequent)", (0.99, chance), ha="right", va="bottom", color="0.4", fontsize=7
-        )
+        panel.annotate("guessing, classes equally frequent", (0.99, chance), ha="right", va="bottom", color="0.4", fontsize=7)
         panel.axvline(0.5, color="0.85", linewidth=0.8, zorder=0)
         panel.set(xlim=(0, 1), ylim=(0, 1), xlabel="share of utterances, most confident first", ylabel="accuracy among them")
         panel.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8)
@@ -113,7 +111,7 @@ def plot_cutoffs(name: str, cutoffs: Mapping[str, Any], out: Path) -> str:
     learnt_low, learnt_high = np.array(cutoffs["low_hz"]), np.array(cutoffs["high_hz"])
     number = np.arange(1, len(low) + 1)
     with matplotlib.rc_context(STYLE):
-        figure = _figure(7.0, 5.0)
+        figure = _figure(8.2, 5.0)
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
         upper.fill_between(number, low, high, color="0.85", linewidth=0, label="initial pass band")
         for first, second, colour, label in (
@@ -131,12 +129,13 @@ def plot_cutoffs(name: str, cutoffs: Mapping[str, Any], out: Path) -> str:
                     label=f"learnt {label} cutoff" if not index else None,
                 )
             moved = first - second
-            lower.plot(number, moved.mean(axis=0), color=colour, linewidth=1.3, linestyle=style, label=f"{label} cutoff")
+            mark = "v" if label == "lower" else "^"
+            lower.plot(number, moved.mean(axis=0), mark, color=colour, markersize=3.5, label=f"{label} cutoff")
             if len(moved) > 1:
                 lower.fill_between(number, moved.min(axis=0), moved.max(axis=0), color=colour, alpha=0.15, linewidth=0)
         lower.axhline(0, color="0.6", linewidth=0.8)
         upper.set(ylabel="frequency in Hz", title=f"{name}: cutoffs, initial and learnt")
-        lower.set(xlabel="filter", ylabel="movement in Hz\n(mean and range of folds)", xlim=(1, len(low)))
+        lower.set(xlabel="filter", ylabel="movement in Hz\n(mean and range of folds)", xlim=(0.5, len(low) + 0.5))
         for panel in (upper, lower):
-            panel.legend(fontsize=8)
+            panel.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8)
         return _save(figure, out, f"cutoffs-{name}")

@@ -331,7 +331,7 @@ def write_report(report: Mapping[str, Any], out: Path) -> None:
         plots["confusion"] = plot_confusion(report, out)
         plots["coverage"] = plot_coverage(report, out)
         for name, summary in report["systems"].items():
-            if summary["cutoffs"] is not None:
+            if summary["cutoffs"] is not None and summary["cutoffs"]["largest movement"] > 0:
                 plots[f"cutoffs of {name}"] = plot_cutoffs(name, summary["cutoffs"], out)
     (out / "report.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     (out / "report.md").write_text(render(report, plots), encoding="utf-8")
@@ -506,7 +506,7 @@ def _filter_section(report: Mapping[str, Any], plots: Mapping[str, str]) -> list
         for name, each in with_filters.items()
     ]
     lines += [""]
-    for name in with_filters:
+    for name in (name for name in with_filters if f"cutoffs of {name}" in plots):
         lines += [f"![Cutoffs of {name}, initial and learnt]({plots[f'cutoffs of {name}']})", ""]
     if report["ablation"]:
         lines += ["What it is worth to learn them (the same training with filters that stay as they were, fold by fold):", ""]

@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -25,19 +25,23 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from realtime_ser.text import PADDING, UNKNOWN, Vocabulary, tokenize
-from training.acoustic_network import SAMPLE_RATE, AcousticShape, SincBands
+from training.acoustic import AcousticData, AcousticSettings, AcousticTraining
+from training.acoustic_network import SAMPLE_RATE, AcousticNetwork, SincBands
 from training.corpora import Clip
+from training.features import ClipStore, band_energies, voiced_frames, voiced_windows
 from training.fusion_network import Fusion, FusionName, fusion_of
 from training.loop import LoopSettings, Outcome, fit, step_generator, write_atomically
-from training.metrics import unweighted_accuracy
+from training.metrics import softmax, unweighted_accuracy
 from training.systems.base import Fold, Job
 from training.systems.windows import PeakedAudio, WindowNetwork, WindowRecipe, WindowTask, score_windows
 from training.text_network import TextShape, TwoBranchTextNetwork
+from training.text_teacher import read_word_vectors
 
-__all__ = ["AcousticSystem", "FusionSystem", "TextSystem", "clips_key", "cutoffs_of"]
+__all__ = ["AcousticSystem", "FusionSystem", "TextSystem", "clips_key", "cutoffs_of", "utterance_features"]
 
 Filters = Literal["learnt", "frozen"]
 QUICK_STEPS = 4
+QUICK_SETTINGS: dict[str, Any] = {"frozen_steps": 4, "joint_steps": 2, "batch": 8, "joint_batch": 4, "windows": 2}
 MAX_TOKENS = 100
 
 
@@ -74,28 +78,35 @@ class AcousticSystem:
     ----------
     filters
         ``frozen``: the cutoffs stay where they are at the start, for the ablation.
-    shape
-        Sizes of the network but for its classes.
+    settings
+        Of the recipe under the ``speaker`` protocol; the default bundle's unless given. Its seed is the job's.
     """
 
     audio = True
     text = False
 
-    def __init__(self, filters: Filters = "learnt", shape: AcousticShape | None = None) -> None:
-        self.filters, self._shape = filters, shape or AcousticShape()
+    def __init__(self, filters: Filters = "learnt", settings: AcousticSettings | None = None) -> None:
+        self.filters, self._settings = filters, settings or AcousticSettings()
         self.name = "acoustic" if filters == "learnt" else "acoustic, frozen filters"
         self._details: dict[str, Any] = {}
 
     def fit(self, fold: Fold, job: Job) -> None:
         """Train, or go on from what lies in ``job.out``."""
         self._job = job
-        shape = dataclasses.replace(self._shape, classes=len(job.classes))
+        if job.protocol == "paper":
+            self._fit_windows(fold, job)
+        else:
+            self._fit_utterances(fold, job)
+        self._details["cutoffs"] = cutoffs_of(self.network.bands)
+
+    def _fit_windows(self, fold: Fold, job: Job) -> None:
+        shape = dataclasses.replace(self._settings.shape, classes=len(job.classes))
         recipe = WindowRecipe()
         if job.quick:
             recipe = dataclasses.replace(recipe, batch=8, steps=QUICK_STEPS, validate_every=QUICK_STEPS, coarse=20)
         self._audio = PeakedAudio((*fold.train, *fold.validation, *fold.test), job.cache, shape)
         torch.manual_seed(job.seed)
-        self.network = WindowNetwork(shape)
+        self.network: WindowNetwork | AcousticNetwork = WindowNetwork(shape)
         task = WindowTask(
             self.network,
             self._audio,
@@ -108,25 +119,87 @@ class AcousticSystem:
         loop = LoopSettings(recipe.steps, recipe.validate_every, recipe.patience, seed=job.seed)
         config = {**clips_key(fold, job), "filters": self.filters, "recipe": asdict(recipe), "shape": shape.as_dict()}
         outcome = fit(task, loop, job.out, label="acoustic", config=config)
-        self._details = {"recipe": "windows as in the paper", **_described(self.network, outcome, "chunks")}
-        self._details["cutoffs"] = cutoffs_of(self.network.bands)
+        self._details = {"recipe": "random windows, as in the paper", **_described(self.network, outcome, "chunks")}
 
-    def scores(self, clips: Sequence[Clip]) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
-        """Log-probabilities ``(clips, classes)`` and averaged features ``(clips, 2048)``."""
-        audio = (
-            self._audio
-            if all(clip in self._audio for clip in clips)
-            else PeakedAudio(clips, self._job.cache, self.network.shape)
+    def _fit_utterances(self, fold: Fold, job: Job) -> None:
+        corpora = {clip.corpus for clip in fold.train}
+        settings = dataclasses.replace(
+            self._settings,
+            seed=job.seed,
+            learn_cutoffs=self.filters == "learnt",
+            # The default shares are of the default bundle's corpora.
+            shares=self._settings.shares if set(self._settings.corpora) == corpora else (),
+            background=any((job.data / "clips" / "meetings").glob("trn*.flac")),
         )
-        return score_windows(self.network, audio, clips)
+        if job.quick:
+            settings = dataclasses.replace(settings, background=False, variants=(), **QUICK_SETTINGS)
+        data = AcousticData(
+            (*fold.train, *fold.auxiliary), fold.validation, job.labels, job.classes, fold.test, self._everyone(fold, job)
+        )
+        self._training = AcousticTraining(settings, data, job.data, job.out, job.cache)
+        outcomes = self._training.train()
+        self.network = self._training.network
+        best = outcomes.get("joint") or outcomes["frozen"]
+        self._details = {
+            "recipe": "utterances, as of the default bundle",
+            "auxiliary_classes": list(data.auxiliary),
+            "background": settings.background,
+            **_described(self.network, best, "chunks"),
+            "validation_ua": {name: round(outcome.best_score, 4) for name, outcome in outcomes.items()},
+        }
+
+    @staticmethod
+    def _everyone(fold: Fold, job: Job) -> tuple[Clip, ...]:
+        return job.everyone or (*fold.train, *fold.auxiliary, *fold.validation, *fold.test)
+
+    def features(self, clips: Sequence[Clip]) -> NDArray[np.float32]:
+        """2048-D features, averaged over the windows of a clip, shape ``(clips, 2048)``."""
+        if isinstance(self.network, WindowNetwork):
+            return score_windows(self.network, self._audio_of(clips), clips)[1]
+        return utterance_features(self.network, self._training.stores, clips)
+
+    def _audio_of(self, clips: Sequence[Clip]) -> PeakedAudio:
+        if all(clip in self._audio for clip in clips):
+            return self._audio
+        return PeakedAudio(clips, self._job.cache, self.network.shape)
 
     def log_probabilities(self, clips: Sequence[Clip]) -> NDArray[np.float64]:
-        """Shape ``(clips, classes)``."""
-        return self.scores(clips)[0]
+        """Shape ``(clips, classes)``: of summed softmax in the paper's protocol, else of averaged logits."""
+        if isinstance(self.network, WindowNetwork):
+            return score_windows(self.network, self._audio_of(clips), clips)[0]
+        return np.log(softmax(self._training.scores(clips)))
 
     def details(self) -> dict[str, Any]:
         """Recipe, size, how the training went, cutoffs."""
         return dict(self._details)
+
+
+@torch.no_grad()
+def utterance_features(
+    network: AcousticNetwork, stores: Mapping[str, Sequence[ClipStore]], clips: Sequence[Clip]
+) -> NDArray[np.float32]:
+    """Features of `clips` under the runtime's rule: the mean over their voiced windows; zeros where there is none.
+
+    Parameters
+    ----------
+    stores
+        Audio by corpus; the first of each is as recorded.
+    """
+    shape = network.shape
+    filters = network.bands.filters()
+    network.eval()
+    place = {clip.path: (some[0], index) for some in stores.values() for index, clip in enumerate(some[0].clips)}
+    features = np.zeros((len(clips), shape.feature), np.float32)
+    for row, clip in enumerate(clips):
+        store, index = place[clip.path]
+        voice = store.probabilities_of(index)
+        energies = torch.from_numpy(band_energies(store.audio_of(index), filters, shape))
+        starts = torch.from_numpy(np.flatnonzero(voiced_windows(voice, shape.window_count(int(store.samples[index])), shape)))
+        if len(starts):
+            voiced = torch.from_numpy(voiced_frames(voice, len(energies), shape))
+            frames = network.trunk(network.normaliser(energies[None], voiced[None])[0])
+            features[row] = network.head.embed(network.windows(frames, starts[None])).mean(dim=0).numpy()
+    return features
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,16 +295,22 @@ def _read(
 
 
 class TextSystem:
-    """Two branches with cross-attention, on the clips' transcripts; word vectors are learnt from the fold alone.
+    """Two branches with cross-attention, on the clips' transcripts.
 
     Words that stand in one training text only are unknown ones, so that the network learns what an unknown word is.
+
+    Parameters
+    ----------
+    word_vectors
+        File of word vectors to start from, such as ``glove.6B.300d.txt``; without one they are learnt from the fold alone.
     """
 
     name = "text"
     audio = False
     text = True
 
-    def __init__(self) -> None:
+    def __init__(self, word_vectors: Path | None = None) -> None:
+        self._word_vectors = word_vectors
         self._details: dict[str, Any] = {}
 
     def fit(self, fold: Fold, job: Job) -> None:
@@ -244,6 +323,10 @@ class TextSystem:
             recipe = dataclasses.replace(recipe, batch=8)
         torch.manual_seed(job.seed)
         self.network = TwoBranchTextNetwork(TextShape(len(self._vocabulary), len(job.classes)))
+        if self._word_vectors is not None:
+            with torch.no_grad():
+                for number, vector in read_word_vectors(self._word_vectors, self._vocabulary).items():
+                    self.network.embedding.weight[number] = torch.from_numpy(vector)
         task = TextTask(
             self.network,
             (self._numbers(fold.train), job.labels_of(fold.train)),
@@ -255,6 +338,7 @@ class TextSystem:
         steps = QUICK_STEPS if job.quick else recipe.epochs * epoch
         loop = LoopSettings(steps, min(epoch, steps), recipe.patience, clip=5.0, seed=job.seed)
         config = {**clips_key(fold, job), "recipe": asdict(recipe), "words": len(self._vocabulary)}
+        config["word vectors"] = "" if self._word_vectors is None else self._word_vectors.name
         outcome = fit(task, loop, job.out, label="text", config=config)
         self._details = {
             "recipe": asdict(recipe),
@@ -351,19 +435,27 @@ class FusionSystem:
     """One of the paper's fusions on top of the fold's acoustic and text network.
 
     The three fusions of a fold share these networks: they lie beside the fusion's own folder, in ``acoustic`` and ``text``.
+
+    Parameters
+    ----------
+    fusion
+        Which of the three.
+    word_vectors
+        As of :class:`TextSystem`.
     """
 
     audio = True
     text = True
 
-    def __init__(self, fusion: FusionName = "F-III") -> None:
+    def __init__(self, fusion: FusionName = "F-III", word_vectors: Path | None = None) -> None:
         self.name: str = fusion
+        self._word_vectors = word_vectors
         self._fusion: FusionName = fusion
         self._details: dict[str, Any] = {}
 
     def fit(self, fold: Fold, job: Job) -> None:
         """Train both networks and then the fusion, or go on from what lies in and beside ``job.out``."""
-        self._hearing, self._reading = AcousticSystem(), TextSystem()
+        self._hearing, self._reading = AcousticSystem(), TextSystem(self._word_vectors)
         self._hearing.fit(fold, dataclasses.replace(job, out=job.out.parent / "acoustic"))
         self._reading.fit(fold, dataclasses.replace(job, out=job.out.parent / "text"))
         self._heard = self._hear((*fold.train, *fold.validation, *fold.test), job.out.parent / "acoustic" / "features.npz")
@@ -389,7 +481,7 @@ class FusionSystem:
             with np.load(store) as stored:
                 if str(stored["weights"]) == weights and stored["paths"].tolist() == paths:
                     return dict(zip(paths, stored["features"], strict=True))
-        features = self._hearing.scores(clips)[1]
+        features = self._hearing.features(clips)
 
         def save(part: Path) -> None:
             with part.open("wb") as file:
@@ -402,7 +494,7 @@ class FusionSystem:
         if all(clip.path in self._heard for clip in clips):
             heard = np.stack([self._heard[clip.path] for clip in clips])
         else:
-            heard = self._hearing.scores(clips)[1]
+            heard = self._hearing.features(clips)
         return torch.from_numpy(heard), torch.from_numpy(self._reading.scores(clips)[1])
 
     def log_probabilities(self, clips: Sequence[Clip]) -> NDArray[np.float64]:
