@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 __all__ = [
+    "BUNDLE_SETTINGS",
     "AcousticData",
     "AcousticSettings",
     "AcousticTask",
@@ -80,8 +81,8 @@ class AcousticSettings:
         False keeps the filters frozen in the second phase, too: what is the same else says what learning them is worth.
     batch, joint_batch, windows
         Crops of a batch in either phase; windows drawn of each.
-    crop_frames
-        Lengths of crops in frames of 10 ms; one is drawn for each batch.
+    crop_frames, joint_crop_frames
+        Lengths of crops in either phase, in frames of 10 ms; one is drawn for each batch.
     rate, joint_rate, cutoff_rate
         Learning rates (AdamW, "plateau"): of the network in either phase, of the cutoffs in f/fs.
     decay
@@ -104,16 +105,17 @@ class AcousticSettings:
 
     shape: AcousticShape = field(default_factory=AcousticShape)
     augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
-    shares: tuple[tuple[str, float], ...] = (("RAVDESS", 0.45), ("nEMO", 0.3), ("EMODB", 0.25))
-    variants: tuple[str, ...] = ("opus",)
+    shares: tuple[tuple[str, float], ...] = ()
+    variants: tuple[str, ...] = ()
     background: bool = True
-    frozen_steps: int = 2_000
-    joint_steps: int = 300
+    frozen_steps: int = 1_500
+    joint_steps: int = 120
     learn_cutoffs: bool = True
     batch: int = 32
-    joint_batch: int = 32
+    joint_batch: int = 24
     windows: int = 8
     crop_frames: tuple[int, ...] = (160,)
+    joint_crop_frames: tuple[int, ...] = (100,)
     rate: float = 4e-4
     joint_rate: float = 2e-4
     cutoff_rate: float = 2e-4
@@ -131,6 +133,16 @@ class AcousticSettings:
     def corpora(self) -> tuple[str, ...]:
         """Names of the training corpora, where the shares say them."""
         return tuple(name for name, _ in self.shares)
+
+
+BUNDLE_SETTINGS = AcousticSettings(
+    shares=(("RAVDESS", 0.45), ("nEMO", 0.3), ("EMODB", 0.25)),
+    variants=("opus", "rooms", "rooms-2"),
+    augmentation=AugmentationSettings(noise_share=0.3, channel=0.4),
+    frozen_steps=3_000,
+    joint_steps=200,
+)
+"""The default bundle's: three corpora, and what rooms, microphones and codecs do to a voice."""
 
 
 @dataclass(frozen=True)
@@ -214,6 +226,7 @@ class AcousticTask:
         self.module: AcousticNetwork = training.network
         self._rate = settings.joint_rate if second else settings.rate
         self._batch = settings.joint_batch if second else settings.batch
+        self._crop_frames = settings.joint_crop_frames if second else settings.crop_frames
         self._seed = settings.seed * 2 + second
         self.units = self._batch * settings.windows
         self._main = len(training.data.classes)
@@ -251,7 +264,7 @@ class AcousticTask:
         step = first_step
         while True:
             random = step_generator(self._seed, step)
-            yield self._sampler.draw(self._batch, int(random.choice(self.settings.crop_frames)), random)
+            yield self._sampler.draw(self._batch, int(random.choice(self._crop_frames)), random)
             step += 1
 
     def loss(self, module: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
@@ -308,6 +321,8 @@ class AcousticTraining:
         Where settings, checkpoints and the log go.
     cache
         Where decoded audio and energies are kept between runs and shared by them.
+    first
+        Folder of the first phase, where trainings that differ in the second one share it; `out` by default.
 
     Raises
     ------
@@ -315,7 +330,9 @@ class AcousticTraining:
         Where `out` holds another training, or the training clips are of other corpora than the shares say.
     """
 
-    def __init__(self, settings: AcousticSettings, data: AcousticData, root: Path, out: Path, cache: Path) -> None:
+    def __init__(
+        self, settings: AcousticSettings, data: AcousticData, root: Path, out: Path, cache: Path, first: Path | None = None
+    ) -> None:
         shape = replace(settings.shape, classes=len(data.classes) + len(data.auxiliary))
         self.settings = settings = replace(settings, shape=shape)
         self.data, self.root, self.out, self.cache = data, root, out, cache
@@ -327,6 +344,9 @@ class AcousticTraining:
                 f"The training clips are of {', '.join(found)}, the shares say {wanted}.", "Name the same corpora."
             )
         keep_config(out / "settings.json", {**asdict(settings), "data": _digest(data)})
+        self.first = out if first is None else first
+        if first is not None:
+            keep_config(first / "settings.json", {**asdict(replace(settings, learn_cutoffs=True)), "data": _digest(data)})
         torch.manual_seed(settings.seed)
         self.network = AcousticNetwork(shape)
         self.split = Split(data.train, data.validation, data.test)
@@ -410,7 +430,7 @@ class AcousticTraining:
         task = AcousticTask(self, settings, frozen, second=name == "joint")
         every = min(settings.validate_every, max(1, steps // 6))
         loop = LoopSettings(steps, every, settings.patience, "plateau", CLIP_NORM, settings.average, settings.seed)
-        outcome = fit(task, loop, self.out, fabric, name)
+        outcome = fit(task, loop, self.out if name == "joint" else self.first, fabric, name)
         if not frozen:
             moved = float(cutoff_movement(self.network).abs().mean())
             print(f"{name}: the cutoffs moved by {moved:.1f} Hz on average", flush=True)
@@ -496,7 +516,7 @@ def bundle_data(root: Path, corpora: Sequence[str]) -> AcousticData:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the sub-command."""
-    defaults = AcousticSettings()
+    defaults = BUNDLE_SETTINGS
     parser.add_argument(
         "--out", type=Path, default=Path("runs/acoustic"), help="folder of this training (default: %(default)s)"
     )
@@ -521,7 +541,7 @@ def run(args: argparse.Namespace) -> None:
     if args.threads:
         torch.set_num_threads(args.threads)
     fabric = default_fabric()
-    settings = AcousticSettings(frozen_steps=args.frozen_steps, joint_steps=args.joint_steps, seed=args.seed)
+    settings = replace(BUNDLE_SETTINGS, frozen_steps=args.frozen_steps, joint_steps=args.joint_steps, seed=args.seed)
     root = data_directory(args.data)
     training = AcousticTraining(settings, bundle_data(root, settings.corpora), root, args.out, args.cache)
     training.train(fabric)

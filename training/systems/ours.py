@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from realtime_ser.text import PADDING, UNKNOWN, Vocabulary, tokenize
-from training.acoustic import AcousticData, AcousticSettings, AcousticTraining
+from training.acoustic import BUNDLE_SETTINGS, AcousticData, AcousticSettings, AcousticTraining
 from training.acoustic_network import SAMPLE_RATE, AcousticNetwork, SincBands
 from training.corpora import Clip
 from training.features import ClipStore, band_energies, voiced_frames, voiced_windows
@@ -79,14 +79,15 @@ class AcousticSystem:
     filters
         ``frozen``: the cutoffs stay where they are at the start, for the ablation.
     settings
-        Of the recipe under the ``speaker`` protocol; the default bundle's unless given. Its seed is the job's.
+        Of the recipe under the ``speaker`` protocol, but for the seed, which is the job's. Unless given, the default bundle's
+        (:data:`BUNDLE_SETTINGS`) where several corpora train, and :class:`AcousticSettings` as it stands for one alone.
     """
 
     audio = True
     text = False
 
     def __init__(self, filters: Filters = "learnt", settings: AcousticSettings | None = None) -> None:
-        self.filters, self._settings = filters, settings or AcousticSettings()
+        self.filters, self._settings = filters, settings
         self.name = "acoustic" if filters == "learnt" else "acoustic, frozen filters"
         self._details: dict[str, Any] = {}
 
@@ -100,7 +101,7 @@ class AcousticSystem:
         self._details["cutoffs"] = cutoffs_of(self.network.bands)
 
     def _fit_windows(self, fold: Fold, job: Job) -> None:
-        shape = dataclasses.replace(self._settings.shape, classes=len(job.classes))
+        shape = dataclasses.replace((self._settings or AcousticSettings()).shape, classes=len(job.classes))
         recipe = WindowRecipe()
         if job.quick:
             recipe = dataclasses.replace(recipe, batch=8, steps=QUICK_STEPS, validate_every=QUICK_STEPS, coarse=20)
@@ -123,12 +124,13 @@ class AcousticSystem:
 
     def _fit_utterances(self, fold: Fold, job: Job) -> None:
         corpora = {clip.corpus for clip in fold.train}
+        chosen = self._settings or (BUNDLE_SETTINGS if len(corpora) > 1 else AcousticSettings())
         settings = dataclasses.replace(
-            self._settings,
+            chosen,
             seed=job.seed,
             learn_cutoffs=self.filters == "learnt",
             # The default shares are of the default bundle's corpora.
-            shares=self._settings.shares if set(self._settings.corpora) == corpora else (),
+            shares=chosen.shares if set(chosen.corpora) == corpora else (),
             background=any((job.data / "clips" / "meetings").glob("trn*.flac")),
         )
         if job.quick:
@@ -136,7 +138,9 @@ class AcousticSystem:
         data = AcousticData(
             (*fold.train, *fold.auxiliary), fold.validation, job.labels, job.classes, fold.test, self._everyone(fold, job)
         )
-        self._training = AcousticTraining(settings, data, job.data, job.out, job.cache)
+        # What comes before the cutoffs are released is the same with learnt and with frozen filters.
+        first = job.out.parent / "acoustic-first-phase"
+        self._training = AcousticTraining(settings, data, job.data, job.out, job.cache, first)
         outcomes = self._training.train()
         self.network = self._training.network
         best = outcomes.get("joint") or outcomes["frozen"]
