@@ -7,6 +7,7 @@ windows' results.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -33,6 +34,8 @@ __all__ = [
 SAMPLE_RATE = 16_000
 MIN_LOW_HZ = 20.0
 MIN_BAND_HZ = 20.0
+FOLDED_FRAMES = 64
+"""Frames that are filtered at once: what is computed meanwhile stays in a cache of some megabytes."""
 BLOCK = 64
 """Frames that the running band mean handles at once."""
 
@@ -206,11 +209,72 @@ class SincBands(nn.Module):
 
 
 def log_energies(samples: Tensor, filters: Tensor, shape: AcousticShape) -> Tensor:
-    """Log of the mean square of every filter's output over a hop; see :meth:`SincBands.forward`."""
-    filtered = functional.conv1d(samples[:, None], filters[:, None], stride=shape.stride)
+    """Log of the mean square of every filter's output over a hop; see :meth:`SincBands.forward`.
+
+    `filters` are symmetric, as :meth:`SincBands.filters` makes them.
+    """
     steps = shape.hop // shape.stride
-    energies = functional.avg_pool1d(filtered * filtered, steps, steps)
+    exporting = torch.compiler.is_compiling() or torch.compiler.is_exporting()
+    if samples.device.type == "cpu" and not samples.requires_grad and not exporting:
+        energies = _SymmetricFilters.apply(samples, filters[:, shape.kernel // 2 :], shape.stride, steps)
+    else:
+        filtered = functional.conv1d(samples[:, None], filters[:, None], stride=shape.stride)
+        energies = functional.avg_pool1d(filtered * filtered, steps, steps)
     return torch.log(energies + 1e-10).transpose(1, 2)
+
+
+class _SymmetricFilters(torch.autograd.Function):
+    """Mean squares of the outputs of symmetric filters, as matrix products.
+
+    The two samples at the same distance from a filter's middle meet the same coefficient: they are added first, which leaves
+    half of the multiplications; and a convolution with one input channel is what libraries are slowest at.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, samples: Tensor, half: Tensor, stride: int, steps: int) -> Tensor:
+        """Energies ``(batch, bands, frames)`` of `samples` ``(batch, samples)``; `half` is the filters' right half."""
+        kernel = 2 * half.shape[1] - 1
+        frames = ((samples.shape[1] - kernel) // stride + 1) // steps
+        energies = samples.new_empty(len(samples), len(half), frames)
+        kept = []
+        for row, wave in enumerate(samples.numpy()):
+            for first, end, folded in _folded(wave, half.shape[1], stride, steps, frames):
+                filtered = (half @ folded).view(len(half), end - first, steps)
+                energies[row, :, first:end] = torch.linalg.vecdot(filtered, filtered) / steps
+                kept.append(filtered)
+        ctx.save_for_backward(samples, half)
+        ctx.kept = kept if half.requires_grad else []
+        ctx.stride, ctx.steps = stride, steps
+        return energies
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[None, Tensor, None, None]:  # type: ignore[override]
+        """Gradient for the filters; the samples have none."""
+        samples, half = ctx.saved_tensors
+        total = torch.zeros_like(half)
+        kept = iter(ctx.kept)
+        for row, wave in enumerate(samples.numpy()):
+            for first, end, folded in _folded(wave, half.shape[1], ctx.stride, ctx.steps, gradient.shape[2]):
+                outer = next(kept) * (gradient[row, :, first:end, None] * (2 / ctx.steps))
+                total.addmm_(outer.view(len(half), -1), folded.T)
+        return None, total, None, None
+
+
+def _folded(wave: NDArray[np.float32], taps: int, stride: int, steps: int, frames: int) -> Iterator[tuple[int, int, Tensor]]:
+    """Of every block of frames: its first, its end, and row k of the sums of the samples k before and after each middle."""
+    phases = [np.ascontiguousarray(wave[phase::stride]) for phase in range(stride)]
+    middle = taps - 1
+    buffer = np.empty((taps, FOLDED_FRAMES * steps), np.float32)
+    for first in range(0, frames, FOLDED_FRAMES):
+        end = min(first + FOLDED_FRAMES, frames)
+        count = (end - first) * steps
+        folded = buffer[:, :count] if count == buffer.shape[1] else np.empty((taps, count), np.float32)
+        start = first * steps
+        views = [phases[at % stride][start + at // stride : start + at // stride + count] for at in range(2 * taps - 1)]
+        folded[0] = views[middle]
+        for distance in range(1, taps):
+            np.add(views[middle + distance], views[middle - distance], out=folded[distance])
+        yield first, end, torch.from_numpy(folded)
 
 
 class BandMeanState(NamedTuple):

@@ -7,6 +7,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from hypothesis import given, settings  # noqa: E402
+from hypothesis import strategies as st  # noqa: E402
+
 from realtime_ser.acoustic.normalisation import RunningBandMean as RuntimeBandMean  # noqa: E402
 from training.acoustic_network import (  # noqa: E402
     SAMPLE_RATE,
@@ -106,6 +109,62 @@ def test_normaliser_equals_the_runtime_s() -> None:
     mine, _ = module(torch.from_numpy(energies)[None], torch.from_numpy(voiced)[None])
     theirs = RuntimeBandMean(prior, 7, 20).apply(energies, voiced)
     np.testing.assert_allclose(mine[0].numpy(), theirs, atol=1e-5)
+
+
+def frame_by_frame(module: RunningBandMean, energies, voiced, state: BandMeanState):
+    """The running band mean as its definition says it, one frame after the other, in double precision."""
+    level, shape, count = (part.double() for part in state)
+    out = []
+    for energy, heard in zip(energies.double().unbind(1), voiced.double().unbind(1), strict=True):
+        mean = energy.mean(dim=1)
+        count = count + heard
+        level = level + heard * (mean - level) / count.clamp(1, module.memory_frames)
+        weight = heard / (module.prior_frames + count).clamp(1, module.memory_frames)
+        shape = shape + weight[:, None] * (energy - mean[:, None] - shape)
+        out.append(energy - torch.where(count > 0, level, mean)[:, None] - shape)
+    return torch.stack(out, dim=1), BandMeanState(level, shape, count)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    frames=st.integers(1, 200),
+    prior=st.integers(0, 300),
+    memory=st.integers(1, 400),
+    heard=st.floats(0, 1),
+    before=st.sampled_from([0.0, 3.0, 500.0]),
+    seed=st.integers(0, 99),
+)
+def test_normaliser_at_once_equals_frame_by_frame(
+    frames: int, prior: int, memory: int, heard: float, before: float, seed: int
+) -> None:
+    torch.manual_seed(seed)
+    module = RunningBandMean(AcousticShape(bands=4, prior_frames=prior, memory_frames=memory))
+    energies, voiced = torch.randn(3, frames, 4) * 3 - 8, torch.rand(3, frames) < heard
+    state = BandMeanState(torch.randn(3) - 8, torch.randn(3, 4), torch.full((3,), before))
+    mine, after = module(energies, voiced, state)
+    expected, expected_after = frame_by_frame(module, energies, voiced, state)
+    torch.testing.assert_close(mine.double(), expected, atol=1e-5, rtol=0)
+    for one, other in zip(after, expected_after, strict=True):
+        torch.testing.assert_close(one.double(), other, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(("kernel", "stride", "frames"), [(251, 4, 70), (33, 1, 3), (101, 8, 130), (801, 4, 64)])
+def test_energies_by_folding_equal_convolution_and_learn_the_same(kernel: int, stride: int, frames: int) -> None:
+    """Folding the filters' symmetry is only another order of the sums."""
+    shape = AcousticShape(bands=6, kernel=kernel, stride=stride, segments=1)
+    samples = torch.from_numpy(np.random.default_rng(frames).normal(0, 0.1, (2, shape.receptive + 160 * (frames - 1)))).float()
+    layers = SincBands(shape), SincBands(shape)
+    folded = layers[0](samples)
+    filtered = torch.nn.functional.conv1d(samples[:, None], layers[1].filters()[:, None], stride=stride)
+    plain = torch.nn.functional.avg_pool1d(filtered.square(), 160 // stride, 160 // stride)
+    plain = torch.log(plain + 1e-10).transpose(1, 2)
+    assert folded.shape == (2, frames, 6)
+    torch.testing.assert_close(folded, plain, atol=2e-5, rtol=0)
+    weights = torch.randn(folded.shape)
+    for energies in (folded, plain):
+        (energies * weights).sum().backward()
+    for one, other in zip(layers[0].parameters(), layers[1].parameters(), strict=True):
+        torch.testing.assert_close(one.grad, other.grad, atol=1e-3 * float(other.grad.abs().max()), rtol=0)
 
 
 def test_normaliser_first_principles() -> None:
