@@ -72,7 +72,8 @@ class AcousticSettings:
     shares
         Training corpora and how often each is drawn; without any, all corpora of the training clips equally often.
     variants
-        Degraded copies (:mod:`training.degrade`) from which lossless corpora are drawn as often as from the originals.
+        Degraded copies (:mod:`training.degrade`) from which crops are drawn as often as from the originals; ``opus`` counts for
+        corpora that were stored without loss.
     background
         Whether real background sound is mixed in; it must then be in the data folder.
     frozen_steps, joint_steps
@@ -137,7 +138,7 @@ class AcousticSettings:
 
 BUNDLE_SETTINGS = AcousticSettings(
     shares=(("RAVDESS", 0.45), ("nEMO", 0.3), ("EMODB", 0.25)),
-    variants=("opus", "rooms", "rooms-2"),
+    variants=("opus", "rooms"),
     augmentation=AugmentationSettings(noise_share=0.3, channel=0.4),
     frozen_steps=3_000,
     joint_steps=200,
@@ -355,9 +356,11 @@ class AcousticTraining:
         for name in sorted({clip.corpus for clip in clips}):
             own = [clip for clip in clips if clip.corpus == name]
             self.stores[name] = [open_store(root, own, cache, name)]
-            if name in self.shares and all(clip.lossless for clip in own):
-                # So that the codec of the other corpora does not mark them.
-                self.stores[name] += [open_store(root, own, cache, f"{name}-{one}", variant=one) for one in settings.variants]
+            if name in self.shares:
+                # So that the codec of the other corpora does not mark a lossless one.
+                lossless = all(clip.lossless for clip in own)
+                variants = [one for one in settings.variants if lossless or one != "opus"]
+                self.stores[name] += [open_store(root, own, cache, f"{name}-{one}", variant=one) for one in variants]
         self.bands = {store.key: self._cached(store) for stores in self.stores.values() for store in stores}
         labels = data.training_labels()
         self.pools = {name: [self._pool(store, labels) for store in self.stores[name]] for name in self.shares}
