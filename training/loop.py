@@ -23,6 +23,7 @@ import json
 import math
 import multiprocessing
 import os
+import pickle
 import re
 import sys
 import time
@@ -404,7 +405,8 @@ def fit(
                     save(last=False)
                     last_saved = time.monotonic()
         save(last=True)
-    task.module.load_state_dict(best)
+    # Statistics of normalisation layers are those of process 0: the others saw other batches.
+    task.module.load_state_dict(fabric.broadcast(best))
     task.module.to(home).eval()
     return Outcome(best_score, best_step, history, clock.speed, clock.share)
 
@@ -423,8 +425,14 @@ def _numbers(figures: Mapping[str, float | Tensor]) -> dict[str, float]:
 def _load(checkpoint: Path) -> dict[str, Any] | None:
     if not checkpoint.is_file():
         return None
-    state: dict[str, Any] = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    return state
+    try:
+        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        whole = isinstance(state, dict) and "since" in state
+    except (OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError):
+        whole = False
+    if not whole:
+        raise ConfigError(f"{checkpoint} is no checkpoint of this version of the loop.", "Delete it to train from the start.")
+    return dict(state)
 
 
 def _copied(module: nn.Module) -> dict[str, Tensor]:
