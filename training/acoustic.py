@@ -532,6 +532,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, help="CPU threads (default: OMP_NUM_THREADS, or all cores)")
     parser.add_argument("--never-trained", nargs="*", default=["EMOVO"], help="corpora for the cross-corpus figures")
     parser.add_argument(
+        "--strangers",
+        nargs="*",
+        default=["ASED"],
+        help="corpora that calibrate the confidence, beside validation speakers, without being trained on",
+    )
+    parser.add_argument(
         "--risk", type=float, default=0.25, help="share of errors allowed when confident (default: %(default)s)"
     )
 
@@ -549,4 +555,4 @@ def run(args: argparse.Namespace) -> None:
     training = AcousticTraining(settings, bundle_data(root, settings.corpora), root, args.out, args.cache)
     training.train(fabric)
     if fabric.is_global_zero:
-        export(training, args.out / "export", args.never_trained, args.risk)
+        export(training, args.out / "export", args.never_trained, args.risk, strangers=args.strangers)

@@ -231,7 +231,12 @@ def details(scored: Scored, temperature: float, threshold: float) -> dict[str, A
 
 
 def export(
-    training: AcousticTraining, folder: Path, never_trained: Sequence[str], risk: float, with_figures: bool = True
+    training: AcousticTraining,
+    folder: Path,
+    never_trained: Sequence[str],
+    risk: float,
+    with_figures: bool = True,
+    strangers: Sequence[str] = (),
 ) -> None:
     """Write the graphs and ``acoustic.json`` of the trained network to `folder`.
 
@@ -243,12 +248,17 @@ def export(
         Share of errors among confident utterances, on validation speakers, for which the threshold is set.
     with_figures
         Whether to look at the test speakers; without, the list of figures is empty.
+    strangers
+        Corpora that took no part in training but whose clips calibrate the confidence beside the validation speakers: those
+        are of the training corpora, and what is right for them is too sure of everybody else.
     """
     network = training.network
     shape = network.shape
-    overlap = set(never_trained) & set(training.settings.corpora)
+    overlap = (set(never_trained) | set(strangers)) & set(training.shares)
     if overlap:
         raise ValueError(f"corpora named as never trained on were trained on: {', '.join(sorted(overlap))}")
+    if set(never_trained) & set(strangers):
+        raise ValueError("a corpus that calibrates cannot be one that was never looked at")
     # Everything is made beside the folder and moved there at the end: who reads it meanwhile never finds two trainings mixed.
     making = folder.with_name(f"{folder.name}.part")
     write_graphs(network, making)
@@ -261,7 +271,14 @@ def export(
     stores = [some[0] for some in training.stores.values()]
     validation_speakers = {clip.speaker for clip in training.split.validation}
     test_speakers = {clip.speaker for clip in training.split.test}
-    validation = merge([exported.score(store, of_speakers(validation_speakers, store)) for store in stores])
+    # As recorded, and in simulated rooms where such copies were made for the training.
+    scores = [
+        exported.score(store, of_speakers(validation_speakers, store)) for some in training.stores.values() for store in some
+    ]
+    for corpus in strangers:
+        clips = [clip for clip in load_clips(training.root, [corpus]) if clip.emotion4]
+        scores.append(exported.score(open_store(training.root, clips, training.cache, corpus), range(len(clips))))
+    validation = merge(scores)
     weights = equal_corpora(validation.corpora)
     temperature = fit_temperature(validation.labels, validation.logits, weights)
     window_temperature = fit_temperature(validation.window_labels, validation.window_logits)
@@ -303,8 +320,9 @@ def export(
             "risk": risk,
             "meaning": (
                 f"smallest confidence at which at most {risk:.0%} of the confident labels were wrong on validation speakers of"
-                f" {', '.join(training.settings.corpora)} (acted studio speech, corpora weighted equally);"
-                " on other speech the share of errors is higher"
+                f" {', '.join(training.shares)}, as recorded and in simulated rooms"
+                + (f", and on {', '.join(strangers)}, which was not trained on" if strangers else "")
+                + " (studio speech, corpora weighted equally); on other speech the share of errors is higher"
             ),
         },
         "figures": figures,
