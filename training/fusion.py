@@ -26,12 +26,14 @@ import datetime
 import hashlib
 import json
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.nn import functional
 
 from realtime_ser.fusion.network import ACOUSTIC_FEATURE, TEXT_FEATURE, FusionNetwork
@@ -41,6 +43,7 @@ from training.corpora import FOUR_CLASSES, data_directory, load_clips
 from training.export_acoustic import ExportedAcoustic, hardware
 from training.features import open_store
 from training.fusion_network import AttentionFusion, fusion_graph
+from training.loop import LoopSettings, fit, rank, step_generator, write_atomically
 from training.metrics import (
     fit_temperature,
     selective,
@@ -160,7 +163,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cache", type=Path, default=Path("runs/cache"), help="decoded audio and features")
     parser.add_argument("--steps", type=int, default=defaults.steps, help="batches (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=defaults.seed)
-    parser.add_argument("--threads", type=int, default=2, help="CPU threads (default: %(default)s)")
+    parser.add_argument("--threads", type=int, help="CPU threads (default: OMP_NUM_THREADS, or all cores)")
     parser.add_argument(
         "--risk", type=float, default=0.25, help="share of errors allowed when confident (default: %(default)s)"
     )
@@ -168,7 +171,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train, calibrate, export and measure; 0 on success, 1 where the text collections are incomplete."""
-    torch.set_num_threads(args.threads)
+    if args.threads:
+        torch.set_num_threads(args.threads)
     root = data_directory(args.data)
     corpus = read_text_corpora(root / "text")
     for problem in corpus.problems:
@@ -180,7 +184,9 @@ def run(args: argparse.Namespace) -> int:
     texts = text_features(corpus, args.text, args.cache)
     export = args.out / "export"
     export.mkdir(parents=True, exist_ok=True)
-    network, checks = train_fusion(voices, texts, settings)
+    network, checks = train_fusion(voices, texts, settings, args.out)
+    if rank():
+        return 0
     (export / "fusion.onnx").write_bytes(fusion_graph(network))
     report = measure_fusion(export, args.acoustic, args.text, voices, texts, args.risk)
     report = {**report, "settings": asdict(settings), "checks": checks}
@@ -231,7 +237,7 @@ def voice_features(root: Path, export: Path, cache: Path, corpora: tuple[str, ..
                 features[row] = prefix_means(windows, generator)
             if (row + 1) % 500 == 0 or row + 1 == len(places):
                 print(f"{row + 1}/{len(places)} recordings encoded", flush=True)
-        np.savez(path, features=features, logits=logits, heard=heard)
+        _save_arrays(path, features=features, logits=logits, heard=heard)
     stored = np.load(path)
     labels = np.array([FOUR_CLASSES.index(clip.emotion4) for clip in clips])
     everything = VoicePart(
@@ -246,6 +252,14 @@ def voice_features(root: Path, export: Path, cache: Path, corpora: tuple[str, ..
     )
     check_disjoint({name: [clip for clip, own in zip(clips, part, strict=True) if own == name] for name in np.unique(part)})
     return {name: everything.only((part == name) & stored["heard"]) for name in ("train", "validation", "test")}
+
+
+def _save_arrays(path: Path, **arrays: NDArray[np.generic]) -> None:
+    def save(part: Path) -> None:
+        with part.open("wb") as file:
+            np.savez(file, **arrays)
+
+    write_atomically(path, save)
 
 
 def prefix_means(windows: NDArray[np.float32], generator: np.random.Generator, cuts: int = VOICE_CUTS) -> NDArray[np.float32]:
@@ -281,7 +295,7 @@ def text_features(corpus: TextCorpus, export: Path, cache: Path) -> dict[str, Te
         if not path.is_file():
             cache.mkdir(parents=True, exist_ok=True)
             features, logits = _encode_texts(network, labelled, noise)
-            np.savez(path, features=features, logits=logits)
+            _save_arrays(path, features=features, logits=logits)
         stored = np.load(path)
         labels = np.array([CLASSES.index(u.label) for u in labelled])
         results[name] = TextPart(stored["features"], stored["logits"], labels)
@@ -352,57 +366,89 @@ def _balanced_rows(voices: VoicePart, count: int, generator: np.random.Generator
     return np.array([cells[cell][generator.integers(len(cells[cell]))] for cell in chosen])
 
 
+class FusionTask:
+    """Cross-entropy on pairs that are drawn anew for every step, for the loop.
+
+    The scale of either feature is that of the training part. Validation pairs are the same at every call.
+    """
+
+    unit = "pairs"
+
+    def __init__(self, voices: dict[str, VoicePart], texts: dict[str, TextPart], settings: FusionSettings) -> None:
+        self.voices, self.texts, self.settings, self.units = voices["train"], texts["train"], settings, settings.batch
+        torch.manual_seed(settings.seed)
+        self.network = AttentionFusion(
+            len(FOUR_CLASSES),
+            acoustic_scale=_root_mean_square(self.voices.features),
+            text_scale=_root_mean_square(self.texts.features),
+            dropout=settings.dropout,
+        )
+        self.module: torch.nn.Module = self.network
+        fixed = np.random.default_rng(99)
+        rows = _balanced_rows(voices["validation"], 2_048, fixed)
+        pairs = draw_pairs(voices["validation"], texts["validation"], rows, settings.conditions, fixed)
+        self._validation = torch.from_numpy(pairs[0]), torch.from_numpy(pairs[1])
+        self._validation_labels = torch.from_numpy(voices["validation"].labels[rows])
+
+    def optimizer(self) -> torch.optim.Optimizer:
+        """AdamW over everything."""
+        settings = self.settings
+        return torch.optim.AdamW(self.module.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
+
+    def batches(self, first_step: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Acoustic features, text features and labels."""
+        step = first_step
+        while True:
+            generator = step_generator(self.settings.seed, step)
+            rows = _balanced_rows(self.voices, self.settings.batch, generator)
+            acoustic, text, _ = draw_pairs(self.voices, self.texts, rows, self.settings.conditions, generator)
+            yield torch.from_numpy(acoustic), torch.from_numpy(text), torch.from_numpy(self.voices.labels[rows])
+            step += 1
+
+    def loss(self, module: torch.nn.Module, batch: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Cross-entropy of the fused scores."""
+        acoustic, text, labels = batch
+        parts = module(acoustic, text)
+        scores = parts[0] + parts[1]
+        loss = functional.cross_entropy(scores, labels, label_smoothing=self.settings.smoothing)
+        return loss, {"right": (scores.argmax(dim=1) == labels).float().mean()}
+
+    def validate(self, module: torch.nn.Module) -> float:
+        """The cross-entropy on validation pairs, negative."""
+        device = next(module.parameters()).device
+        parts = module(*(part.to(device) for part in self._validation))
+        return -float(functional.cross_entropy((parts[0] + parts[1]).cpu(), self._validation_labels))
+
+
+def _root_mean_square(features: NDArray[np.float16]) -> float:
+    return float(np.sqrt(np.mean(np.square(features[:, 0], dtype=np.float32))))
+
+
 def train_fusion(
-    voices: dict[str, VoicePart], texts: dict[str, TextPart], settings: FusionSettings
+    voices: dict[str, VoicePart], texts: dict[str, TextPart], settings: FusionSettings, out: Path
 ) -> tuple[AttentionFusion, list[dict[str, float]]]:
     """Train on pairs of the training parts and keep the weights with the smallest cross-entropy on validation pairs.
+
+    Parameters
+    ----------
+    out
+        Folder for checkpoints; a training goes on only on the same features.
 
     Returns
     -------
     network, checks
         The network in evaluation mode, and what every check gave.
     """
-    generator = np.random.default_rng(settings.seed)
-    torch.manual_seed(settings.seed)
-    train_voices, train_texts = voices["train"], texts["train"]
-    network = AttentionFusion(
-        len(FOUR_CLASSES),
-        acoustic_scale=float(np.sqrt(np.mean(np.square(train_voices.features[:, 0], dtype=np.float32)))),
-        text_scale=float(np.sqrt(np.mean(np.square(train_texts.features[:, 0], dtype=np.float32)))),
-        dropout=settings.dropout,
-    )
-    fixed = np.random.default_rng(99)
-    validation_rows = _balanced_rows(voices["validation"], 2_048, fixed)
-    validation = draw_pairs(voices["validation"], texts["validation"], validation_rows, settings.conditions, fixed)
-    validation_labels = torch.from_numpy(voices["validation"].labels[validation_rows])
-    optimiser = torch.optim.AdamW(network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, settings.steps)
-    best, best_loss = {name: value.clone() for name, value in network.state_dict().items()}, float("inf")
-    checks: list[dict[str, float]] = []
-    for step in range(1, settings.steps + 1):
-        network.train()
-        rows = _balanced_rows(train_voices, settings.batch, generator)
-        acoustic, text, _ = draw_pairs(train_voices, train_texts, rows, settings.conditions, generator)
-        parts = network(torch.from_numpy(acoustic), torch.from_numpy(text))
-        labels = torch.from_numpy(train_voices.labels[rows])
-        loss = functional.cross_entropy(parts[0] + parts[1], labels, label_smoothing=settings.smoothing)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-        schedule.step()
-        if step % settings.check_every == 0 or step == settings.steps:
-            network.eval()
-            with torch.no_grad():
-                parts = network(torch.from_numpy(validation[0]), torch.from_numpy(validation[1]))
-                scores = parts[0] + parts[1]
-                reached = float(functional.cross_entropy(scores, validation_labels))
-            right = unweighted_accuracy(validation_labels.numpy(), scores.argmax(dim=1).numpy())
-            checks.append({"step": step, "training loss": loss.item(), "validation loss": reached, "validation UA": right})
-            print(", ".join(f"{name} {value:.4g}" for name, value in checks[-1].items()), flush=True)
-            if reached < best_loss:
-                best, best_loss = {name: value.clone() for name, value in network.state_dict().items()}, reached
-    network.load_state_dict(best)
-    return network.eval(), checks
+    task = FusionTask(voices, texts, settings)
+    digest = hashlib.sha256()
+    for part in (*voices.values(), *texts.values()):
+        digest.update(np.ascontiguousarray(part.features))
+        digest.update(np.ascontiguousarray(part.labels))
+    loop = LoopSettings(settings.steps, settings.check_every, schedule="cosine", seed=settings.seed)
+    folder = out / f"checkpoint-{digest.hexdigest()[:12]}"
+    outcome = fit(task, loop, folder, label="fusion", config=settings)
+    checks = [{"step": row["step"], "training loss": row["loss"], "validation loss": -row["score"]} for row in outcome.history]
+    return task.network, checks
 
 
 MATCHED = PairConditions(matched=1, neutral=0, unrelated=0, silent=0, mute=0)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -96,14 +98,17 @@ def test_prefix_means_are_means_of_the_first_windows() -> None:
     np.testing.assert_allclose(one, np.repeat(windows[:1], 4, axis=0), atol=1e-6)
 
 
-def test_the_fusion_learns_to_use_both_and_stays_with_the_voice_when_words_mislead() -> None:
+def test_the_fusion_learns_to_use_both_and_stays_with_the_voice_when_words_mislead(tmp_path: Path) -> None:
     torch.set_num_threads(1)
     voices, texts = {}, {}
     for seed, name in enumerate(("train", "validation", "test")):
         voices[name], texts[name] = parts(seed)
     settings = FusionSettings(corpora=("a", "b"), steps=60, check_every=20, batch=32)
-    network, checks = train_fusion(voices, texts, settings)
+    network, checks = train_fusion(voices, texts, settings, tmp_path)
     assert [check["step"] for check in checks] == [20, 40, 60]
+    again, repeated = train_fusion(voices, texts, settings, tmp_path)
+    assert repeated == checks
+    assert all(torch.equal(one, other) for one, other in zip(again.parameters(), network.parameters(), strict=True))
     fused = FusionNetwork(fusion_graph(network), CLASSES)
 
     def right(conditions: PairConditions) -> float:
