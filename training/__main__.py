@@ -18,7 +18,9 @@ COMMANDS = {
     "floors": "measure what eGeMAPS + SVM and TF-IDF + logistic regression reach",
     "crossval": "compare all systems on the same folds of a corpus, and write a report",
     "conditions": "measure a bundle in rooms, noise, through telephones, and on what is no emotional speech",
+    "card": "write docs/evaluation.md from the bundle's card and the reports",
     "recognizers": "measure the speech recognisers",
+    "speed": "measure how fast the acoustic network is trained here",
     "corpora": "say what lies in the corpora' folders and what is wrong with it",
 }
 """Sub-commands; each is the module of its name, with ``add_arguments(parser)`` and ``run(args)``."""

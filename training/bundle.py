@@ -10,6 +10,7 @@ import argparse
 import datetime
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for part in ("acoustic", "text", "fusion"):
         default = Path("runs") / part / "export"
         parser.add_argument(f"--{part}", type=Path, default=default, help=f"exported {part} network (default: %(default)s)")
+    parser.add_argument(
+        "--conditions", type=Path, nargs="*", default=[], help="conditions.json of these networks, for the card"
+    )
     parser.add_argument("--out", type=Path, default=Path("runs/bundle"), help="bundle folder to write (default: %(default)s)")
     parser.add_argument("--name", default="default", help="name of the bundle (default: %(default)s)")
     parser.add_argument("--bundle-version", default="1", help="version of the bundle (default: %(default)s)")
@@ -73,7 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Assemble and check; 0 on success."""
-    bundle = assemble(args.acoustic, args.text, args.fusion, args.out, args.name, args.bundle_version)
+    bundle = assemble(args.acoustic, args.text, args.fusion, args.out, args.name, args.bundle_version, args.conditions)
     sizes = {name: len(bundle.content(name)) for name in REQUIRED_FILES}
     for name, size in sizes.items():
         print(f"{name:16} {size / 1e6:6.2f} MB")
@@ -81,19 +85,23 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def assemble(acoustic: Path, text: Path, fusion: Path, out: Path, name: str, version: str) -> Bundle:
+def assemble(
+    acoustic: Path, text: Path, fusion: Path, out: Path, name: str, version: str, conditions: Sequence[Path] = ()
+) -> Bundle:
     """Write a bundle to the folder `out` and open it.
 
     Parameters
     ----------
     acoustic, text, fusion
         Export folders of the three trainings.
+    conditions
+        Files of ``python -m training conditions --acoustic …``, whose figures go into the card.
 
     Raises
     ------
     BundleError
-        A part is missing, the fusion network was trained on other networks than these, the class lists differ, or the result
-        is too large or not what the runtime reads. An earlier bundle in `out` is then left as it was.
+        A part is missing, the fusion network or the conditions belong to other networks than these, the class lists differ, or
+        the result is too large or not what the runtime reads. An earlier bundle in `out` is then left as it was.
     """
     reports = {part: _report(path) for part, path in (("acoustic", acoustic / "acoustic.json"), ("text", text / "report.json"))}
     reports["fusion"] = _report(fusion / "fusion.json")
@@ -115,7 +123,12 @@ def assemble(acoustic: Path, text: Path, fusion: Path, out: Path, name: str, ver
             raise BundleError(
                 f"The classes of the {part} network are {report['classes']}, those of the acoustic one {classes}."
             )
-    manifest = _manifest(reports, contents, name, version)
+    heard = [_report(path) for path in conditions]
+    for path, one in zip(conditions, heard, strict=True):
+        if one["head"] != digest(contents["head.onnx"]):
+            raise BundleError(f"The conditions in {path} were measured with another acoustic network.", "Measure them again.")
+    figures = [figure for one in heard for figure in one["figures"]]
+    manifest = _manifest(reports, contents, name, version, figures)
     draft = out.with_name(f"{out.name}.new")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
@@ -168,7 +181,13 @@ def _report(path: Path) -> dict[str, Any]:
     return report
 
 
-def _manifest(reports: dict[str, dict[str, Any]], contents: dict[str, bytes], name: str, version: str) -> dict[str, Any]:
+def _manifest(
+    reports: dict[str, dict[str, Any]],
+    contents: dict[str, bytes],
+    name: str,
+    version: str,
+    conditions: Sequence[dict[str, Any]] = (),
+) -> dict[str, Any]:
     acoustic, text, fusion = reports["acoustic"], reports["text"], reports["fusion"]
     used = "training and calibration of the acoustic and the fusion network"
     data = [
@@ -209,7 +228,7 @@ def _manifest(reports: dict[str, dict[str, Any]], contents: dict[str, bytes], na
                 "SincNet voice branch, two-branch text network with cross-attention, fusion F-III. Trained on acted studio "
                 "speech and, apart from it, on written and scripted text."
             ),
-            "figures": [*acoustic["figures"], *text["figures"], *fusion["figures"]],
+            "figures": [*acoustic["figures"], *conditions, *text["figures"], *fusion["figures"]],
             "limits": list(LIMITS),
             "data": data,
         },

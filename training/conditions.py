@@ -29,7 +29,7 @@ from realtime_ser.asr.discovery import RecognizerChoice
 from realtime_ser.assembly import Models, SegmentationKind, build_stages, run_pipeline
 from realtime_ser.audio.sources import ArraySource
 from realtime_ser.bundle.loader import Bundle, load_bundle
-from realtime_ser.bundle.manifest import Abstention, AcousticFacts, Calibration, Card, FusionFacts, Manifest, TextFacts
+from realtime_ser.bundle.manifest import Abstention, AcousticFacts, Calibration, Card, FusionFacts, Manifest, TextFacts, digest
 from realtime_ser.errors import BundleError, ConfigError
 from realtime_ser.fusion.network import FusionNetwork
 from realtime_ser.text import TextNetwork
@@ -71,6 +71,7 @@ ROOMS = ((0.3, 1.0), (0.3, 3.0), (0.6, 1.0), (0.6, 3.0))
 RESPONSES = 8
 """Responses per kind of room; every clip meets one of them."""
 NOISE_RATIOS = (20, 10, 5)
+MADE_SECONDS = 10
 NEUTRAL = "neutral"
 TEST_MEETINGS = ("tst", "dev")
 """Recordings of meetings that took no part in training, where ``trn`` did."""
@@ -126,6 +127,12 @@ def run(args: argparse.Namespace) -> int:
             raise ConfigError(f"No condition has any of {', '.join(args.only) or 'no words'} in its name.")
     result: dict[str, Any] = {
         "settings": {key: str(value) if isinstance(value, Path) else value for key, value in vars(args).items()},
+        # So that figures are never put on the card of another network.
+        "head": (
+            digest((args.acoustic / "head.onnx").read_bytes())
+            if args.acoustic
+            else load_bundle(args.bundle).manifest.files["head.onnx"]
+        ),
         "figures": [],
         "details": {},
     }
@@ -332,7 +339,7 @@ def sounds_of(root: Path, noise: MeetingNoise, most: int, seed: int) -> dict[str
         rows = sorted(rows, key=lambda path: _number(f"{seed}:{path}"))[: max(most // 3, 1)]
         sounds["natural speech: read"] = [Sound(Path(path).stem, read_audio(folder / path)) for path in sorted(rows)]
     random = np.random.default_rng(seed)
-    length = 20 * SAMPLE_RATE
+    length = MADE_SECONDS * SAMPLE_RATE
     white = random.standard_normal(length)
     spectrum = np.fft.rfft(white)
     pink = np.fft.irfft(spectrum / np.sqrt(np.maximum(np.arange(len(spectrum)), 1)), length)
