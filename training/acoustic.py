@@ -109,8 +109,8 @@ class AcousticSettings:
     shares: tuple[tuple[str, float], ...] = ()
     variants: tuple[str, ...] = ()
     background: bool = True
-    frozen_steps: int = 1_500
-    joint_steps: int = 120
+    frozen_steps: int = 1_200
+    joint_steps: int = 80
     learn_cutoffs: bool = True
     batch: int = 32
     joint_batch: int = 24
@@ -126,7 +126,7 @@ class AcousticSettings:
     main_share: float = 0.7
     main_weight: float = 2.0
     average: float = 0.995
-    validate_every: int = 150
+    validate_every: int = 300
     patience: int = 0
     seed: int = 1
 
@@ -140,8 +140,8 @@ BUNDLE_SETTINGS = AcousticSettings(
     shares=(("RAVDESS", 0.45), ("nEMO", 0.3), ("EMODB", 0.25)),
     variants=("opus", "rooms"),
     augmentation=AugmentationSettings(noise_share=0.3, channel=0.4),
-    frozen_steps=3_000,
-    joint_steps=200,
+    frozen_steps=2_000,
+    joint_steps=150,
 )
 """The default bundle's: three corpora, and what rooms, microphones and codecs do to a voice."""
 
