@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import hashlib
 import json
 import sys
-import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
@@ -22,27 +21,32 @@ import torch
 from numpy.typing import NDArray
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import f1_score
+from torch import Tensor, nn
 from torch.nn import functional
 
-from realtime_ser.text import PADDING, UNKNOWN, TextNetwork, Vocabulary
+from realtime_ser.text import TextNetwork, Vocabulary
 from training.corpora import data_directory
 from training.export_acoustic import hardware
-from training.metrics import fit_temperature, unweighted_accuracy, weighted_accuracy
-from training.sentence_encoder import find_sentence_encoder
+from training.loop import LoopSettings, fit, step_generator
+from training.metrics import fit_temperature, unweighted_accuracy, weighted_accuracy, weighted_f1
+from training.sentence_encoder import SentenceEncoder, find_sentence_encoder, spoken
 from training.text_data import CLASSES, SOURCES, TextCorpus, Utterance, read_text_corpora
+from training.text_finetuning import Judge, JudgeSettings, JudgeTask, make_copies, opinions
+from training.text_forms import (
+    RECOGNIZER,
+    EvaluationForms,
+    FormShares,
+    build_vocabulary,
+    evaluation_forms,
+    written_tokens,
+)
 from training.text_network import TextShape, TwoBranchTextNetwork, text_graph
-from training.text_noise import NoiseRates, RecognizerNoise
-from training.text_teacher import Lessons, read_word_vectors, teach
+from training.text_noise import RecognizerNoise
+from training.text_teacher import VECTOR, principal_components, read_word_vectors
 
 __all__ = ["RECOGNIZER", "TextSettings", "add_arguments", "build_vocabulary", "measure_text", "run", "train_text"]
 
-RECOGNIZER = NoiseRates(substitute=0.15, delete=0.06, insert=0.04)
-"""The recogniser form in which figures are reported: about one word in four is wrong, as for good models on clear speech."""
-
 MAX_TOKENS = 100
-SPOKEN = ("meld", "emorynlp", "dailydialog")
-"""Collections of dialogue: the teacher's class probabilities follow their labels."""
 GROUP = 8
 """Batches that are drawn together and sorted by length."""
 
@@ -55,63 +59,80 @@ class TextSettings:
     ----------
     words
         Largest vocabulary, padding and unknown word included.
-    source_shares
-        How often either collection is drawn from, relative to the others.
+    rate, vector_rate
+        Learning rates of the network and of its word vectors.
     average
         Decay of the running average of the weights, per step; the average is what is measured and kept.
-    vector_rate
-        Learning rate of the word vectors.
     taught
-        Share of the teacher's class probabilities in the targets, where there is a teacher.
+        Share of the judge's opinion in the loss of a labelled text, where there is a judge.
+    temperature
+        Of both opinions in that part of the loss (Hinton et al. 2015).
     meaning
-        Weight of the distance (1 - cosine) between what the teacher makes of a text and what is read linearly from the feature.
-    longest
-        Of a longer training text, a random part of so many tokens is read.
+        Weight of the distance (1 - cosine) between the judge's vector of a text and what is read linearly from the feature.
     unknown
         Probability, per token, that it is read as the unknown word.
-    noisy
-        Probability that a training text gets recognition errors, of up to twice the rates of :data:`RECOGNIZER`.
-    prefix
-        Probability that a training text is cut after a random word, as a live transcript is.
+    evenness
+        A class is drawn from a collection as often as it occurs there, to the power of 1 - `evenness`.
+    unlabelled
+        Share of texts of other emotions, and of mixed ones, among what is drawn from a collection; only a judge uses them.
+    copies
+        Forms of every text, by collection.
+    asked
+        Collections of dialogue, about whose texts the judge is asked; the others have their labels alone.
+    judge
+        How the encoder is fine-tuned, where there is one.
     """
 
     words: int = 14_000
-    epochs: int = 14
-    steps_per_epoch: int = 400
+    steps: int = 6_000
+    validate_every: int = 500
     batch: int = 64
-    learning_rate: float = 2e-3
+    rate: float = 2e-3
     vector_rate: float = 2e-3
-    taught: float = 0.5
+    taught: float = 0.8
+    temperature: float = 2.0
     meaning: float = 0.5
     weight_decay: float = 1e-2
     dropout: float = 0.3
-    smoothing: float = 0.1
+    lstm: int = 64
+    hidden: int = 192
+    smoothing: float = 0.05
     average: float = 0.999
-    longest: int = 32
-    unknown: float = 0.08
-    noisy: float = 0.8
-    prefix: float = 0.2
+    unknown: float = 0.06
+    evenness: float = 0.5
+    unlabelled: float = 0.35
     seed: int = 1
+    forms: FormShares = field(default_factory=FormShares)
     source_shares: tuple[tuple[str, float], ...] = (
-        ("meld", 0.40),
-        ("emorynlp", 0.14),
-        ("goemotions", 0.22),
-        ("dailydialog", 0.10),
-        ("isear", 0.06),
-        ("semeval", 0.08),
+        ("meld", 0.42),
+        ("emorynlp", 0.20),
+        ("goemotions", 0.16),
+        ("dailydialog", 0.12),
+        ("isear", 0.04),
+        ("semeval", 0.06),
     )
+    asked: tuple[str, ...] = ("meld", "emorynlp", "dailydialog")
+    copies: tuple[tuple[str, int], ...] = (
+        ("meld", 3),
+        ("emorynlp", 2),
+        ("dailydialog", 1),
+        ("goemotions", 1),
+        ("isear", 1),
+        ("semeval", 1),
+    )
+    judge: JudgeSettings = field(default_factory=JudgeSettings)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``python -m training text``, beside ``--data``."""
     defaults = TextSettings()
     parser.add_argument("--out", type=Path, default=Path("runs/text"), help="folder of this training (default: %(default)s)")
-    parser.add_argument("--epochs", type=int, default=defaults.epochs, help="balanced draws of text (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=defaults.steps, help="batches of the text network (default: %(default)s)")
+    parser.add_argument(
+        "--judge-steps", type=int, default=defaults.judge.steps, help="batches of its teacher (default: %(default)s)"
+    )
     parser.add_argument("--seed", type=int, default=defaults.seed)
     parser.add_argument("--threads", type=int, default=2, help="CPU threads (default: %(default)s)")
-    parser.add_argument(
-        "--cache", type=Path, default=Path("runs/cache"), help="what the sentence encoder said (default: %(default)s)"
-    )
     parser.add_argument("--word-vectors", type=Path, help="300-D vectors in GloVe's text format to start from")
     parser.add_argument(
         "--sentence-encoder", type=Path, help="folder of all-MiniLM-L6-v2 (default: the installed package, if any)"
@@ -126,20 +147,14 @@ def run(args: argparse.Namespace) -> int:
         print(problem, file=sys.stderr)
     if corpus.problems:
         return 1
-    settings = TextSettings(epochs=args.epochs, seed=args.seed)
+    judge = JudgeSettings(steps=args.judge_steps, seed=args.seed)
+    settings = TextSettings(steps=args.steps, seed=args.seed, judge=judge)
     encoder = find_sentence_encoder(args.sentence_encoder)
     if encoder is None:
         print("No sentence encoder is installed: the network learns from the labels alone (see training/sentence_encoder.py).")
-    train_text(corpus, settings, args.out, args.cache, encoder, args.word_vectors)
+    train_text(corpus, settings, args.out, encoder, args.word_vectors)
     measure_text(corpus, args.out)
     return 0
-
-
-def build_vocabulary(texts: Sequence[Utterance], size: int) -> tuple[Vocabulary, dict[str, int]]:
-    """The most frequent tokens that occur at least twice, most frequent first, and how often every token occurs."""
-    counts = Counter(token for utterance in texts for token in utterance.tokens)
-    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    return Vocabulary([PADDING, UNKNOWN, *(token for token, count in ranked if count >= 2)][:size]), dict(counts)
 
 
 def padded(texts: Sequence[NDArray[np.int64]]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -152,67 +167,129 @@ def padded(texts: Sequence[NDArray[np.int64]]) -> tuple[torch.Tensor, torch.Tens
     return tokens, lengths
 
 
-class BalancedTexts:
-    """Draws batches: a class with equal chances, then a collection by its share, then a text of both.
+@dataclass(frozen=True, slots=True)
+class Lessons:
+    """Texts to learn from, one row each.
 
-    Parameters
+    Attributes
     ----------
-    utterances
-        Texts of the four classes; batches refer to them by their row.
+    texts
+        Token numbers.
+    labels
+        Class numbers; -1 where only the judge has an opinion.
+    sources
+        Names of the collections.
+    opinions
+        The judge's balanced logits, float32, shape ``(texts, classes)``, nan where it was not asked; ``None`` without a judge.
+    vectors
+        The judge's vectors of length 1, shape ``(texts, 384)``; ``None`` without a judge.
     """
 
-    def __init__(
-        self, utterances: Sequence[Utterance], vocabulary: Vocabulary, noise: RecognizerNoise, settings: TextSettings
-    ) -> None:
-        self._noise = noise
-        self._settings = settings
-        self._texts = [vocabulary.numbers(utterance.tokens) for utterance in utterances]
-        self._labels = np.array([CLASSES.index(utterance.label) for utterance in utterances])
-        cells: dict[tuple[int, str], list[int]] = {}
-        for row, utterance in enumerate(utterances):
-            cells.setdefault((int(self._labels[row]), utterance.source), []).append(row)
-        self._choices: list[tuple[list[list[int]], NDArray[np.float64]]] = []
-        for label in range(len(CLASSES)):
-            pools = {source: cells[label, source] for source, _ in settings.source_shares if (label, source) in cells}
-            # A collection with few texts of a class must not be repeated over and over: its share shrinks with its size.
-            weights = np.array([dict(settings.source_shares)[source] * min(1.0, len(pools[source]) / 400) for source in pools])
-            self._choices.append((list(pools.values()), weights / weights.sum()))
+    texts: list[NDArray[np.int64]]
+    labels: NDArray[np.int64]
+    sources: NDArray[np.str_]
+    opinions: NDArray[np.float32] | None = None
+    vectors: NDArray[np.float16] | None = None
 
-    def batches(
-        self, count: int, generator: np.random.Generator
-    ) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor, NDArray[np.int64]]]:
-        """Yield `count` batches of tokens, lengths, labels and rows.
 
-        Texts of about one length come together, which saves more than half of the time; the classes are balanced over every
-        :data:`GROUP` batches.
+class TextLearner(nn.Module):
+    """The text network, and what reads the judge's vector from its feature."""
+
+    def __init__(self, network: TwoBranchTextNetwork, vector: int) -> None:
+        super().__init__()
+        self.network = network
+        self.reader = nn.Linear(network.shape.feature, vector)
+
+
+class TextTask:
+    """What the loop needs to train the text network; it validates on MELD's development part, in two forms."""
+
+    unit = "texts"
+
+    def __init__(self, network: TwoBranchTextNetwork, lessons: Lessons, dev: EvaluationForms, settings: TextSettings) -> None:
+        vector = 1 if lessons.vectors is None else lessons.vectors.shape[1]
+        self.learner = TextLearner(network, vector)
+        self.module: nn.Module = self.learner
+        self.units = settings.batch
+        self._lessons, self._dev, self._settings = lessons, dev, settings
+        self._log_priors = np.zeros((len(lessons.texts), len(CLASSES)), np.float32)
+        chances = np.zeros(len(lessons.texts))
+        for source, share in settings.source_shares:
+            here = lessons.sources == source
+            counts = np.bincount(lessons.labels[here & (lessons.labels >= 0)], minlength=len(CLASSES)).astype(np.float64)
+            if not counts.any():
+                continue
+            drawn = np.where(counts > 0, counts ** (1 - settings.evenness), 0)
+            drawn /= drawn.sum()
+            # A class that a collection does not have: nothing is learnt there against it.
+            self._log_priors[here] = np.log(np.maximum(drawn, 1e-4))
+            others = here & (lessons.labels < 0)
+            rest = settings.unlabelled if lessons.opinions is not None and others.any() else 0.0
+            chances[others] = share * rest / max(1, others.sum())
+            for label in range(len(CLASSES)):
+                rows = here & (lessons.labels == label)
+                chances[rows] = share * (1 - rest) * drawn[label] / max(1.0, counts[label])
+        self._cumulated = np.cumsum(chances / chances.sum())
+
+    def optimizer(self) -> list[torch.optim.Optimizer]:
+        settings, vectors = self._settings, self.learner.network.embedding.weight
+        dense = [parameter for parameter in self.learner.parameters() if parameter is not vectors]
+        # A batch touches a few hundred of 14,000 words: updating only those is what makes training on a processor bearable.
+        return [
+            torch.optim.AdamW(dense, settings.rate, weight_decay=settings.weight_decay),
+            torch.optim.SparseAdam([{"params": [vectors], "clip": False}], settings.vector_rate),
+        ]
+
+    def batches(self, first_step: int) -> Iterator[tuple[Tensor, ...]]:
+        """Tokens, lengths, labels, logarithms of priors, and with a judge its logits and vectors.
+
+        Texts of about one length come together, which saves more than half of the time.
         """
-        size = self._settings.batch
-        while count > 0:
-            labels = np.arange(GROUP * size) % len(CLASSES)
-            rows = np.array([self._draw(label, generator) for label in labels])
-            texts = [self._worn(self._texts[row], generator) for row in rows]
-            lengths = np.array([len(text) for text in texts]) + generator.random(len(texts))
-            groups = np.argsort(lengths).reshape(GROUP, size)
-            for members in generator.permutation(groups)[:count]:
-                tokens, sizes = padded([texts[member] for member in members])
-                yield tokens, sizes, torch.from_numpy(labels[members]), rows[members]
-            count -= GROUP
+        group, skipped = divmod(first_step, GROUP)
+        while True:
+            yield from self._group(step_generator(self._settings.seed, group), skipped)
+            group, skipped = group + 1, 0
 
-    def _draw(self, label: int, generator: np.random.Generator) -> int:
-        pools, weights = self._choices[label]
-        pool = pools[generator.choice(len(pools), p=weights)]
-        return pool[generator.integers(len(pool))]
+    def _group(self, generator: np.random.Generator, skipped: int) -> Iterator[tuple[Tensor, ...]]:
+        size, lessons = self._settings.batch, self._lessons
+        rows = np.searchsorted(self._cumulated, generator.random(GROUP * size), side="right").clip(max=len(lessons.texts) - 1)
+        lengths = np.array([len(lessons.texts[row]) for row in rows]) + generator.random(len(rows))
+        for members in generator.permutation(np.argsort(lengths).reshape(GROUP, size))[skipped:]:
+            chosen = rows[members]
+            tokens, sizes = padded([lessons.texts[row] for row in chosen])
+            hidden = torch.from_numpy(generator.random(tokens.shape) < self._settings.unknown) & (tokens > 0)
+            batch = (tokens.masked_fill(hidden, 1), sizes, torch.from_numpy(lessons.labels[chosen]))
+            batch = (*batch, torch.from_numpy(self._log_priors[chosen]))
+            if lessons.opinions is not None and lessons.vectors is not None:
+                vectors = torch.from_numpy(lessons.vectors[chosen].astype(np.float32))
+                batch = (*batch, torch.from_numpy(lessons.opinions[chosen]), vectors)
+            yield batch
 
-    def _worn(self, text: NDArray[np.int64], generator: np.random.Generator) -> NDArray[np.int64]:
+    def loss(self, module: nn.Module, batch: tuple[Tensor, ...]) -> tuple[Tensor, dict[str, Tensor]]:
+        assert isinstance(module, TextLearner)
         settings = self._settings
-        if len(text) > settings.longest:
-            first = generator.integers(len(text) - settings.longest + 1)
-            text = text[first : first + settings.longest]
-        if len(text) > 3 and generator.random() < settings.prefix:
-            text = text[: generator.integers(2, len(text))]
-        if generator.random() < settings.noisy:
-            text = self._noise.apply(text, RECOGNIZER.scaled(2 * generator.random()), generator)
-        return np.where(generator.random(len(text)) < settings.unknown, 1, text)
+        tokens, lengths, labels, log_priors, *taught = batch
+        feature, logits = module.network(tokens, lengths.cpu())
+        labelled = labels >= 0
+        hard = functional.cross_entropy(
+            (logits + log_priors)[labelled], labels[labelled], label_smoothing=settings.smoothing, reduction="sum"
+        ) / len(labels)
+        if not taught:
+            return hard, {}
+        opinions, vectors = taught
+        judged = ~opinions[:, 0].isnan()
+        heat, share = settings.temperature, judged.float().mean()
+        ours, theirs = (logits[judged] / heat).log_softmax(dim=1), (opinions[judged] / heat).log_softmax(dim=1)
+        soft = functional.kl_div(ours, theirs, log_target=True, reduction="sum") / len(labels)
+        unlike = (1 - functional.cosine_similarity(module.reader(feature[judged]), vectors[judged])).sum() / len(labels)
+        loss = (1 - settings.taught * share) * hard + settings.taught * heat**2 * soft + settings.meaning * unlike
+        return loss, {"hard": hard.detach(), "soft": soft.detach(), "unlike": unlike.detach()}
+
+    def validate(self, module: nn.Module) -> float:
+        assert isinstance(module, TextLearner)
+        forms = (self._dev.published, self._dev.worn)
+        scores = [unweighted_accuracy(self._dev.labels, logits_of(module.network, texts).argmax(axis=1)) for texts in forms]
+        return float(np.mean(scores))
 
 
 def logits_of(network: TwoBranchTextNetwork, texts: Sequence[NDArray[np.int64]], batch: int = 256) -> NDArray[np.float64]:
@@ -227,20 +304,17 @@ def train_text(
     corpus: TextCorpus,
     settings: TextSettings,
     out: Path,
-    cache: Path,
     encoder: Path | None = None,
     word_vectors: Path | None = None,
 ) -> None:
-    """Train, resuming from the checkpoint in `out` if there is one of the same task, and export.
+    """Train, going on from what lies in `out`, and export.
 
     Writes ``text.onnx``, ``vocabulary.txt`` and ``report.json`` to ``out/export``. MELD's test part is not touched.
 
     Parameters
     ----------
-    cache
-        Folder for what the sentence encoder said.
     encoder
-        Folder of the sentence encoder that teaches; ``None`` to learn from the labels alone.
+        Folder of the sentence encoder that is made a judge and teaches; ``None`` to learn from the labels alone.
     word_vectors
         File of word vectors to start from; they have precedence over the sentence encoder's.
     """
@@ -249,34 +323,68 @@ def train_text(
     training = corpus.part("train")
     vocabulary, counts = build_vocabulary(training, settings.words)
     noise = RecognizerNoise(vocabulary, counts)
-    labelled = [utterance for utterance in training if utterance.label]
-    draws = BalancedTexts(labelled, vocabulary, noise, settings)
     dev = evaluation_forms(corpus.part("dev", ["meld"]), vocabulary, noise)
+    words = None if encoder is None else start_vectors(encoder, vocabulary)
+    judge, judge_score = None, None
+    if encoder is not None:
+        judge, judge_score = train_judge(corpus, settings.judge, encoder, out)
+    lessons = make_lessons(training, vocabulary, settings, judge, out)
 
     torch.manual_seed(settings.seed)
-    network = TwoBranchTextNetwork(TextShape(len(vocabulary), len(CLASSES)), settings.dropout)
-    lessons = None if encoder is None else teach(encoder, vocabulary, labelled, cache, SPOKEN)
+    shape = TextShape(len(vocabulary), len(CLASSES), lstm=settings.lstm, hidden=settings.hidden)
+    network = TwoBranchTextNetwork(shape, settings.dropout)
     with torch.no_grad():
-        if lessons is not None:
-            network.embedding.weight.copy_(torch.from_numpy(lessons.vectors))
+        if words is not None:
+            network.embedding.weight.copy_(torch.from_numpy(words))
         if word_vectors is not None:
             for number, vector in read_word_vectors(word_vectors, vocabulary).items():
                 network.embedding.weight[number] = torch.from_numpy(vector)
-    best, epochs = _fit(network, draws, lessons, dev, settings, vocabulary, out / "checkpoint.pt")
-    network.load_state_dict(best)
+    task = TextTask(network, lessons, dev, settings)
+    loop = LoopSettings(
+        settings.steps,
+        settings.validate_every,
+        schedule="plateau",
+        clip=1.0,
+        average=settings.average,
+        seed=settings.seed,
+    )
+    # The rows of the embedding belong to the words of one vocabulary: with another one, of as many words, a checkpoint would
+    # load without an error and read every word as a different one.
+    content = hashlib.sha256("\n".join([*vocabulary.tokens, *(u.text for u in training)]).encode()).hexdigest()
+    config = {**asdict(settings), "texts": content, "word_vectors": word_vectors is not None, "judge_used": judge is not None}
+    outcome = fit(task, loop, out, label="text", config=config)
 
     graph = text_graph(network)
     (export / "text.onnx").write_bytes(graph)
     vocabulary.write(export / "vocabulary.txt")
+    logits = {form: exported_logits(export, getattr(dev, form)) for form in FORMS}
     labels = np.concatenate([dev.labels, dev.labels])
-    logits = exported_logits(export, [*dev.published, *dev.worn])
+    both = np.concatenate([logits["published"], logits["worn"]])
+    log_prior = np.log(np.bincount([CLASSES.index(u.label) for u in training if u.label and u.source == "meld"], minlength=4))
+    log_prior -= np.log(np.exp(log_prior).sum())
+    strengths = {form: prior_strength(dev.labels, logits[form], log_prior) for form in FORMS}
     report = {
         "classes": CLASSES,
-        "calibration": {"text": round(fit_temperature(labels, logits, 1 / np.bincount(labels)[labels]), 4)},
+        "calibration": {"text": round(fit_temperature(labels, both, 1 / np.bincount(labels)[labels]), 4)},
         "settings": asdict(settings),
         "word_vectors": word_vectors is not None,
         "sentence_encoder": encoder is not None,
-        "epochs": epochs,
+        "development": {
+            "judge": judge_score,
+            "network": outcome.best_score,
+            "step": outcome.best_step,
+            **{
+                form: {
+                    "UA": round(unweighted_accuracy(dev.labels, scores.argmax(axis=1)), 4),
+                    "weighted F1, MELD's priors": round(
+                        weighted_f1(dev.labels, (scores + strengths[form] * log_prior).argmax(axis=1)), 4
+                    ),
+                }
+                for form, scores in logits.items()
+            },
+        },
+        "prior": {"logarithms": [round(float(value), 4) for value in log_prior], "strength": strengths},
+        "history": outcome.history,
         "vocabulary": len(vocabulary),
         "text_onnx_bytes": len(graph),
         "sources": [
@@ -286,6 +394,60 @@ def train_text(
         "near_duplicates_removed": corpus.removed,
     }
     (export / "report.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+
+
+def train_judge(corpus: TextCorpus, settings: JudgeSettings, encoder: Path, out: Path) -> tuple[Judge, float]:
+    """Fine-tune the encoder, or load what was fine-tuned in `out`; the judge, and its mean UA on the development part."""
+    training = corpus.part("train")
+    vocabulary, counts = build_vocabulary(training, rarest=1)
+    noise = RecognizerNoise(vocabulary, counts)
+    torch.manual_seed(settings.seed)
+    judge = Judge(encoder, settings.dropout)
+    dev = evaluation_forms(corpus.part("dev", ["meld"]), vocabulary, noise)
+    task = JudgeTask(judge, settings, [u for u in training if u.label], vocabulary, noise, dev)
+    loop = LoopSettings(settings.steps, settings.validate_every, schedule="plateau", clip=1.0, seed=settings.seed)
+    outcome = fit(task, loop, out, label="judge", config=asdict(settings))
+    return judge, outcome.best_score
+
+
+def make_lessons(
+    training: Sequence[Utterance], vocabulary: Vocabulary, settings: TextSettings, judge: Judge | None, out: Path
+) -> Lessons:
+    """Copies of the training texts with the judge's opinions of them, where there is one."""
+    every, counts = build_vocabulary(training, rarest=1)
+    asked = () if judge is None else settings.asked
+    texts = [utterance for utterance in training if utterance.label or utterance.source in asked]
+    copies = make_copies(
+        texts, every, RecognizerNoise(every, counts), settings.forms, dict(settings.copies), seed=settings.seed
+    )
+    numbers = [vocabulary.numbers(text) for text in copies.texts]
+    sources = np.array([texts[row].source for row in copies.rows])
+    if judge is None:
+        return Lessons(numbers, copies.labels, sources)
+    judged = np.flatnonzero(np.isin(sources, asked))
+    subject = [copies.texts[row] for row in judged]
+    # Opinions belong to these texts and to this judge.
+    content = hashlib.sha256("\n".join(" ".join(text) for text in subject).encode())
+    content.update(judge.head.weight.detach().numpy().tobytes())
+    logits, meanings = opinions(judge, subject, out / f"opinions-{content.hexdigest()[:16]}")
+    scores = np.full((len(numbers), logits.shape[1]), np.nan, np.float32)
+    vectors = np.zeros((len(numbers), meanings.shape[1]), np.float16)
+    scores[judged], vectors[judged] = logits, meanings
+    return Lessons(numbers, copies.labels, sources, scores, vectors)
+
+
+def start_vectors(encoder: Path, vocabulary: Vocabulary) -> NDArray[np.float32]:
+    """A start vector for every word of `vocabulary`, shape ``(words, 300)``, from what the sentence encoder makes of it."""
+    vectors = np.zeros((len(vocabulary), VECTOR), np.float32)
+    words = SentenceEncoder(encoder).eval().encode([spoken([token]) for token in vocabulary.tokens[2:]])
+    vectors[2:] = principal_components(words, VECTOR)
+    return vectors
+
+
+def prior_strength(labels: NDArray[np.int64], logits: NDArray[np.float64], log_prior: NDArray[np.float64]) -> float:
+    """How much of `log_prior`, in [0, 1.5], to add to balanced `logits` for the best weighted F1."""
+    strengths = np.arange(31) / 20
+    return float(max(strengths, key=lambda value: weighted_f1(labels, (logits + value * log_prior).argmax(axis=1))))
 
 
 def measure_text(corpus: TextCorpus, out: Path) -> list[dict[str, object]]:
@@ -301,6 +463,8 @@ def measure_text(corpus: TextCorpus, out: Path) -> list[dict[str, object]]:
     vocabulary = Vocabulary.read(export / "vocabulary.txt")
     noise = RecognizerNoise(vocabulary, build_vocabulary(training, len(vocabulary))[1])
     test = evaluation_forms(corpus.part("test", ["meld"]), vocabulary, noise)
+    report = json.loads((export / "report.json").read_text(encoding="utf-8"))
+    log_prior = np.array(report["prior"]["logarithms"])
     date, machine = datetime.date.today().isoformat(), hardware()
     own: list[dict[str, object]] = []
     floors: list[dict[str, object]] = []
@@ -312,49 +476,22 @@ def measure_text(corpus: TextCorpus, out: Path) -> list[dict[str, object]]:
             low, high = utterance_interval(figure, test.labels, predicted)
             entry = {"name": f"{name} {measure}", "value": round(value, 4), "interval": [round(low, 4), round(high, 4)]}
             entry |= {"data": "MELD test, four classes", "protocol": form + protocol, "date": date, "hardware": machine}
-            (own if name == "text" else floors).append(entry)
+            (own if name.startswith("text") else floors).append(entry)
             print(f"{entry['name']:50} {value:.3f} [{low:.3f}, {high:.3f}]  {form}", flush=True)
 
-    for texts, worn, form in (
-        (test.published, False, "words as published, without punctuation and case"),
-        (test.worn, True, "words in recogniser form, word error about 25 %"),
-    ):
-        add("text", exported_logits(export, texts).argmax(axis=1), form)
-        for name, predicted in _floors(training, texts, worn, vocabulary, noise):
+    for key, form in FORMS.items():
+        texts = getattr(test, key)
+        logits = exported_logits(export, texts)
+        add("text", logits.argmax(axis=1), form)
+        add("text with MELD's priors", (logits + report["prior"]["strength"][key] * log_prior).argmax(axis=1), form)
+        for name, predicted in _floors(training, texts, key, vocabulary, noise):
             add(name, predicted, form)
     written = [utterance for utterance in corpus.part("test", ["meld"]) if utterance.label]
-    add(
-        "TF-IDF + balanced logistic regression",
-        _written_floor(training, written),
-        "text as published, with punctuation and case",
-    )
-    report = json.loads((export / "report.json").read_text(encoding="utf-8"))
+    for name, predicted in _written_floors(training, written):
+        add(name, predicted, "text as published, floors with every mark and rare words")
     report |= {"figures": own, "floors": floors}
     (export / "report.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     return own + floors
-
-
-@dataclass(frozen=True, slots=True)
-class EvaluationForms:
-    """Utterances of the four classes: `labels`, and token numbers of the `published` form and of the recogniser's (`worn`)."""
-
-    labels: NDArray[np.int64]
-    published: list[NDArray[np.int64]]
-    worn: list[NDArray[np.int64]]
-
-
-def evaluation_forms(utterances: Sequence[Utterance], vocabulary: Vocabulary, noise: RecognizerNoise) -> EvaluationForms:
-    """Both forms of the labelled `utterances`; the noise is the same at every call."""
-    generator = np.random.default_rng(2020)
-    labelled = [utterance for utterance in utterances if utterance.label]
-    published = [vocabulary.numbers(utterance.tokens) for utterance in labelled]
-    worn = [noise.apply(text, RECOGNIZER, generator) for text in published]
-    return EvaluationForms(np.array([CLASSES.index(utterance.label) for utterance in labelled]), published, worn)
-
-
-def weighted_f1(labels: NDArray[np.int64], predicted: NDArray[np.int64]) -> float:
-    """F1 of the classes, weighted by how often they occur, in [0, 1]."""
-    return float(f1_score(labels, predicted, average="weighted"))
 
 
 def utterance_interval(
@@ -370,6 +507,13 @@ def utterance_interval(
     return float(low), float(high)
 
 
+FORMS = {
+    "published": "text as published, with punctuation",
+    "words": "words as published, without punctuation and case",
+    "worn": "words in recogniser form, word error about 25 %",
+}
+"""Attributes of :class:`EvaluationForms`, and what the card calls them."""
+FLOORS = (("TF-IDF + balanced logistic regression", "balanced"), ("TF-IDF + logistic regression", None))
 MEASURES = {"UA": unweighted_accuracy, "WA": weighted_accuracy, "weighted F1": weighted_f1}
 
 
@@ -379,119 +523,32 @@ def exported_logits(export: Path, texts: Sequence[NDArray[np.int64]]) -> NDArray
     return np.array([network.encode_numbers(text[-MAX_TOKENS:])[1] for text in texts], dtype=np.float64)
 
 
-def _fit(
-    network: TwoBranchTextNetwork,
-    draws: BalancedTexts,
-    lessons: Lessons | None,
-    dev: EvaluationForms,
-    settings: TextSettings,
-    vocabulary: Vocabulary,
-    checkpoint: Path,
-) -> tuple[dict[str, torch.Tensor], list[dict[str, float]]]:
-    """The average weights that did best on `dev`, and what every epoch reached there."""
-    # The rows of the embedding belong to the words of one vocabulary: with another one, of as many words, a checkpoint would
-    # load without an error and read every word as a different one.
-    identity = repr((settings, vocabulary.tokens))
-    total = settings.epochs * settings.steps_per_epoch
-    reader = torch.nn.Linear(network.shape.feature, 1 if lessons is None else lessons.sentences.shape[1])
-    dense = [parameter for name, parameter in network.named_parameters() if not name.startswith("embedding")]
-    dense += list(reader.parameters())
-    # A batch touches a few hundred of 14,000 words: updating only those is what makes training on a processor bearable.
-    optimisers: tuple[torch.optim.Optimizer, ...] = (
-        torch.optim.AdamW(dense, settings.learning_rate, weight_decay=settings.weight_decay, fused=True),
-        torch.optim.SparseAdam([network.embedding.weight], settings.vector_rate),
-    )
-    schedules = [
-        torch.optim.lr_scheduler.OneCycleLR(
-            optimiser, optimiser.param_groups[0]["lr"], total_steps=total, pct_start=0.1, cycle_momentum=False
-        )
-        for optimiser in optimisers
-    ]
-    learning = [network, reader, *optimisers, *schedules]
-    average = {name: value.clone() for name, value in network.state_dict().items()}
-    best, best_score = average, -1.0
-    epochs: list[dict[str, float]] = []
-    if checkpoint.is_file():
-        saved = torch.load(checkpoint, weights_only=True)
-        if saved["identity"] == identity:
-            for part, state in zip(learning, saved["learning"], strict=True):
-                part.load_state_dict(state)
-            average, best, best_score, epochs = saved["average"], saved["best"], saved["best_score"], saved["epochs"]
-    shadow = TwoBranchTextNetwork(network.shape)
-    for epoch in range(len(epochs), settings.epochs):
-        began = time.perf_counter()
-        # A generator of its own per epoch, so that a resumed training draws what an unbroken one would have drawn.
-        generator = np.random.default_rng((settings.seed, epoch))
-        torch.manual_seed(settings.seed * 1_000 + epoch)
-        network.train()
-        losses = []
-        for step, (tokens, lengths, labels, rows) in enumerate(draws.batches(settings.steps_per_epoch, generator)):
-            feature, logits = network(tokens, lengths)
-            targets = functional.one_hot(labels, len(CLASSES)).float()
-            if lessons is not None:
-                targets = targets.lerp(torch.from_numpy(lessons.probabilities[rows]), settings.taught)
-            loss = functional.cross_entropy(logits, targets, label_smoothing=settings.smoothing)
-            if lessons is not None:
-                likeness = functional.cosine_similarity(reader(feature), torch.from_numpy(lessons.sentences[rows]))
-                loss = loss + settings.meaning * (1 - likeness.mean())
-            network.zero_grad(set_to_none=True)
-            reader.zero_grad(set_to_none=True)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(dense, 1.0)
-            for part in [*optimisers, *schedules]:
-                part.step()
-            losses.append(loss.item())
-            done = epoch * settings.steps_per_epoch + step
-            decay = min(settings.average, (1 + done) / (10 + done))
-            for name, value in network.state_dict().items():
-                average[name].lerp_(value, 1 - decay)
-        shadow.load_state_dict(average)
-        published, worn = (
-            unweighted_accuracy(dev.labels, logits_of(shadow, texts).argmax(axis=1)) for texts in (dev.published, dev.worn)
-        )
-        score = (published + worn) / 2
-        if score > best_score:
-            best, best_score = {name: value.clone() for name, value in average.items()}, score
-        epochs.append({"loss": float(np.mean(losses)), "dev UA published": published, "dev UA recogniser": worn})
-        seconds = time.perf_counter() - began
-        figures = ", ".join(f"{name} {value:.3f}" for name, value in epochs[-1].items())
-        print(f"epoch {epoch + 1}: {figures}, {seconds:.0f} s", flush=True)
-        state = {
-            "identity": identity,
-            "learning": [part.state_dict() for part in learning],
-            "average": average,
-            "best": best,
-            "best_score": best_score,
-            "epochs": epochs,
-        }
-        torch.save(state, checkpoint.with_suffix(".new"))
-        checkpoint.with_suffix(".new").replace(checkpoint)
-    return best, epochs
-
-
 def _floors(
     training: Sequence[Utterance],
     test: Sequence[NDArray[np.int64]],
-    worn: bool,
+    form: str,
     vocabulary: Vocabulary,
     noise: RecognizerNoise,
 ) -> Iterator[tuple[str, NDArray[np.int64]]]:
     """Classes of `test` by TF-IDF of words and word pairs with logistic regression, trained on MELD + EmoryNLP in this form."""
     generator = np.random.default_rng(2021)
     labelled = _dialogue(training)
-    texts = [vocabulary.numbers(u.tokens) for u in labelled]
-    if worn:
+    texts = [vocabulary.numbers(written_tokens(u)) for u in labelled]
+    if form == "words":
+        texts = [noise.words_only(text) for text in texts]
+    elif form == "worn":
         texts = [noise.apply(text, RECOGNIZER, generator) for text in texts]
-    for name, weights in (("TF-IDF + balanced logistic regression", "balanced"), ("TF-IDF + logistic regression", None)):
+    for name, weights in FLOORS:
         yield name, _tfidf(texts, labelled, test, weights, analyzer=_words_and_pairs)
 
 
-def _written_floor(training: Sequence[Utterance], test: Sequence[Utterance]) -> NDArray[np.int64]:
-    """The same on text as written: punctuation is what no recogniser writes, and what much of published figures rests on."""
+def _written_floors(training: Sequence[Utterance], test: Sequence[Utterance]) -> Iterator[tuple[str, NDArray[np.int64]]]:
+    """The same on text as written, with every mark and word: much of published figures rests on punctuation."""
     labelled = _dialogue(training)
     texts = [u.text for u in labelled]
-    pattern = r"\w+|[^\w\s]"
-    return _tfidf(texts, labelled, [u.text for u in test], "balanced", token_pattern=pattern, ngram_range=(1, 2))
+    for name, weights in FLOORS:
+        pattern = r"\w+|[^\w\s]"
+        yield name, _tfidf(texts, labelled, [u.text for u in test], weights, token_pattern=pattern, ngram_range=(1, 2))
 
 
 def _dialogue(training: Sequence[Utterance]) -> list[Utterance]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime_ser.text import Vocabulary
+from realtime_ser.text import PUNCTUATION, Vocabulary
 
 __all__ = ["NoiseRates", "RecognizerNoise", "sound_key"]
 
@@ -53,7 +53,8 @@ class RecognizerNoise:
 
     Half of the replacements sound alike (:func:`sound_key`) where there are such words; the others, and the insertions,
     are drawn as often as words occur, since a language model makes a recogniser prefer frequent ones. A recogniser writes words
-    of its vocabulary only, hence an unknown word is replaced more often: it is rare for the recogniser, too.
+    of its vocabulary only, hence an unknown word is replaced more often: it is rare for the recogniser, too. No recogniser
+    writes punctuation: :meth:`apply` leaves it out.
 
     Parameters
     ----------
@@ -68,9 +69,13 @@ class RecognizerNoise:
     def __init__(self, vocabulary: Vocabulary, counts: Mapping[str, int]) -> None:
         weights = np.array([counts.get(token, 1) for token in vocabulary.tokens], dtype=np.float64)
         weights[:_FIRST] = 0
+        self._mark = np.array([token in PUNCTUATION for token in vocabulary.tokens])
+        weights[self._mark] = 0
         self._cumulated = np.cumsum(weights / weights.sum())
         groups: dict[str, list[int]] = {}
         for number, token in enumerate(vocabulary.tokens[_FIRST:], start=_FIRST):
+            if self._mark[number]:
+                continue
             groups.setdefault(sound_key(token), []).append(number)
         self._alike = np.zeros((len(vocabulary), self._ALIKE), dtype=np.int64)
         for members in groups.values():
@@ -83,8 +88,21 @@ class RecognizerNoise:
     def _any_words(self, count: int, generator: np.random.Generator) -> NDArray[np.int64]:
         return np.searchsorted(self._cumulated, generator.random(count), side="right").clip(_FIRST, len(self._alike) - 1)
 
+    def words_only(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """`numbers` without punctuation."""
+        return numbers[~self._mark[numbers]]
+
     def apply(self, numbers: NDArray[np.int64], rates: NoiseRates, generator: np.random.Generator) -> NDArray[np.int64]:
-        """A corrupted copy of `numbers` (token numbers, shape ``(tokens,)``); at least one token is left."""
+        """A corrupted copy of the words in `numbers` (token numbers, shape ``(tokens,)``); at least one word is left.
+
+        Raises
+        ------
+        ValueError
+            There is no word in `numbers`.
+        """
+        numbers = self.words_only(numbers)
+        if not len(numbers):
+            raise ValueError("a text must have a word")
         count = len(numbers)
         result = numbers.copy()
         replaced = generator.random(count) < np.where(numbers == 1, max(rates.substitute, 0.0) ** 0.5, rates.substitute)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from realtime_ser.bundle.inference import create_session
 from realtime_ser.errors import BundleError
-from realtime_ser.text.tokens import UNKNOWN, Vocabulary, tokenize
+from realtime_ser.text.tokens import PUNCTUATION, UNKNOWN, Vocabulary, tokenize
 from realtime_ser.types import FloatArray, frozen
 
 __all__ = ["FEATURE", "MAX_TOKENS", "TextEncoding", "TextNetwork"]
@@ -33,8 +33,9 @@ class TextEncoding:
     logits
         Class scores before softmax, not calibrated, float32, shape ``(classes,)``, read-only.
     tokens_known, tokens_total
-        How many of the tokens that were read stand in the vocabulary, and how many were read. Words that the network does not
-        know carry no evidence: a low share says that the language or the recogniser's model is another one.
+        How many of the words that were read stand in the vocabulary, and how many were read (clitics count as words,
+        punctuation does not). Words that the network does not know carry no evidence: a low share says that the language or the
+        recogniser's model is another one.
     """
 
     feature: FloatArray
@@ -81,11 +82,14 @@ class TextNetwork:
         ----------
         words
             The transcript as one string, or its words in order. Of a long one the last 100 tokens count: they are the newest.
-            One without any token, as when only noise was recognised, is read as a single unknown word; its counts are 0.
+            One without any word, as when only noise was recognised, is read as a single unknown word; its counts are 0.
+            Punctuation is read where there is any and the vocabulary has it; it is no word and does not count.
         """
-        tokens = tokenize(words if isinstance(words, str) else " ".join(words))[-MAX_TOKENS:]
-        feature, logits = self.encode_numbers(self.vocabulary.numbers(tokens or (UNKNOWN,)))
-        return TextEncoding(feature, logits, sum(token in self.vocabulary for token in tokens), len(tokens))
+        written = tokenize(words if isinstance(words, str) else " ".join(words), punctuation=True)
+        tokens = [token for token in written if token not in PUNCTUATION or token in self.vocabulary][-MAX_TOKENS:]
+        spoken = [token for token in tokens if token not in PUNCTUATION]
+        feature, logits = self.encode_numbers(self.vocabulary.numbers(tokens if spoken else (UNKNOWN,)))
+        return TextEncoding(feature, logits, sum(token in self.vocabulary for token in spoken), len(spoken))
 
     def encode_numbers(self, numbers: NDArray[np.int64]) -> tuple[FloatArray, FloatArray]:
         """Feature, shape ``(4800,)``, and logits, shape ``(classes,)``, of 1 to 100 token numbers, shape ``(tokens,)``."""

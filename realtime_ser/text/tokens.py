@@ -12,37 +12,52 @@ from numpy.typing import NDArray
 
 from realtime_ser.errors import BundleError
 
-__all__ = ["PADDING", "UNKNOWN", "Vocabulary", "tokenize"]
+__all__ = ["PADDING", "PUNCTUATION", "UNKNOWN", "Vocabulary", "tokenize"]
 
 PADDING = "<pad>"
 """Line 0 of every vocabulary: fills batches in training; never part of a text."""
 UNKNOWN = "<unk>"
 """Line 1 of every vocabulary: stands for every word that is not in it."""
+PUNCTUATION = frozenset(("!", "?", ".", ",", "..."))
+"""Tokens that are no words: the marks of written sentences that tell how something was said."""
 
 _APOSTROPHES = str.maketrans(dict.fromkeys("\u2018\u2019\u201b\u02bc\u00b4\u0060\uff07", "'"))
 # Recognisers mark noise, silence and unknown words as [noise], <sil> or [unk], and pronunciations as word(2): none is speech.
 _MARKUP = re.compile(r"<[^<>]*>|\[[^\[\]]*\]|\(\d+\)")
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
+_WORD_OR_MARK = re.compile(rf"{_WORD.pattern}|[!?.,]+")
+_MARK = re.compile(r"\.{2,}|!+|\?+|,+|\.")
 # The split of the Penn Treebank, in which published word vectors such as GloVe are written: do n't, i 'm, she 'll.
 _CLITIC = re.compile(r"(.+?)(n't|'(?:s|m|d|re|ve|ll))")
 
 
-def tokenize(text: str) -> tuple[str, ...]:
+def tokenize(text: str, *, punctuation: bool = False) -> tuple[str, ...]:
     """Split `text` into tokens: lower case, letters only, without accents, clitics on their own.
 
-    Punctuation, digits and a recogniser's markup vanish, so that written text and recognised text look alike::
+    Digits and a recogniser's markup vanish, and punctuation unless it is asked for, so that written text and recognised text
+    look alike::
 
         >>> tokenize("Don't! I\u2019m [noise] FINE, Caf\u00e9 27.")
         ('do', "n't", 'i', "'m", 'fine', 'cafe')
+        >>> tokenize("No!! Well\u2026 27.", punctuation=True)
+        ('no', '!', 'well', '...', '.')
 
     Words of other scripts stay tokens (unknown ones), so that a transcript in another language is seen to be one.
+
+    Parameters
+    ----------
+    punctuation
+        Keep the marks of :data:`PUNCTUATION`; one that is repeated is written once, several full stops are an ellipsis.
     """
     plain = unicodedata.normalize("NFKD", _MARKUP.sub(" ", text.translate(_APOSTROPHES)).lower())
     plain = "".join(character for character in plain if not unicodedata.combining(character)).translate(_APOSTROPHES)
     # Scripts have numerals that are no decimal digits; for a regular expression they are letters.
     plain = "".join(character if character.isalpha() or not character.isalnum() else " " for character in plain)
     tokens: list[str] = []
-    for word in _WORD.findall(plain):
+    for word in (_WORD_OR_MARK if punctuation else _WORD).findall(plain):
+        if word[0] in PUNCTUATION:
+            tokens.extend("..." if mark[:2] == ".." else mark[0] for mark in _MARK.findall(word))
+            continue
         clitics: list[str] = []
         while match := _CLITIC.fullmatch(word):
             word, clitic = match.groups()

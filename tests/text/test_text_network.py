@@ -55,6 +55,16 @@ def test_a_text_without_tokens_is_an_unknown_word_that_does_not_count(network: T
         assert encoding.feature[0] == 1
 
 
+def test_punctuation_is_read_where_the_vocabulary_has_it_and_is_no_word(network: TextNetwork) -> None:
+    marks = TextNetwork(graph(), Vocabulary((*WORDS[:6], "!", "...")), CLASSES)
+    assert marks.encode("so happy!!!").feature[0] == pytest.approx((4 + 5 + 6) / 3)
+    assert network.encode("so happy!!!").feature[0] == pytest.approx((4 + 5) / 2)
+    for reader in (marks, network):
+        encoding = reader.encode("so happy, you!")
+        assert (encoding.tokens_known, encoding.tokens_total) == (2, 3)
+        assert reader.encode("!...").feature[0] == 1
+
+
 def test_of_a_long_text_the_newest_hundred_tokens_count(network: TextNetwork) -> None:
     encoding = network.encode(["happy"] * 50 + ["am"] * 100)
     assert encoding.tokens_total == 100

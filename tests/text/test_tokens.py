@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from realtime_ser.errors import BundleError
-from realtime_ser.text import PADDING, UNKNOWN, Vocabulary, tokenize
+from realtime_ser.text import PADDING, PUNCTUATION, UNKNOWN, Vocabulary, tokenize
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,27 @@ def test_tokens_of_written_and_recognised_text(text: str, tokens: tuple[str, ...
 
 def test_published_and_recognised_forms_of_a_sentence_are_the_same() -> None:
     assert tokenize("Oh my God, he’s lost it. He’s TOTALLY lost it!") == tokenize("oh my god he's lost it he's totally lost it")
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("Yeah, right!.......Really?", ("yeah", ",", "right", "!", "...", "really", "?")),
+        ("What?!?! No…", ("what", "?", "!", "?", "!", "no", "...")),
+        ("Hey , you !!!", ("hey", ",", "you", "!")),
+        ("Wait.. (2) – “don't”; so: it’s", ("wait", "...", "do", "n't", "so", "it", "'s")),
+        ("What！ Why？ So．", ("what", "!", "why", "?", "so", ".")),
+        ("5.50", (".",)),
+        ("", ()),
+    ],
+)
+def test_punctuation_is_kept_where_it_is_asked_for(text: str, tokens: tuple[str, ...]) -> None:
+    assert tokenize(text, punctuation=True) == tokens
+
+
+@given(st.text(alphabet="ab'n t!?.,…\u2019[]<>()12 é", max_size=40) | st.text())
+def test_words_are_the_same_with_and_without_punctuation(text: str) -> None:
+    assert tuple(token for token in tokenize(text, punctuation=True) if token not in PUNCTUATION) == tokenize(text)
 
 
 @given(st.text())
