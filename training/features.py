@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -151,6 +152,17 @@ def _audio_file(root: Path, clip: Clip) -> Path:
     return clip.file if clip.file.is_absolute() else (root / "corpora" / clip.path).resolve()
 
 
+def _in_data_folder(file: Path, path: str) -> bool:
+    """Whether `file` is the one that a data folder with a manifest calls `path`."""
+    corpora = file.as_posix().removesuffix(f"/{path}")
+    return corpora.endswith("/corpora") and _has_manifest(corpora)
+
+
+@lru_cache(maxsize=256)
+def _has_manifest(corpora: str) -> bool:
+    return Path(corpora, "manifest.tsv").is_file()
+
+
 def open_store(root: Path, clips: Sequence[Clip], cache: Path, name: str, variant: str = "") -> ClipStore:
     """The store of `clips` named `name` in the folder `cache`, made on first use.
 
@@ -164,10 +176,7 @@ def open_store(root: Path, clips: Sequence[Clip], cache: Path, name: str, varian
     """
     audio_of = [_audio_file(root, clip) for clip in clips]
     # In a data folder a path names a recording once and for all; elsewhere two folders may hold different releases of it.
-    names = [
-        clip.path if file == (root / "corpora" / clip.path).resolve() else str(file)
-        for clip, file in zip(clips, audio_of, strict=True)
-    ]
+    names = [clip.path if _in_data_folder(file, clip.path) else str(file) for clip, file in zip(clips, audio_of, strict=True)]
     # Without a random variant the key is what it was before there were such variants, so that caches stay good.
     mark: list[object] = [variant == "opus"] if variant in ("", "opus") else [variant, VARIANT_VERSION]
     key = hashlib.sha256(json.dumps([*mark, *names]).encode()).hexdigest()[:16]
