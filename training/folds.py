@@ -86,7 +86,8 @@ def session_folds(clips: Sequence[Clip]) -> list[Fold]:
 def corpus_folds(clips: Sequence[Clip], train: Sequence[str], test: Sequence[str]) -> list[Fold]:
     """One fold: learn from the corpora `train`, choose on held-out speakers of each of them, test on all of `test`.
 
-    About one speaker in six validates, as many women as men where that is known, at least one of every corpus.
+    About one speaker in six validates, as many women as men where that is known, at least one of every corpus; whole sessions
+    where a corpus has them.
 
     Raises
     ------
@@ -102,6 +103,11 @@ def corpus_folds(clips: Sequence[Clip], train: Sequence[str], test: Sequence[str
     held_out: set[str] = set()
     for name in train:
         own = [clip for clip in clips if clip.corpus == name]
+        sessions = sorted({clip.session for clip in own})
+        if "" not in sessions and len(sessions) > 1:
+            last = sessions[-max(1, round(len(sessions) / 6)) :]
+            held_out.update(clip.speaker for clip in own if clip.session in last)
+            continue
         women, men, unknown = _by_gender(own)
         speakers = [speaker for some in zip_longest(women, men, unknown) for speaker in some if speaker is not None]
         if len(speakers) < 2:

@@ -82,7 +82,7 @@ class Parrot:
 
     @staticmethod
     def _loudness(clip: Clip) -> float:
-        return float(np.abs(soundfile.read(clip.file)[0]).mean())
+        return float(np.abs(soundfile.read(clip.file)[0]).max())
 
     def log_probabilities(self, clips: Sequence[Clip]) -> np.ndarray:
         distance = np.abs(np.array([self._loudness(clip) for clip in clips])[:, None] - self.centres)
@@ -212,7 +212,7 @@ def test_equal_levels_leave_loudness_without_a_say(tmp_path: Path) -> None:
     assert command(tmp_path, "--corpus", "IEMOCAP", "--systems", "parrot", "--levels-equalised") == 0
     report = report_of(tmp_path)
     assert report["levels"] == "every clip scaled to a peak of 0.9"
-    assert report["systems"]["parrot"]["UA"]["mean"] < 0.8
+    assert report["systems"]["parrot"]["UA"]["mean"] < 0.6
 
 
 @pytest.mark.usefixtures("animals")
@@ -322,7 +322,7 @@ def test_folds_run_in_processes_of_their_own(tmp_path: Path, recordings: list[Cl
     assert report_of(tmp_path)["systems"]["tfidf-lr"]["folds"] == [1, 2]
 
 
-OWN = ("acoustic", "acoustic-frozen", "text", "fusion-1", "fusion-2", "fusion-3")
+OWN = ("acoustic", "acoustic-frozen", "text", "fusion-3")
 
 
 def assert_own_systems_ran(folder: Path) -> None:
@@ -346,7 +346,8 @@ def test_own_systems_by_the_papers_recipe(tmp_path: Path, recordings: list[Clip]
 def test_own_systems_by_the_bundles_recipe(tmp_path: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On real speech, since this recipe learns from voiced windows only; calm and the like teach auxiliary classes."""
     actors = {f"RAVDESS_{actor:02}" for actor in (1, 2, 3)}
-    first = [each for each in load_clips(data_dir, ["RAVDESS"]) if each.path.rsplit("-", 3)[1:3] == ["01", "01"]]
+    # Of every emotion the first sentence, once, not loud.
+    first = [each for each in load_clips(data_dir, ["RAVDESS"]) if each.path.rsplit("-", 4)[1:4] == ["01", "01", "01"]]
     clips = [each for each in first if each.speaker in actors]
     monkeypatch.setattr(crossval, "load_clips", lambda root: clips)
     options = ("--data", str(data_dir), "--corpus", "RAVDESS", "--protocol", "speaker", "--only", "1")

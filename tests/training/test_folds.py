@@ -173,6 +173,8 @@ def test_another_corpus_is_tested_whole() -> None:
     held = {each.speaker for each in fold.validation if each.corpus == "A"}
     assert sorted(genders(a)[speaker] for speaker in held) == ["f", "m"]
     assert "Other corpora train" in describe_folds([fold], "speaker")
+    (fold,) = corpus_folds([*sessions_of(5), *c], ["IEMOCAP"], ["C"])
+    assert {each.session for each in fold.validation} == {"Ses05"}
     with pytest.raises(ConfigError, match="cannot train and be tested"):
         corpus_folds([*a, *b], ["A", "B"], ["B"])
     with pytest.raises(ConfigError, match="No clip of D"):

@@ -33,7 +33,7 @@ from training.fusion_network import Fusion, FusionName, fusion_of
 from training.loop import LoopSettings, Outcome, fit, step_generator, write_atomically
 from training.metrics import softmax, unweighted_accuracy
 from training.systems.base import Fold, Job
-from training.systems.windows import PeakedAudio, WindowNetwork, WindowRecipe, WindowTask, score_windows
+from training.systems.windows import PAPER_SHAPE, PeakedAudio, WindowNetwork, WindowRecipe, WindowTask, score_windows
 from training.text_network import TextShape, TwoBranchTextNetwork
 from training.text_teacher import read_word_vectors
 
@@ -101,7 +101,7 @@ class AcousticSystem:
         self._details["cutoffs"] = cutoffs_of(self.network.bands)
 
     def _fit_windows(self, fold: Fold, job: Job) -> None:
-        shape = dataclasses.replace((self._settings or AcousticSettings()).shape, classes=len(job.classes))
+        shape = dataclasses.replace(PAPER_SHAPE, classes=len(job.classes))
         recipe = WindowRecipe()
         if job.quick:
             recipe = dataclasses.replace(recipe, batch=8, steps=QUICK_STEPS, validate_every=QUICK_STEPS, coarse=20)
@@ -145,9 +145,9 @@ class AcousticSystem:
         self.network = self._training.network
         best = outcomes.get("joint") or outcomes["frozen"]
         self._details = {
-            "recipe": "utterances, as of the default bundle",
+            "recipe": "utterances, as of the default bundle" if len(corpora) > 1 else "utterances, as for one corpus",
+            "settings": asdict(settings),
             "auxiliary_classes": list(data.auxiliary),
-            "background": settings.background,
             **_described(self.network, best, "chunks"),
             "validation_ua": {name: round(outcome.best_score, 4) for name, outcome in outcomes.items()},
         }

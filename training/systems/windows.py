@@ -27,9 +27,12 @@ from training.features import ClipStore, open_store
 from training.loop import step_generator
 from training.metrics import unweighted_accuracy
 
-__all__ = ["PeakedAudio", "WindowNetwork", "WindowRecipe", "WindowTask", "score_windows"]
+__all__ = ["PAPER_SHAPE", "PeakedAudio", "WindowNetwork", "WindowRecipe", "WindowTask", "score_windows"]
 
 PEAK = 0.9
+
+PAPER_SHAPE = AcousticShape(bands=80, layout="mel", kernel=251)
+"""Filters as SincNet has them (Ravanelli & Bengio, SLT 2018): 80 of 251 samples, mel-spaced at the start."""
 
 
 @dataclass(frozen=True, slots=True)
