@@ -348,9 +348,9 @@ def test_word_vectors_start_the_embedding(tmp_path: Path) -> None:
     embedding = WordEmbedding(WORDS, 3, file)
     assert embedding.from_file == 2
     assert embedding.weight[WORDS.numbers(["a", "c"])].tolist() == [[1, 2, 3], [7, 8, 9]]
-    with pytest.raises(ConfigError, match=r"word vectors .* cannot be used"):
+    with pytest.raises(ConfigError, match="must have 5 values"):
         WordEmbedding(WORDS, 5, file)
-    with pytest.raises(ConfigError, match="cannot be used"):
+    with pytest.raises(ConfigError, match="cannot be read"):
         WordEmbedding(WORDS, 3, tmp_path / "missing.txt")
 
 

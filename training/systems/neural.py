@@ -22,7 +22,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from realtime_ser.errors import ConfigError
 from realtime_ser.text import PADDING, UNKNOWN, Vocabulary, tokenize
 from training.corpora import Clip
 from training.loop import LoopSettings, Outcome, fit, step_generator
@@ -37,7 +36,7 @@ from training.systems.acoustic_features import (
     prosody,
 )
 from training.systems.base import Fold, Job
-from training.text_teacher import read_word_vectors
+from training.word_vectors import read_word_vectors
 
 __all__ = [
     "ClassifierTask",
@@ -211,6 +210,11 @@ def _averaged(rows: NDArray[np.float32], count: int) -> NDArray[np.float32]:
 class WordEmbedding(nn.Embedding):
     """Vectors of words, learnt; they start from a file of word vectors where there is one.
 
+    Raises
+    ------
+    ConfigError
+        The file cannot be read, has other vectors than of `width` values, or has none of the words.
+
     Attributes
     ----------
     from_file
@@ -224,12 +228,7 @@ class WordEmbedding(nn.Embedding):
         with torch.no_grad():
             self.weight[0] = 0
             if file is not None:
-                try:
-                    known = read_word_vectors(file, vocabulary, width)
-                except (OSError, ValueError) as error:
-                    raise ConfigError(
-                        f"The word vectors {file} cannot be used: {error}.", f"Give a file with {width} values per word."
-                    ) from error
+                known = read_word_vectors(file, vocabulary, width)
                 for number, vector in known.items():
                     self.weight[number] = torch.from_numpy(vector)
                 self.from_file = len(known)
