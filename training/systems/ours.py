@@ -35,11 +35,12 @@ from training.metrics import softmax, unweighted_accuracy
 from training.systems.base import Fold, Job
 from training.systems.windows import PAPER_SHAPE, PeakedAudio, WindowNetwork, WindowRecipe, WindowTask, score_windows
 from training.text_network import TextShape, TwoBranchTextNetwork
-from training.text_teacher import read_word_vectors
+from training.word_vectors import read_word_vectors
 
 __all__ = ["AcousticSystem", "FusionSystem", "TextSystem", "clips_key", "cutoffs_of", "utterance_features"]
 
 Filters = Literal["learnt", "frozen"]
+DRAWS_PER_CLIP = 40
 QUICK_STEPS = 4
 QUICK_SETTINGS: dict[str, Any] = {"frozen_steps": 4, "joint_steps": 2, "batch": 8, "joint_batch": 4, "windows": 2}
 MAX_TOKENS = 100
@@ -71,6 +72,13 @@ def _described(module: nn.Module, outcome: Outcome, unit: str) -> dict[str, Any]
     }
 
 
+def one_corpus_settings(clips: int) -> AcousticSettings:
+    """Settings for a fold with so many training clips: each is drawn about forty times, in hundreds of steps."""
+    settings = AcousticSettings()
+    hundreds = round(DRAWS_PER_CLIP * clips / settings.batch / 100)
+    return dataclasses.replace(settings, frozen_steps=100 * max(2, hundreds))
+
+
 class AcousticSystem:
     """SincNet and convolutions on the waveform.
 
@@ -80,7 +88,7 @@ class AcousticSystem:
         ``frozen``: the cutoffs stay where they are at the start, for the ablation.
     settings
         Of the recipe under the ``speaker`` protocol, but for the seed, which is the job's. Unless given, the default bundle's
-        (:data:`BUNDLE_SETTINGS`) where several corpora train, and :class:`AcousticSettings` as it stands for one alone.
+        (:data:`BUNDLE_SETTINGS`) where several corpora train, and :func:`one_corpus_settings` for one alone.
     """
 
     audio = True
@@ -124,7 +132,9 @@ class AcousticSystem:
 
     def _fit_utterances(self, fold: Fold, job: Job) -> None:
         corpora = {clip.corpus for clip in fold.train}
-        chosen = self._settings or (BUNDLE_SETTINGS if len(corpora) > 1 else AcousticSettings())
+        chosen = self._settings or (
+            BUNDLE_SETTINGS if len(corpora) > 1 else one_corpus_settings(len(fold.train) + len(fold.auxiliary))
+        )
         settings = dataclasses.replace(
             chosen,
             seed=job.seed,
