@@ -137,6 +137,8 @@ class AcousticSettings:
 
 
 BUNDLE_SETTINGS = AcousticSettings(
+    # A short prior: the channel of a corpus that was never met is gone after half a second of voice.
+    shape=AcousticShape(prior_frames=40),
     shares=(("RAVDESS", 0.45), ("nEMO", 0.3), ("EMODB", 0.25)),
     variants=("rooms",),
     augmentation=AugmentationSettings(noise_share=0.3, channel=0.4),
