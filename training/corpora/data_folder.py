@@ -29,7 +29,8 @@ def read_manifest(root: Path) -> Iterator[Clip]:
     Clips that repeat another one sample for sample are left out, as the corpus's own reader leaves them out; a speaker for
     whom both genders are given has none.
     """
-    manifest = root / "corpora" / "manifest.tsv"
+    corpora = (root / "corpora").resolve()
+    manifest = corpora / "manifest.tsv"
     if not manifest.is_file():
         raise ConfigError(f"There is no {manifest}.", "Say where the corpora are with --data or REALTIME_SER_DATA.")
     listed: list[Clip] = []
@@ -42,7 +43,7 @@ def read_manifest(root: Path) -> Iterator[Clip]:
                 if any(row[column] is None for column in COLUMNS):
                     raise ConfigError(f"{manifest}, line {reader.line_num}: the line has too few fields.", "Correct the line.")
                 try:
-                    clip = _clip(root, row)
+                    clip = _clip(corpora, row)
                 except ValueError as error:
                     raise ConfigError(f"{manifest}, line {reader.line_num}: {error}.", "Correct the line.") from error
                 if clip is not None:
@@ -53,7 +54,7 @@ def read_manifest(root: Path) -> Iterator[Clip]:
     yield from clips
 
 
-def _clip(root: Path, row: dict[str, str]) -> Clip | None:
+def _clip(corpora: Path, row: dict[str, str]) -> Clip | None:
     """The clip of one row; none where it is to be left out."""
     place = PurePosixPath(row["path"])
     corpus = CORPORA.get(row["corpus"].lower())
@@ -76,7 +77,7 @@ def _clip(root: Path, row: dict[str, str]) -> Clip | None:
         gender=GENDERS.get(row["gender"] or "", ""),
         licence=corpus.licence if corpus is not None else "",
         sentence=sentence,
-        file=(root / "corpora" / row["path"]).resolve(),
+        file=corpora / row["path"],
     )
 
 
