@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -47,9 +49,25 @@ def rendered(network: TwoBranchTextNetwork, tokens: np.ndarray) -> tuple[np.ndar
         return np.array(outputs)
 
     def convolution(rows: np.ndarray, name: str, size: int) -> np.ndarray:
-        padded = np.pad(rows, ((size // 2, size // 2), (0, 0)))
+        """As long as the text, with zeros beyond both ends."""
         weight, bias = w[f"{name}.weight"], w[f"{name}.bias"]
-        return np.array([np.einsum("oik,ki->o", weight, padded[t : t + size]) + bias for t in range(len(rows))])
+        out = np.tile(bias, (len(rows), 1))
+        for t in range(len(rows)):
+            for tap in range(size):
+                place = t + tap - size // 2
+                if 0 <= place < len(rows):
+                    out[t] += weight[:, :, tap] @ rows[place]
+        return out
+
+    def cross_attention(context: np.ndarray, evidence: np.ndarray) -> np.ndarray:
+        """The right branch's map asks, place by place, which places of the left branch's map go with it."""
+        attended = np.zeros_like(evidence)
+        for t, asking in enumerate(context):
+            affinity = [math.exp(float(asking @ place) / math.sqrt(network.shape.filters)) for place in evidence]
+            attention = [value / sum(affinity) for value in affinity]  # eq. (3)
+            for share, place in zip(attention, evidence, strict=True):
+                attended[t] += share * place  # eq. (4)
+        return attended
 
     embedded = w["embedding.weight"][tokens]
     recurrent = np.hstack([lstm(embedded, ""), lstm(embedded[::-1], "_reverse")[::-1]])
@@ -57,9 +75,7 @@ def rendered(network: TwoBranchTextNetwork, tokens: np.ndarray) -> tuple[np.ndar
     for index, size in enumerate(network.shape.kernels):
         left = np.maximum(convolution(recurrent, f"left.{index}", size), 0)
         right = np.maximum(convolution(embedded, f"right.{index}", size), 0)
-        affinity = np.exp(right @ left.T / np.sqrt(network.shape.filters))
-        attention = affinity / affinity.sum(axis=1, keepdims=True)  # eq. (3)
-        maps.append(attention @ left)  # eq. (4)
+        maps.append(cross_attention(right, left))
         contexts.append(right)
     joined = np.hstack(maps + contexts)
     pooled = np.concatenate([joined.mean(axis=0), joined.max(axis=0)])
