@@ -56,6 +56,8 @@ __all__ = [
 ]
 
 CLIP_NORM = 5.0
+SECOND_PHASE = ("joint_steps", "joint_batch", "joint_crop_frames", "joint_rate", "cutoff_rate", "learn_cutoffs")
+"""Settings that the first phase does not know."""
 VALIDATION_CLIPS = 200
 
 
@@ -118,7 +120,7 @@ class AcousticSettings:
     crop_frames: tuple[int, ...] = (160,)
     joint_crop_frames: tuple[int, ...] = (100,)
     rate: float = 4e-4
-    joint_rate: float = 2e-4
+    joint_rate: float = 5e-5
     cutoff_rate: float = 2e-4
     decay: float = 0.05
     smoothing: float = 0.05
@@ -349,7 +351,8 @@ class AcousticTraining:
         keep_config(out / "settings.json", {**asdict(settings), "data": _digest(data)})
         self.first = out if first is None else first
         if first is not None:
-            keep_config(first / "settings.json", {**asdict(replace(settings, learn_cutoffs=True)), "data": _digest(data)})
+            common = {name: value for name, value in asdict(settings).items() if name not in SECOND_PHASE}
+            keep_config(first / "settings.json", {**common, "data": _digest(data)})
         torch.manual_seed(settings.seed)
         self.network = AcousticNetwork(shape)
         self.split = Split(data.train, data.validation, data.test)
