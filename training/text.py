@@ -12,7 +12,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from torch.nn import functional
 from realtime_ser.text import TextNetwork, Vocabulary
 from training.corpora import data_directory
 from training.export_acoustic import hardware
-from training.loop import LoopSettings, fit, step_generator
+from training.loop import LoopSettings, Outcome, fit, step_generator
 from training.metrics import fit_temperature, unweighted_accuracy, weighted_accuracy, weighted_f1
 from training.sentence_encoder import SentenceEncoder, find_sentence_encoder, spoken
 from training.text_data import CLASSES, SOURCES, TextCorpus, Utterance, read_text_corpora
@@ -36,6 +36,7 @@ from training.text_forms import (
     RECOGNIZER,
     EvaluationForms,
     FormShares,
+    TrainingForms,
     build_vocabulary,
     evaluation_forms,
     written_tokens,
@@ -77,6 +78,9 @@ class TextSettings:
         Share of texts of other emotions, and of mixed ones, among what is drawn from a collection; only a judge uses them.
     copies
         Forms of every text, by collection.
+    second_steps, second_rate, second_forms
+        The second part of the training: texts of dialogue are worn anew whenever they are read, and the judge's opinion is that
+        of the text as published, which knows more than the words that are left.
     asked
         Collections of dialogue, about whose texts the judge is asked; the others have their labels alone.
     judge
@@ -84,7 +88,7 @@ class TextSettings:
     """
 
     words: int = 14_000
-    steps: int = 6_000
+    steps: int = 3_500
     validate_every: int = 500
     batch: int = 64
     rate: float = 2e-3
@@ -102,7 +106,10 @@ class TextSettings:
     evenness: float = 0.5
     unlabelled: float = 0.35
     seed: int = 1
+    second_steps: int = 1_500
+    second_rate: float = 1e-3
     forms: FormShares = field(default_factory=FormShares)
+    second_forms: FormShares = field(default_factory=lambda: FormShares(written=0.35, noisy=0.75))
     source_shares: tuple[tuple[str, float], ...] = (
         ("meld", 0.42),
         ("emorynlp", 0.20),
@@ -183,6 +190,8 @@ class Lessons:
         The judge's balanced logits, float32, shape ``(texts, classes)``, nan where it was not asked; ``None`` without a judge.
     vectors
         The judge's vectors of length 1, shape ``(texts, 384)``; ``None`` without a judge.
+    published
+        Whether a text stands there as published, shape ``(texts,)``.
     """
 
     texts: list[NDArray[np.int64]]
@@ -190,6 +199,7 @@ class Lessons:
     sources: NDArray[np.str_]
     opinions: NDArray[np.float32] | None = None
     vectors: NDArray[np.float16] | None = None
+    published: NDArray[np.bool_] | None = None
 
 
 class TextLearner(nn.Module):
@@ -206,16 +216,28 @@ class TextTask:
 
     unit = "texts"
 
-    def __init__(self, network: TwoBranchTextNetwork, lessons: Lessons, dev: EvaluationForms, settings: TextSettings) -> None:
+    def __init__(
+        self,
+        network: TwoBranchTextNetwork,
+        lessons: Lessons,
+        dev: EvaluationForms,
+        settings: TextSettings,
+        forms: TrainingForms | None = None,
+    ) -> None:
+        self._forms = forms
         vector = 1 if lessons.vectors is None else lessons.vectors.shape[1]
         self.learner = TextLearner(network, vector)
         self.module: nn.Module = self.learner
         self.units = settings.batch
         self._lessons, self._dev, self._settings = lessons, dev, settings
         self._log_priors = np.zeros((len(lessons.texts), len(CLASSES)), np.float32)
+        # Where texts are worn anew, the other copies of a published one are not needed.
+        usable = np.ones(len(lessons.texts), bool)
+        if forms is not None and lessons.published is not None:
+            usable = lessons.published | ~np.isin(lessons.sources, np.unique(lessons.sources[lessons.published]))
         chances = np.zeros(len(lessons.texts))
         for source, share in settings.source_shares:
-            here = lessons.sources == source
+            here = usable & (lessons.sources == source)
             counts = np.bincount(lessons.labels[here & (lessons.labels >= 0)], minlength=len(CLASSES)).astype(np.float64)
             if not counts.any():
                 continue
@@ -236,7 +258,7 @@ class TextTask:
         dense = [parameter for parameter in self.learner.parameters() if parameter is not vectors]
         # A batch touches a few hundred of 14,000 words: updating only those is what makes training on a processor bearable.
         return [
-            torch.optim.AdamW(dense, settings.rate, weight_decay=settings.weight_decay),
+            torch.optim.AdamW(dense, settings.rate, weight_decay=settings.weight_decay, fused=True),
             torch.optim.SparseAdam([{"params": [vectors], "clip": False}], settings.vector_rate),
         ]
 
@@ -253,10 +275,11 @@ class TextTask:
     def _group(self, generator: np.random.Generator, skipped: int) -> Iterator[tuple[Tensor, ...]]:
         size, lessons = self._settings.batch, self._lessons
         rows = np.searchsorted(self._cumulated, generator.random(GROUP * size), side="right").clip(max=len(lessons.texts) - 1)
-        lengths = np.array([len(lessons.texts[row]) for row in rows]) + generator.random(len(rows))
+        texts = [self._form(row, generator) for row in rows]
+        lengths = np.array([len(text) for text in texts]) + generator.random(len(rows))
         for members in generator.permutation(np.argsort(lengths).reshape(GROUP, size))[skipped:]:
             chosen = rows[members]
-            tokens, sizes = padded([lessons.texts[row] for row in chosen])
+            tokens, sizes = padded([texts[member] for member in members])
             hidden = torch.from_numpy(generator.random(tokens.shape) < self._settings.unknown) & (tokens > 0)
             batch = (tokens.masked_fill(hidden, 1), sizes, torch.from_numpy(lessons.labels[chosen]))
             batch = (*batch, torch.from_numpy(self._log_priors[chosen]))
@@ -264,6 +287,12 @@ class TextTask:
                 vectors = torch.from_numpy(lessons.vectors[chosen].astype(np.float32))
                 batch = (*batch, torch.from_numpy(lessons.opinions[chosen]), vectors)
             yield batch
+
+    def _form(self, row: int, generator: np.random.Generator) -> NDArray[np.int64]:
+        text, published = self._lessons.texts[row], self._lessons.published
+        if self._forms is None or published is None or not published[row]:
+            return text
+        return self._forms.draw(text, generator)
 
     def loss(self, module: nn.Module, batch: tuple[Tensor, ...]) -> tuple[Tensor, dict[str, Tensor]]:
         assert isinstance(module, TextLearner)
@@ -354,6 +383,8 @@ def train_text(
     config = {**asdict(settings), "texts": content, "word_vectors": word_vectors is not None, "judge_used": judge is not None}
     outcome = fit(task, loop, out, label="text", config=config)
 
+    if settings.second_steps:
+        outcome = train_on(task, lessons, dev, noise, settings, out, config, outcome)
     graph = text_graph(network)
     (export / "text.onnx").write_bytes(graph)
     vocabulary.write(export / "vocabulary.txt")
@@ -396,6 +427,37 @@ def train_text(
     (export / "report.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 
 
+def train_on(
+    first: TextTask,
+    lessons: Lessons,
+    dev: EvaluationForms,
+    noise: RecognizerNoise,
+    settings: TextSettings,
+    out: Path,
+    config: object,
+    before: Outcome,
+) -> Outcome:
+    """The second part of the training; where it does no good on the development part, the network stays as it was."""
+    kept = {name: value.clone() for name, value in first.module.state_dict().items()}
+    changed = replace(settings, rate=settings.second_rate, vector_rate=settings.second_rate)
+    network = first.learner.network
+    task = TextTask(network, lessons, dev, changed, TrainingForms(noise, settings.second_forms))
+    task.learner.load_state_dict(kept)
+    loop = LoopSettings(
+        settings.second_steps,
+        settings.validate_every,
+        schedule="plateau",
+        clip=1.0,
+        average=settings.average,
+        seed=settings.seed + 1,
+    )
+    after = fit(task, loop, out, label="text-second", config=config)
+    if after.best_score <= before.best_score:
+        network.load_state_dict({name[8:]: value for name, value in kept.items() if name.startswith("network.")})
+        return before
+    return after
+
+
 def train_judge(corpus: TextCorpus, settings: JudgeSettings, encoder: Path, out: Path) -> tuple[Judge, float]:
     """Fine-tune the encoder, or load what was fine-tuned in `out`; the judge, and its mean UA on the development part."""
     training = corpus.part("train")
@@ -423,7 +485,7 @@ def make_lessons(
     numbers = [vocabulary.numbers(text) for text in copies.texts]
     sources = np.array([texts[row].source for row in copies.rows])
     if judge is None:
-        return Lessons(numbers, copies.labels, sources)
+        return Lessons(numbers, copies.labels, sources, published=copies.published)
     judged = np.flatnonzero(np.isin(sources, asked))
     subject = [copies.texts[row] for row in judged]
     # Opinions belong to these texts and to this judge.
@@ -433,7 +495,7 @@ def make_lessons(
     scores = np.full((len(numbers), logits.shape[1]), np.nan, np.float32)
     vectors = np.zeros((len(numbers), meanings.shape[1]), np.float16)
     scores[judged], vectors[judged] = logits, meanings
-    return Lessons(numbers, copies.labels, sources, scores, vectors)
+    return Lessons(numbers, copies.labels, sources, scores, vectors, copies.published)
 
 
 def start_vectors(encoder: Path, vocabulary: Vocabulary) -> NDArray[np.float32]:

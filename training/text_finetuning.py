@@ -225,11 +225,14 @@ class Copies:
         Which utterance it is a copy of (of mixed ones, the first).
     labels
         Class numbers; -1 where the utterance's emotion has no class, and where a copy has words of a second utterance.
+    published
+        Whether a copy is its utterance as published, shape ``(copies,)``.
     """
 
     texts: list[tuple[str, ...]]
     rows: NDArray[np.int64]
     labels: NDArray[np.int64]
+    published: NDArray[np.bool_]
 
 
 def make_copies(
@@ -259,6 +262,7 @@ def make_copies(
     texts: list[tuple[str, ...]] = []
     rows: list[int] = []
     labels: list[int] = []
+    published: list[bool] = []
     for row, utterance in enumerate(utterances):
         total = count.get(utterance.source, 0)
         for copy in range(total):
@@ -272,7 +276,8 @@ def make_copies(
             texts.append(tuple(vocabulary.tokens[number] for number in text))
             rows.append(row)
             labels.append(label)
-    return Copies(texts, np.array(rows, np.int64), np.array(labels, np.int64))
+            published.append(copy == 0 and total > 1)
+    return Copies(texts, np.array(rows, np.int64), np.array(labels, np.int64), np.array(published, bool))
 
 
 def opinions(judge: Judge, texts: Sequence[Sequence[str]], folder: Path) -> tuple[NDArray[np.float32], NDArray[np.float16]]:

@@ -200,6 +200,24 @@ def test_batches_keep_texts_labels_and_opinions_together_and_continue_anywhere()
         assert all(torch.equal(a, b) or a.isnan().any() for a, b in zip(batch, next(later), strict=True))
 
 
+def test_in_the_second_part_published_texts_are_worn_anew_and_their_other_copies_rest() -> None:
+    many = utterances(40)
+    vocabulary, counts = build_vocabulary(many, 100)
+    noise = RecognizerNoise(vocabulary, counts)
+    lessons = tiny_lessons(many, vocabulary, opinionated=True)
+    published = np.arange(len(many)) % 2 == 0
+    lessons = Lessons(lessons.texts, lessons.labels, lessons.sources, lessons.opinions, lessons.vectors, published)
+    settings = TextSettings(batch=8, unknown=0, source_shares=(("meld", 1.0),))
+    network = TwoBranchTextNetwork(TextShape(len(vocabulary), 4, 20, 7, hidden=8, feature=16))
+    forms = TrainingForms(noise, FormShares(written=0.0, noisy=0.0, cut=0.0))
+    task = TextTask(network, lessons, evaluation_forms(many, vocabulary, noise), settings, forms)
+    expected = {tuple(noise.words_only(lessons.texts[row]).tolist()) for row in np.flatnonzero(published)}
+    stream = task.batches(0)
+    seen = {tuple(text[:size].tolist()) for _ in range(16) for text, size in zip(*next(stream)[:2], strict=True)}
+    assert seen <= expected
+    assert len(seen) > 10
+
+
 def test_without_a_judge_texts_without_a_class_are_not_drawn() -> None:
     many = utterances(40) + [Utterance(u.text, u.tokens, "", "meld", "train") for u in utterances(40)]
     vocabulary, counts = build_vocabulary(many, 100)
@@ -249,6 +267,7 @@ def test_copies_are_of_their_utterances_and_mixed_ones_have_no_label() -> None:
     mixed = np.mean(copies.labels[:120].reshape(40, 3)[:, 1:] == -1)
     assert mixed == pytest.approx(0.5, abs=0.2)
     assert (copies.labels[:120].reshape(40, 3)[:, 0] >= 0).all()
+    assert copies.published.tolist() == [True, False, False] * 40 + [False] * 20
 
 
 def test_the_strength_of_a_prior_is_the_one_with_the_best_f1() -> None:
@@ -353,6 +372,7 @@ def test_a_folder_without_the_encoder_is_refused(tmp_path) -> None:
 
 
 QUICK = {"words": 60, "batch": 16, "source_shares": (("meld", 1.0),), "copies": (("meld", 2),), "asked": ("meld",)}
+QUICK |= {"second_steps": 2}
 
 
 def test_training_learns_exports_and_measures(tmp_path) -> None:
@@ -371,6 +391,7 @@ def test_training_learns_exports_and_measures(tmp_path) -> None:
         *("text", "text weighted"),
         *("text with MELD's priors", "text with MELD's priors weighted"),
     }
+    assert (tmp_path / "one/text-second.pt").is_file()
     # Three forms and the text with every mark, two floors each, three figures.
     assert len(report["floors"]) == 24
     network = TextNetwork(tmp_path / "one/export/text.onnx", tmp_path / "one/export/vocabulary.txt", 4)
