@@ -15,19 +15,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train and measure the acoustic network, the text network and the fusion, and put them into a bundle."""
+    """Train and measure the acoustic network, the text network and the fusion, also in rooms and noise; make a bundle of them."""
     from training.__main__ import main
+    from training.conditions import RESULT
 
     out: Path = args.out
     data = ["--data", str(args.data)] if args.data is not None else []
     parts = {name: out / name for name in ("acoustic", "text", "fusion")}
     exported = {name: str(folder / "export") for name, folder in parts.items()}
     bundle = args.bundle if args.bundle is not None else out / "bundle"
+    conditions = out / "conditions"
     steps = (
         ["acoustic", "--out", str(parts["acoustic"])],
         ["text", "--out", str(parts["text"])],
         ["fusion", "--acoustic", exported["acoustic"], "--text", exported["text"], "--out", str(parts["fusion"])],
-        ["bundle", *(word for name in parts for word in (f"--{name}", exported[name])), "--out", str(bundle)],
+        ["conditions", "--acoustic", exported["acoustic"], "--out", str(conditions)],
+        [
+            "bundle",
+            *(word for name in parts for word in (f"--{name}", exported[name])),
+            *("--conditions", str(conditions / RESULT), "--out", str(bundle)),
+        ],
     )
     for step in steps:
         print(f"== python -m training {' '.join(step)}", flush=True)
