@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train and measure the acoustic network, the text network and the fusion, also in rooms and noise; make a bundle of them."""
+    """Train and measure the acoustic network (in rooms and noise, too), the text network and the fusion; make a bundle."""
     from training.__main__ import main
     from training.conditions import RESULT
 
