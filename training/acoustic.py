@@ -144,7 +144,7 @@ BUNDLE_SETTINGS = AcousticSettings(
     shares=(("RAVDESS", 0.45), ("nEMO", 0.3), ("EMODB", 0.25)),
     variants=("rooms",),
     augmentation=AugmentationSettings(noise_share=0.3, channel=0.4),
-    frozen_steps=2_000,
+    frozen_steps=4_000,
     joint_steps=150,
 )
 """The default bundle's: three corpora, and what rooms, microphones and codecs do to a voice."""
