@@ -1,7 +1,8 @@
-"""Trains the text network on labelled utterances in the form a recogniser writes, and measures it once on MELD's test part.
+"""Trains the text network to read texts as published and as a recogniser writes them, and measures it on MELD's test part.
 
-The network and its temperature are chosen on MELD's development part; the test part is looked at after that, in the published
-form and in recogniser form (with wrong, lost and added words), beside word-count floors that were trained on the same text.
+The sentence encoder is fine-tuned first, where there is one, and teaches. The network and its temperature are chosen on MELD's
+development part; the test part is looked at after that, as published, as words alone and in recogniser form (wrong, lost and
+added words), beside word-count floors that were trained on the same form.
 """
 
 from __future__ import annotations
