@@ -74,8 +74,10 @@ class AcousticSettings:
     shares
         Training corpora and how often each is drawn; without any, all corpora of the training clips equally often.
     variants
-        Degraded copies (:mod:`training.degrade`) from which crops are drawn as often as from the originals; ``opus`` counts for
-        corpora that were stored without loss.
+        Degraded copies (:mod:`training.degrade`) from which crops are drawn, too; ``opus`` counts for corpora that were stored
+        without loss.
+    originals
+        How many times as often as from one kind of copies crops are drawn from a corpus as it was recorded.
     background
         Whether real background sound is mixed in; it must then be in the data folder.
     frozen_steps, joint_steps
@@ -110,6 +112,7 @@ class AcousticSettings:
     augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
     shares: tuple[tuple[str, float], ...] = ()
     variants: tuple[str, ...] = ()
+    originals: int = 1
     background: bool = True
     frozen_steps: int = 1_200
     joint_steps: int = 80
@@ -143,7 +146,7 @@ BUNDLE_SETTINGS = AcousticSettings(
     shape=AcousticShape(prior_frames=40),
     shares=(("RAVDESS", 0.45), ("nEMO", 0.3), ("EMODB", 0.25)),
     variants=("rooms",),
-    augmentation=AugmentationSettings(noise_share=0.3, channel=0.4),
+    augmentation=AugmentationSettings(noise_share=0.2, channel=0.3),
     frozen_steps=4_000,
     joint_steps=150,
 )
@@ -371,8 +374,25 @@ class AcousticTraining:
                 self.stores[name] += [open_store(root, copied, cache, f"{name}-{one}", variant=one) for one in variants]
         self.bands = {store.key: self._cached(store) for stores in self.stores.values() for store in stores}
         labels = data.training_labels()
-        self.pools = {name: [self._pool(store, labels) for store in self.stores[name]] for name in self.shares}
+        self.pools = {}
+        for name in self.shares:
+            original, *copies = (self._pool(store, labels) for store in self.stores[name])
+            self.pools[name] = [original] * settings.originals + copies
         self.network.normaliser.prior_shape.copy_(torch.from_numpy(self._prior_shape()))
+
+    def start_from(self, checkpoint: Path) -> None:
+        """Take over the best state of another training of a network of this shape, if this one has not begun.
+
+        Raises
+        ------
+        ConfigError
+            The file cannot be read or holds another network.
+        """
+        try:
+            state = torch.load(checkpoint, map_location="cpu", weights_only=False)["best"]
+            self.network.load_state_dict(state)
+        except (OSError, KeyError, RuntimeError) as error:
+            raise ConfigError(f"{checkpoint} is no state of this network: {error}") from error
 
     def _cached(self, store: ClipStore) -> list[NDArray[np.float16]]:
         return cached_bands(store, self.network.bands.filters().detach(), self.settings.shape, self.cache)
@@ -538,6 +558,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--joint-steps", type=int, default=defaults.joint_steps, help="batches from the waveform")
     parser.add_argument("--seed", type=int, default=defaults.seed)
     parser.add_argument("--threads", type=int, help="CPU threads (default: OMP_NUM_THREADS, or all cores)")
+    parser.add_argument("--originals", type=int, default=defaults.originals, help="draws from recordings for one from a copy")
+    parser.add_argument("--start", type=Path, help="frozen.pt of another training, whose best state to start from")
     parser.add_argument("--never-trained", nargs="*", default=["EMOVO"], help="corpora for the cross-corpus figures")
     parser.add_argument(
         "--strangers",
@@ -558,9 +580,17 @@ def run(args: argparse.Namespace) -> None:
     if args.threads:
         torch.set_num_threads(args.threads)
     fabric = default_fabric()
-    settings = replace(BUNDLE_SETTINGS, frozen_steps=args.frozen_steps, joint_steps=args.joint_steps, seed=args.seed)
+    settings = replace(
+        BUNDLE_SETTINGS,
+        frozen_steps=args.frozen_steps,
+        joint_steps=args.joint_steps,
+        originals=args.originals,
+        seed=args.seed,
+    )
     root = data_directory(args.data)
     training = AcousticTraining(settings, bundle_data(root, settings.corpora), root, args.out, args.cache)
+    if args.start is not None:
+        training.start_from(args.start)
     training.train(fabric)
     if fabric.is_global_zero:
         export(training, args.out / "export", args.never_trained, args.risk, strangers=args.strangers)
