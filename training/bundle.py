@@ -194,6 +194,9 @@ def _manifest(
         {"name": title, "licence": licence, "use": used}
         for title, licence in map(VOICE_DATA.get, fusion["settings"]["corpora"])
     ]
+    calibrating = "calibration of the acoustic network's confidence; not trained on"
+    for title, licence in map(VOICE_DATA.get, acoustic["strangers"]):
+        data.append({"name": title, "licence": licence, "use": calibrating})
     for source in text["sources"]:
         use = f"{source['rows']} training utterances of the text network; its other parts in label-matched pairs"
         data.append({"name": source["name"], "licence": source["licence"], "use": use})

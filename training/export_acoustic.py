@@ -325,6 +325,7 @@ def export(
                 + " (studio speech, corpora weighted equally); on other speech the share of errors is higher"
             ),
         },
+        "strangers": list(strangers),
         "figures": figures,
         "settings": asdict(training.settings),
         "filter_movement_hz": {"mean": round(float(moved.mean()), 2), "largest": round(float(moved.max()), 2)},

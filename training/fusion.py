@@ -165,7 +165,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=defaults.seed)
     parser.add_argument("--threads", type=int, help="CPU threads (default: OMP_NUM_THREADS, or all cores)")
     parser.add_argument(
-        "--risk", type=float, default=0.25, help="share of errors allowed when confident (default: %(default)s)"
+        "--risk", type=float, default=0.15, help="share of errors allowed when confident (default: %(default)s)"
     )
 
 

@@ -28,6 +28,7 @@ def exports(tmp_path: Path) -> dict[str, Path]:
     reports = {
         "acoustic": {
             "acoustic": manifest["acoustic"],
+            "strangers": ["ASED"],
             "calibration": {"window": 1.5, "acoustic": 0.7},
             "abstention": {"acoustic": 0.55, "risk": 0.25, "meaning": "voice meaning"},
         },
@@ -111,6 +112,19 @@ def test_parts_that_do_not_belong_together_are_refused_and_an_earlier_bundle_sta
     assert check_bundle(tmp_path / "bundle").manifest.version == "1"
 
 
+def test_conditions_of_these_networks_go_on_the_card_and_no_others(exports: dict[str, Path], tmp_path: Path) -> None:
+    figure = {"name": "UA in a room", "value": 0.4, "data": "d", "protocol": "p", "date": "2026-01-01", "hardware": "h"}
+    figure["interval"] = [0.3, 0.5]
+    heard = tmp_path / "conditions.json"
+    head = digest((exports["acoustic"] / "head.onnx").read_bytes())
+    heard.write_text(json.dumps({"head": head, "figures": [figure]}), encoding="utf-8")
+    arguments = (exports["acoustic"], exports["text"], exports["fusion"], tmp_path / "bundle", "some", "1", [heard])
+    assert "UA in a room" in [one.name for one in assemble(*arguments).manifest.card.figures]
+    edit(heard, head="0" * 64)
+    with pytest.raises(BundleError, match="another acoustic network"):
+        assemble(*arguments)
+
+
 def test_missing_parts_are_named(exports: dict[str, Path], tmp_path: Path) -> None:
     arguments = (exports["acoustic"], exports["text"], exports["fusion"], tmp_path / "bundle", "some", "1")
     (exports["text"] / "vocabulary.txt").unlink()
@@ -133,4 +147,4 @@ def test_the_commands_defaults_are_plain_values(command: str) -> None:
     parser = argparse.ArgumentParser()
     importlib.import_module(f"training.{command}").add_arguments(parser)
     for name, value in vars(parser.parse_args([])).items():
-        assert value is None or isinstance(value, int | float | str | Path), name
+        assert value is None or value == [] or isinstance(value, int | float | str | Path), name
