@@ -213,7 +213,9 @@ def test_clips_of_other_labels_train_where_their_speaker_does() -> None:
     for fold in folds:
         assert {each.speaker for each in fold.auxiliary} == {each.speaker for each in fold.train}
         assert len(fold.auxiliary) == len(fold.train)
-    assert all(not fold.auxiliary for fold in with_auxiliary(paper_folds(clips), others)), "there, everybody is tested"
+    for fold in with_auxiliary(paper_folds(clips), others):
+        # Where speakers are in all parts, hardly any is left; whoever is heard elsewhere does not teach.
+        assert not {each.speaker for each in fold.auxiliary} & {each.speaker for each in (*fold.validation, *fold.test)}
     with pytest.raises(ValueError, match="Ses01F"):
         check_folds([replace(folds[0], auxiliary=tuple(others))], "speaker")
 
