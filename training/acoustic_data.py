@@ -17,22 +17,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from training.acoustic_network import SAMPLE_RATE, AcousticShape, initial_cutoffs
-from training.corpora import FOUR_CLASSES
+from training.corpora import FOUR_CLASSES, Clip
 from training.features import CHUNK, ClipStore, voiced_frames, voiced_windows
 
 __all__ = ["Augmentation", "AugmentationSettings", "Batch", "CropSampler", "Pool", "label_of"]
 
-CALM = "calm"
 CHANNEL_COSINES = 5
 
 
-def label_of(emotion4: str, emotion: str, calm_is_neutral: bool) -> int | None:
-    """Index of the class, or ``None``; `calm` counts as neutral where that is asked for."""
-    if emotion4:
-        return FOUR_CLASSES.index(emotion4)
-    if calm_is_neutral and emotion == CALM:
-        return FOUR_CLASSES.index("neutral")
-    return None
+def label_of(clip: Clip) -> int | None:
+    """Index of the clip's class among the four, or ``None``."""
+    return FOUR_CLASSES.index(clip.emotion4) if clip.emotion4 else None
 
 
 @dataclass(frozen=True)

@@ -109,7 +109,7 @@ def score_clips(
     filters = network.bands.filters()
     device = filters.device
     if labels is None:
-        classes = {index: label_of(store.clips[index].emotion4, store.clips[index].emotion, False) for index in members}
+        classes = {index: label_of(store.clips[index]) for index in members}
     else:
         classes = {index: labels.get(store.clips[index].path) for index in members}
     wanted = [index for index in members if classes[index] is not None]

@@ -527,13 +527,10 @@ def _hardware() -> str:
     """Processor, cores, and graphics processor if there is one."""
     import torch
 
-    model = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        names = [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
-        model = names[0] if names else model
+    from training.export_acoustic import processor
+
     graphics = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
-    return f"{model}, {os.cpu_count()} cores{graphics}"
+    return f"{processor()}{graphics}"
 
 
 def _versions() -> dict[str, str]:

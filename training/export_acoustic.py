@@ -135,7 +135,7 @@ class ExportedAcoustic:
         labels, speakers, corpora, logits, counts, window_logits, window_labels = [], [], [], [], [], [], []
         for index in members:
             clip = store.clips[index]
-            label = label_of(clip.emotion4, clip.emotion, False)
+            label = label_of(clip)
             if label is None:
                 continue
             samples, probabilities = store.audio_of(index), store.probabilities_of(index)
@@ -167,14 +167,19 @@ def equal_corpora(corpora: Sequence[str]) -> NDArray[np.float64]:
     return 1.0 / (len(names) * count[number])
 
 
-def hardware() -> str:
-    """Processor and number of cores."""
+def processor() -> str:
+    """Name of the processor and number of cores."""
     model = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.is_file():
         names = [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
         model = names[0] if names else model
-    return f"{model}, {os.cpu_count()} cores, ONNX Runtime, one thread"
+    return f"{model}, {os.cpu_count()} cores"
+
+
+def hardware() -> str:
+    """On what exported graphs are measured."""
+    return f"{processor()}, ONNX Runtime, one thread"
 
 
 def constants(network: AcousticNetwork) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from realtime_ser.text import TextNetwork, Vocabulary
+from realtime_ser.text.network import MAX_TOKENS
 from training.corpora import data_directory
 from training.export_acoustic import hardware
 from training.loop import LoopSettings, Outcome, fit, step_generator
@@ -42,13 +43,12 @@ from training.text_forms import (
     evaluation_forms,
     written_tokens,
 )
-from training.text_network import TextShape, TwoBranchTextNetwork, text_graph
+from training.text_network import TextShape, TwoBranchTextNetwork, padded, text_graph
 from training.text_noise import RecognizerNoise
 from training.text_teacher import VECTOR, principal_components, read_word_vectors
 
 __all__ = ["RECOGNIZER", "TextSettings", "add_arguments", "build_vocabulary", "measure_text", "run", "train_text"]
 
-MAX_TOKENS = 100
 GROUP = 8
 """Batches that are drawn together and sorted by length."""
 
@@ -163,16 +163,6 @@ def run(args: argparse.Namespace) -> int:
     train_text(corpus, settings, args.out, encoder, args.word_vectors)
     measure_text(corpus, args.out)
     return 0
-
-
-def padded(texts: Sequence[NDArray[np.int64]]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Token numbers, shape (texts, longest), and lengths of `texts`; of long ones the last 100 tokens, as at run time."""
-    texts = [text[-MAX_TOKENS:] for text in texts]
-    lengths = torch.tensor([len(text) for text in texts])
-    tokens = torch.zeros(len(texts), int(lengths.max()), dtype=torch.long)
-    for row, text in enumerate(texts):
-        tokens[row, : len(text)] = torch.from_numpy(text)
-    return tokens, lengths
 
 
 @dataclass(frozen=True, slots=True)

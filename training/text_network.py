@@ -19,6 +19,7 @@ The reading of the paper that is implemented here, with T tokens, F = 12 filters
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,7 +31,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-__all__ = ["TextShape", "TwoBranchTextNetwork", "text_graph"]
+from realtime_ser.text.network import MAX_TOKENS
+
+__all__ = ["TextShape", "TwoBranchTextNetwork", "padded", "text_graph"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,16 @@ class TextShape:
     filters: int = 12
     hidden: int = 192
     feature: int = 4_800
+
+
+def padded(texts: Sequence[NDArray[np.int64]]) -> tuple[Tensor, Tensor]:
+    """Token numbers, shape (texts, longest), and lengths of `texts`; of long ones the last 100 tokens, as at run time."""
+    texts = [text[-MAX_TOKENS:] for text in texts]
+    lengths = torch.tensor([len(text) for text in texts])
+    tokens = torch.zeros(len(texts), int(lengths.max()), dtype=torch.long)
+    for row, text in enumerate(texts):
+        tokens[row, : len(text)] = torch.from_numpy(text)
+    return tokens, lengths
 
 
 class TwoBranchTextNetwork(nn.Module):

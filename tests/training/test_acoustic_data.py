@@ -93,11 +93,13 @@ def test_the_bundle_s_parts_have_no_common_speaker() -> None:
     assert not BUNDLE_TEST & BUNDLE_VALIDATION
 
 
-def test_calm_is_neutral_only_where_asked() -> None:
-    assert label_of("", "calm", True) == FOUR_CLASSES.index("neutral")
-    assert label_of("", "calm", False) is None
-    assert label_of("", "fear", True) is None
-    assert label_of("sadness", "sadness", False) == 3
+def test_only_the_four_have_a_class() -> None:
+    def labelled(emotion: str, emotion4: str) -> Clip:
+        return Clip("a.wav", "A", "en", "A_1", emotion, emotion4, 1.0, "")
+
+    assert label_of(labelled("calm", "")) is None
+    assert label_of(labelled("fear", "")) is None
+    assert label_of(labelled("sadness", "sadness")) == 3
 
 
 def test_frames_are_voiced_by_the_last_complete_chunk() -> None:

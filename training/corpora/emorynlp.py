@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from training.corpora.written import BadLine, Entry, TextSource, table_rows
+from training.corpora.written import BadLine, Entry, TextSource, labelled_rows
 
 __all__ = ["EMORYNLP"]
 
@@ -18,15 +18,11 @@ DIALOGUE = ("Season", "Episode", "Scene_ID")
 
 
 def _read(path: Path) -> Iterator[Entry | BadLine]:
-    for found in table_rows(path, ",", ("Utterance", "Emotion")):
+    for found in labelled_rows(path, CLASSES):
         if isinstance(found, BadLine):
             yield found
             continue
-        line, row = found
-        emotion = row["Emotion"].strip().lower()
-        if emotion not in CLASSES:
-            yield BadLine(line, f"the label '{emotion}' is none of {', '.join(sorted(CLASSES))}.")
-            continue
+        line, row, emotion = found
         # The column is a list as Python prints it: ['Monica Geller', 'Rachel Green'].
         speakers = [double or single for double, single in re.findall(r"\"([^\"]*)\"|'([^']*)'", row.get("Speaker", ""))]
         dialogue = "-".join(row[column] for column in DIALOGUE) if all(column in row for column in DIALOGUE) else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from training.corpora.written import BadLine, Entry, TextSource, table_rows
+from training.corpora.written import BadLine, Entry, TextSource, labelled_rows
 
 __all__ = ["MELD"]
 
@@ -16,15 +16,11 @@ CLASSES = {
 
 
 def _read(path: Path) -> Iterator[Entry | BadLine]:
-    for found in table_rows(path, ",", ("Utterance", "Emotion")):
+    for found in labelled_rows(path, CLASSES):
         if isinstance(found, BadLine):
             yield found
             continue
-        line, row = found
-        emotion = row["Emotion"].strip().lower()
-        if emotion not in CLASSES:
-            yield BadLine(line, f"the label '{emotion}' is none of {', '.join(sorted(CLASSES))}.")
-            continue
+        line, row, emotion = found
         yield Entry(
             line,
             row["Utterance"],

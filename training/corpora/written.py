@@ -9,7 +9,7 @@ from pathlib import Path
 
 from training.corpora.table import Problem, TextRow, TextTable
 
-__all__ = ["BadLine", "Entry", "TextSource", "table_rows"]
+__all__ = ["BadLine", "Entry", "TextSource", "labelled_rows", "table_rows"]
 
 COPY_AGAIN = "Copy it from the release again."
 
@@ -118,6 +118,20 @@ class TextSource:
             file=name,
             line=entry.line,
         )
+
+
+def labelled_rows(path: Path, classes: Mapping[str, str]) -> Iterator[tuple[int, dict[str, str], str] | BadLine]:
+    """Yield (line, fields, label) of a comma-separated table of ``Utterance`` and ``Emotion``; labels must be in `classes`."""
+    for found in table_rows(path, ",", ("Utterance", "Emotion")):
+        if isinstance(found, BadLine):
+            yield found
+            continue
+        line, row = found
+        emotion = row["Emotion"].strip().lower()
+        if emotion in classes:
+            yield line, row, emotion
+        else:
+            yield BadLine(line, f"the label '{emotion}' is none of {', '.join(sorted(classes))}.")
 
 
 def table_rows(path: Path, delimiter: str, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]] | BadLine]:

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from realtime_ser.text import PADDING, UNKNOWN, Vocabulary, tokenize
+from realtime_ser.text.network import MAX_TOKENS
 from training.acoustic import BUNDLE_SETTINGS, AcousticData, AcousticSettings, AcousticTraining
 from training.acoustic_network import SAMPLE_RATE, AcousticNetwork, SincBands
 from training.corpora import Clip
@@ -34,7 +35,7 @@ from training.loop import LoopSettings, Outcome, fit, step_generator, write_atom
 from training.metrics import softmax, unweighted_accuracy
 from training.systems.base import Fold, Job
 from training.systems.windows import PAPER_SHAPE, PeakedAudio, WindowNetwork, WindowRecipe, WindowTask, score_windows
-from training.text_network import TextShape, TwoBranchTextNetwork
+from training.text_network import TextShape, TwoBranchTextNetwork, padded
 from training.word_vectors import read_word_vectors
 
 __all__ = ["AcousticSystem", "FusionSystem", "TextSystem", "clips_key", "cutoffs_of", "utterance_features"]
@@ -43,7 +44,6 @@ Filters = Literal["learnt", "frozen"]
 DRAWS_PER_CLIP = 40
 QUICK_STEPS = 4
 QUICK_SETTINGS: dict[str, Any] = {"frozen_steps": 4, "joint_steps": 2, "batch": 8, "joint_batch": 4, "windows": 2}
-MAX_TOKENS = 100
 
 
 def cutoffs_of(bands: SincBands) -> dict[str, list[float]]:
@@ -268,7 +268,7 @@ class TextTask:
         step = first_step
         while True:
             rows = step_generator(self._seed, step).choice(len(texts), self._recipe.batch, p=self._chances)
-            yield (*_padded([texts[row] for row in rows]), torch.from_numpy(labels[rows]))
+            yield (*padded([texts[row] for row in rows]), torch.from_numpy(labels[rows]))
             step += 1
 
     def loss(self, module: nn.Module, batch: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
@@ -284,14 +284,6 @@ class TextTask:
         return unweighted_accuracy(labels, _read(module, texts)[0].argmax(axis=1))
 
 
-def _padded(texts: Sequence[NDArray[np.int64]]) -> tuple[Tensor, Tensor]:
-    lengths = torch.tensor([len(text) for text in texts])
-    tokens = torch.zeros(len(texts), int(lengths.max()), dtype=torch.long)
-    for row, text in enumerate(texts):
-        tokens[row, : len(text)] = torch.from_numpy(text)
-    return tokens, lengths
-
-
 @torch.no_grad()
 def _read(
     network: TwoBranchTextNetwork, texts: Sequence[NDArray[np.int64]], batch: int = 128
@@ -301,7 +293,7 @@ def _read(
     device = next(network.parameters()).device
     scores, features = [], []
     for first in range(0, len(texts), batch):
-        tokens, lengths = _padded(texts[first : first + batch])
+        tokens, lengths = padded(texts[first : first + batch])
         feature, logits = network(tokens.to(device), lengths)
         scores.append(logits.double().log_softmax(dim=1).cpu().numpy())
         features.append(feature.cpu().numpy())
