@@ -59,6 +59,8 @@ CLIP_NORM = 5.0
 SECOND_PHASE = ("joint_steps", "joint_batch", "joint_crop_frames", "joint_rate", "cutoff_rate", "learn_cutoffs")
 """Settings that the first phase does not know."""
 VALIDATION_CLIPS = 200
+OWN_STATE = ("head.classifier.", "normaliser.")
+"""What a network keeps for itself that takes over only what another has learnt to hear."""
 
 
 @dataclass(frozen=True)
@@ -146,8 +148,11 @@ BUNDLE_SETTINGS = AcousticSettings(
     shape=AcousticShape(prior_frames=40),
     shares=(("RAVDESS", 0.45), ("nEMO", 0.3), ("EMODB", 0.25)),
     variants=("rooms",),
-    augmentation=AugmentationSettings(noise_share=0.2, channel=0.3),
-    frozen_steps=4_000,
+    originals=4,
+    augmentation=AugmentationSettings(
+        speed=(0.93, 1.08), warp=(0.92, 1.08), channel=0.3, gain_db=(-20.0, 10.0), noise_share=0.15, mask_share=0.2
+    ),
+    frozen_steps=3_000,
     joint_steps=150,
 )
 """The default bundle's: three corpora, and what rooms, microphones and codecs do to a voice."""
@@ -172,6 +177,9 @@ class AcousticData:
     everyone
         Clips whose audio is stored together with that of the others, which must be the same for all divisions of a corpus lest
         everything is decoded for each of them. They are not learnt from.
+    apart
+        First class and end of every corpus's own classes, by its name, where the corpora are not asked the same question: a clip
+        is then compared with the classes of its corpus alone. Without, all corpora share all classes.
     """
 
     train: tuple[Clip, ...]
@@ -180,6 +188,7 @@ class AcousticData:
     classes: tuple[str, ...] = FOUR_CLASSES
     test: tuple[Clip, ...] = ()
     everyone: tuple[Clip, ...] = ()
+    apart: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     @property
     def auxiliary(self) -> tuple[str, ...]:
@@ -238,6 +247,7 @@ class AcousticTask:
         self._seed = settings.seed * 2 + second
         self.units = self._batch * settings.windows
         self._main = len(training.data.classes)
+        self._groups = sorted(training.data.apart.values()) or [(0, settings.shape.classes)]
         for parameter in self.module.bands.parameters():
             parameter.requires_grad_(not frozen)
         # From the waveform, every second of warm-up costs as much as one of the crop.
@@ -308,10 +318,17 @@ class AcousticTask:
         return loss, {"right": (whole.argmax(dim=1) == labels).float().mean()}
 
     def _entropy(self, whole: Tensor, windows: Tensor, labels: Tensor) -> Tensor:
+        """Mean cross-entropy of the utterances, and of their windows by its weight, each among the classes of its group."""
         smoothing = self.settings.smoothing
         single = labels.repeat_interleave(len(windows) // len(labels))
-        pooled = functional.cross_entropy(whole, labels, label_smoothing=smoothing)
-        return pooled + self.settings.window_share * functional.cross_entropy(windows, single, label_smoothing=smoothing)
+        total = whole.new_zeros(())
+        for logits, targets, weight in ((whole, labels, 1.0), (windows, single, self.settings.window_share)):
+            for first, end in self._groups:
+                rows = (targets >= first) & (targets < end)
+                among, wanted = logits[rows, first:end], targets[rows] - first
+                entropy = functional.cross_entropy(among, wanted, label_smoothing=smoothing, reduction="sum")
+                total = total + weight / len(targets) * entropy
+        return total
 
     def validate(self, module: nn.Module) -> float:
         """Mean UA over the corpora of the validation clips."""
@@ -380,8 +397,14 @@ class AcousticTraining:
             self.pools[name] = [original] * settings.originals + copies
         self.network.normaliser.prior_shape.copy_(torch.from_numpy(self._prior_shape()))
 
-    def start_from(self, checkpoint: Path) -> None:
+    def start_from(self, checkpoint: Path, hearing_alone: bool = False) -> None:
         """Take over the best state of another training of a network of this shape, if this one has not begun.
+
+        Parameters
+        ----------
+        hearing_alone
+            Whether the classifier and the prior of the running mean stay what they are here, since the other training had other
+            classes and other corpora.
 
         Raises
         ------
@@ -390,6 +413,9 @@ class AcousticTraining:
         """
         try:
             state = torch.load(checkpoint, map_location="cpu", weights_only=False)["best"]
+            if hearing_alone:
+                own = self.network.state_dict()
+                state = {name: own[name] if name.startswith(OWN_STATE) else value for name, value in state.items()}
             self.network.load_state_dict(state)
         except (OSError, KeyError, RuntimeError) as error:
             raise ConfigError(f"{checkpoint} is no state of this network: {error}") from error
@@ -441,8 +467,8 @@ class AcousticTraining:
     def validate(self, network: AcousticNetwork, frozen: bool, every: int = 3) -> tuple[float, Scored]:
         """Mean UA over the corpora of at most 200 validation clips each, and their scores."""
         paths = {clip.path for clip in self.data.validation}
-        parts = []
-        for stores in self.stores.values():
+        parts, scores = [], []
+        for name, stores in self.stores.items():
             store = stores[0]
             members = [index for index, clip in enumerate(store.clips) if clip.path in paths and clip.path in self.data.labels]
             if not members:
@@ -450,9 +476,10 @@ class AcousticTraining:
             # Evenly through the corpus: enough to choose by, and the largest corpus does not take most of the time.
             members = members[:: math.ceil(len(members) / VALIDATION_CLIPS)]
             bands = self.bands[store.key] if frozen else None
-            parts.append(score_clips(network, store, members, bands, every, labels=self.data.labels))
-        main = len(self.data.classes)
-        scores = [unweighted_accuracy(part.labels, part.logits[:, :main].argmax(axis=1)) for part in parts]
+            part = score_clips(network, store, members, bands, every, labels=self.data.labels)
+            first, end = self.data.apart.get(name, (0, len(self.data.classes)))
+            scores.append(unweighted_accuracy(part.labels, first + part.logits[:, first:end].argmax(axis=1)))
+            parts.append(part)
         return float(np.mean(scores)), merge(parts)
 
     def phase(self, name: str, steps: int, frozen: bool, fabric: Fabric | None = None) -> Outcome:

@@ -54,14 +54,14 @@ class AugmentationSettings:
         Crops that pretend to come late in a stream: their running mean has heard up to its memory before.
     """
 
-    speed: tuple[float, float] = (0.87, 1.15)
-    warp_share: float = 0.5
-    warp: tuple[float, float] = (0.88, 1.14)
-    channel: float = 0.2
-    gain_db: tuple[float, float] = (-40.0, 6.0)
-    noise_share: float = 0.1
+    speed: tuple[float, float] = (0.95, 1.06)
+    warp_share: float = 0.4
+    warp: tuple[float, float] = (0.94, 1.06)
+    channel: float = 0.1
+    gain_db: tuple[float, float] = (-10.0, 6.0)
+    noise_share: float = 0.03
     snr_db: tuple[float, float] = (3.0, 40.0)
-    mask_share: float = 0.33
+    mask_share: float = 0.1
     mask_bands: int = 10
     frame_mask_share: float = 0.0
     mask_frames: int = 8

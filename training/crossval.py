@@ -77,6 +77,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--word-vectors", type=Path, help="300-D vectors in GloVe's text format from which networks that read start"
     )
+    parser.add_argument(
+        "--pretrain",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="other corpora from which the acoustic network learns to hear first, not for --protocol paper",
+    )
     parser.add_argument("--folds", type=int, help="number of folds (default: as the protocol has it)")
     parser.add_argument("--only", type=int, nargs="+", metavar="FOLD", help="run these folds only, counted from 1")
     parser.add_argument("--jobs", type=int, default=1, help="folds at the same time (default: %(default)s)")
@@ -115,6 +122,7 @@ def run(args: argparse.Namespace) -> int:
         "seed": args.seed,
         "quick": args.quick,
         "word vectors": args.word_vectors.name if args.word_vectors else "",
+        "pretrained on": sorted(args.pretrain),
         "folds": len(folds),
         "membership": hashlib.sha256(json.dumps(membership).encode()).hexdigest()[:16],
     }
@@ -127,7 +135,9 @@ def run(args: argparse.Namespace) -> int:
     print(f"{described}\nsystems: {', '.join(names)}", flush=True)
     cache = args.cache / "levels-equalised" if args.levels_equalised else args.cache
     everyone = tuple(sorted((*table.clips, *table.others), key=lambda clip: clip.path))
-    job = Job(table.classes, table.labels, protocol, args.out, cache, args.seed, args.quick, everyone, _background(args.data))
+    background = _background(args.data)
+    pretrained = _pretrained(args, everyone)
+    job = Job(table.classes, table.labels, protocol, args.out, cache, args.seed, args.quick, everyone, background, pretrained)
     threads = args.threads or max(1, (os.cpu_count() or 1) // args.jobs)
     work = partial(run_fold, job=job, names=names, threads=threads, word_vectors=args.word_vectors)
     outcomes = [outcome for some in _in_parallel(work, chosen, args.jobs, threads) for outcome in some]
@@ -312,6 +322,19 @@ def equalised(clip: Clip, digest: str, folder: Path) -> Clip:
     return dataclasses.replace(clip, file=file)
 
 
+def _pretrained(args: argparse.Namespace, tested: Sequence[Clip]) -> Path | None:
+    """Checkpoint of the network that has learnt to hear from other corpora, trained now if need be."""
+    if not args.pretrain:
+        return None
+    if args.protocol == "paper":
+        raise ConfigError("The paper's networks learn from one corpus alone.", "Leave out --pretrain.")
+    from training.pretraining import PRETRAINING, pretrain
+    from training.systems.ours import QUICK_SETTINGS
+
+    settings = dataclasses.replace(PRETRAINING, background=False, **QUICK_SETTINGS) if args.quick else PRETRAINING
+    return pretrain(args.pretrain, tested, data_directory(args.data), args.cache, settings, args.seed)
+
+
 def _background(data: Path | None) -> Path:
     """The data folder, or none: a corpus of its own folder can be trained on without."""
     try:
@@ -483,6 +506,7 @@ def _facts(
         "levels": f"every clip scaled to a peak of {PEAK}" if args.levels_equalised else "as recorded",
         "seed": args.seed,
         "word vectors": args.word_vectors.name if args.word_vectors else "none: learnt from the fold's texts",
+        "pretrained": ", ".join(sorted(args.pretrain)) or "nothing",
         "versions": _versions(),
         "corpora": table.corpora,
         "data": corpora,

@@ -32,6 +32,7 @@ __all__ = [
     "session_folds",
     "speaker_folds",
     "speaker_groups",
+    "validating_speakers",
     "with_auxiliary",
 ]
 
@@ -86,8 +87,7 @@ def session_folds(clips: Sequence[Clip]) -> list[Fold]:
 def corpus_folds(clips: Sequence[Clip], train: Sequence[str], test: Sequence[str]) -> list[Fold]:
     """One fold: learn from the corpora `train`, choose on held-out speakers of each of them, test on all of `test`.
 
-    About one speaker in six validates, as many women as men where that is known, at least one of every corpus; whole sessions
-    where a corpus has them.
+    Who validates is said by :func:`validating_speakers`.
 
     Raises
     ------
@@ -100,8 +100,29 @@ def corpus_folds(clips: Sequence[Clip], train: Sequence[str], test: Sequence[str
     missing = sorted({*train, *test} - {clip.corpus for clip in clips})
     if missing:
         raise ConfigError(f"No clip of {', '.join(missing)} has one of the classes.")
+    held_out = validating_speakers([clip for clip in clips if clip.corpus in train])
+    fold = Fold(
+        number=1,
+        train=tuple(clip for clip in clips if clip.corpus in train and clip.speaker not in held_out),
+        validation=tuple(clip for clip in clips if clip.corpus in train and clip.speaker in held_out),
+        test=tuple(clip for clip in clips if clip.corpus in test),
+    )
+    check_folds([fold], "speaker")
+    return [fold]
+
+
+def validating_speakers(clips: Sequence[Clip]) -> set[str]:
+    """Speakers who validate where whole corpora train: about one in six of each, at least one.
+
+    As many women as men where that is known; whole sessions where a corpus has them.
+
+    Raises
+    ------
+    ConfigError
+        Where a corpus has only one speaker.
+    """
     held_out: set[str] = set()
-    for name in train:
+    for name in sorted({clip.corpus for clip in clips}):
         own = [clip for clip in clips if clip.corpus == name]
         sessions = sorted({clip.session for clip in own})
         if "" not in sessions and len(sessions) > 1:
@@ -117,14 +138,7 @@ def corpus_folds(clips: Sequence[Clip], train: Sequence[str], test: Sequence[str
             count += 1
         # The last ones, so that the first speakers, whom many published splits test, go on training.
         held_out.update(speakers[-min(count, len(speakers) - 1) :])
-    fold = Fold(
-        number=1,
-        train=tuple(clip for clip in clips if clip.corpus in train and clip.speaker not in held_out),
-        validation=tuple(clip for clip in clips if clip.corpus in train and clip.speaker in held_out),
-        test=tuple(clip for clip in clips if clip.corpus in test),
-    )
-    check_folds([fold], "speaker")
-    return [fold]
+    return held_out
 
 
 def divide(clips: Sequence[Clip], protocol: ProtocolName, folds: int | None = None, seed: int = 1) -> list[Fold]:

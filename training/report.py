@@ -375,6 +375,7 @@ FACTS = {
     "protocol": "protocol description",
     "levels": "levels",
     "word vectors": "word vectors",
+    "learnt from beforehand": "pretrained",
     "seed": "seed",
 }
 

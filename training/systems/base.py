@@ -63,6 +63,8 @@ class Job:
         All clips of the corpora, of any label: what is worth decoding once for all folds. Not to be learnt from.
     data
         Folder with background sound for training, where there is any.
+    pretrained
+        Checkpoint of an acoustic network that has learnt to hear from other corpora, from which to start.
     """
 
     classes: tuple[str, ...]
@@ -74,6 +76,7 @@ class Job:
     quick: bool = False
     everyone: tuple[Clip, ...] = ()
     data: Path = Path()
+    pretrained: Path | None = None
 
     def labels_of(self, clips: Sequence[Clip]) -> NDArray[np.int64]:
         """Class numbers of `clips`, shape ``(clips,)``."""

@@ -151,6 +151,8 @@ class AcousticSystem:
         # What comes before the cutoffs are released is the same with learnt and with frozen filters.
         first = job.out.parent / "acoustic-first-phase"
         self._training = AcousticTraining(settings, data, job.data, job.out, job.cache, first)
+        if job.pretrained is not None:
+            self._training.start_from(job.pretrained, hearing_alone=True)
         outcomes = self._training.train()
         self.network = self._training.network
         best = outcomes.get("joint") or outcomes["frozen"]
