@@ -178,8 +178,8 @@ class AcousticData:
         Clips whose audio is stored together with that of the others, which must be the same for all divisions of a corpus lest
         everything is decoded for each of them. They are not learnt from.
     apart
-        First class and end of every corpus's own classes, by its name, where the corpora are not asked the same question: a clip
-        is then compared with the classes of its corpus alone. Without, all corpora share all classes.
+        First class and end of every corpus's own classes, by its name, where a clip is compared with the classes of its corpus
+        alone. Without, all corpora share all classes.
     """
 
     train: tuple[Clip, ...]
