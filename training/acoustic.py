@@ -252,8 +252,8 @@ class AcousticTask:
             parameter.requires_grad_(not frozen)
         # From the waveform, every second of warm-up costs as much as one of the crop.
         warm_clips, warm_frames = (3, 50) if frozen else (1, 80)
-        # Samples cannot be played faster without another pitch: no crop is in the second phase, so that trainings with learnt and
-        # with frozen filters differ in the filters alone.
+        # Samples cannot be played faster without another pitch. In the second phase, then, no crop is: trainings with learnt
+        # and with frozen filters differ in the filters alone.
         augmentation = replace(settings.augmentation, speed=(1.0, 1.0)) if second else settings.augmentation
         self._sampler = CropSampler(
             training.pools,
