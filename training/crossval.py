@@ -30,7 +30,7 @@ import soundfile
 
 from realtime_ser.errors import AudioFileError, ConfigError
 from training.corpora import FOUR_CLASSES, Clip, data_directory, load_clips, open_corpus
-from training.folds import check_folds, corpus_folds, describe_folds, divide, with_auxiliary
+from training.folds import check_folds, corpus_folds, describe_folds, divide, each_corpus_left_out, with_auxiliary
 from training.loop import keep_config, write_atomically
 from training.metrics import unweighted_accuracy, weighted_accuracy
 from training.report import Failure, Result, summarise, write_report
@@ -59,8 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--protocol",
         choices=("paper", "speaker", "corpus"),
         default="speaker",
-        help="paper: random tenths, 8:1:1; speaker: nobody in two parts, IEMOCAP by sessions; corpus: --train and --test"
-        " (default: %(default)s)",
+        help="paper: random tenths, 8:1:1; speaker: nobody in two parts, IEMOCAP by sessions; corpus: --train and --test, or"
+        " every one of --corpus left out once (default: %(default)s)",
     )
     parser.add_argument("--train", nargs="+", default=[], metavar="NAME", help="corpora that train, for --protocol corpus")
     parser.add_argument("--test", nargs="+", default=[], metavar="NAME", help="corpora that are tested, for --protocol corpus")
@@ -103,7 +103,9 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"There is no file {args.word_vectors}.", "--word-vectors wants a file such as glove.6B.300d.txt.")
     table = _gather(args)
     protocol: ProtocolName = "paper" if args.protocol == "paper" else "speaker"
-    if args.protocol == "corpus":
+    if args.protocol == "corpus" and args.corpus:
+        folds = each_corpus_left_out(table.clips)
+    elif args.protocol == "corpus":
         folds = corpus_folds(table.clips, table.train, table.test)
     else:
         folds = divide(table.clips, protocol, args.folds, args.seed)
@@ -184,11 +186,13 @@ class _Table:
 def _gather(args: argparse.Namespace) -> _Table:
     """Read the corpora, leave out what cannot be used, and say what that is."""
     if args.protocol == "corpus":
-        if not args.train or not args.test or args.corpus:
-            raise ConfigError("--protocol corpus needs --train and --test, and no --corpus.")
+        if bool(args.train and args.test) == bool(args.corpus) or bool(args.train) != bool(args.test):
+            raise ConfigError(
+                "--protocol corpus needs --train and --test, or several names with --corpus, each of which is left out once."
+            )
         if args.classes != "four":
             raise ConfigError("Corpora share four classes only.", "Leave out --classes all.")
-        wanted = [*args.train, *args.test]
+        wanted = args.corpus or [*args.train, *args.test]
     else:
         if not args.corpus or args.train or args.test:
             raise ConfigError(f"--protocol {args.protocol} needs --corpus, and neither --train nor --test.")

@@ -27,6 +27,7 @@ __all__ = [
     "corpus_folds",
     "describe_folds",
     "divide",
+    "each_corpus_left_out",
     "genders",
     "paper_folds",
     "session_folds",
@@ -111,6 +112,19 @@ def corpus_folds(clips: Sequence[Clip], train: Sequence[str], test: Sequence[str
     return [fold]
 
 
+def each_corpus_left_out(clips: Sequence[Clip]) -> list[Fold]:
+    """A fold for every corpus, which is tested after the others have trained; see :func:`corpus_folds`."""
+    corpora = list(dict.fromkeys(clip.corpus for clip in clips))
+    if len(corpora) < 2:
+        raise ConfigError("One corpus alone cannot be left out.", "Name several with --corpus.")
+    folds = []
+    for number, name in enumerate(corpora, 1):
+        (fold,) = corpus_folds(clips, [other for other in corpora if other != name], [name])
+        folds.append(replace(fold, number=number))
+    check_folds(folds, "speaker")
+    return folds
+
+
 def validating_speakers(clips: Sequence[Clip]) -> set[str]:
     """Speakers who validate where whole corpora train: about one in six of each, at least one.
 
@@ -173,7 +187,11 @@ def describe_folds(folds: Sequence[Fold], protocol: ProtocolName) -> str:
             f"{count}, drawn by utterance; one part tests, the next validates, the others train."
             " Every speaker is in every part: the figures do not say how strangers are recognised."
         )
-    if all(clip.corpus not in {other.corpus for other in (*folds[0].train, *folds[0].validation)} for clip in tested):
+    if not any(
+        {clip.corpus for clip in fold.test} & {clip.corpus for clip in (*fold.train, *fold.validation)} for fold in folds
+    ):
+        if len(folds) > 1:
+            return f"{count}: one corpus tests, the others train and, with held-out speakers, validate."
         return "Other corpora train and, with held-out speakers, validate; all of the tested corpora is test."
     if all(clip.session for clip in tested) and all(len({clip.session for clip in fold.test}) == 1 for fold in folds):
         return f"{count}: one session tests, the next validates, the others train. No speaker and no session is in two parts."

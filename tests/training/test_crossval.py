@@ -240,12 +240,23 @@ def test_another_corpus_is_tested(tmp_path: Path, recordings: list[Clip], monkey
     assert report["systems"]["parrot"]["UA"]["interval over folds"] == [None, None]
     assert report["folds"][0]["test"]["speakers"] == ["OIEMOCAP_05f", "OIEMOCAP_05m"]
 
+    both = tmp_path / "both"
+    assert command(both, "--protocol", "corpus", "--corpus", "iemocap", "other", "--systems", "parrot") == 0
+    report = report_of(both)
+    assert "one corpus tests, the others train" in report["protocol description"]
+    assert [fold["test"]["clips"] for fold in report["folds"]] == [32, 8]
+    for fold in report["folds"]:
+        trained = {*fold["train"]["speakers"], *fold["validation"]["speakers"]}
+        assert {name[0] for name in trained} != {name[0] for name in fold["test"]["speakers"]}
+
 
 @pytest.mark.usefixtures("animals")
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (("--protocol", "corpus", "--train", "A"), "needs --train and --test"),
+        (("--protocol", "corpus", "--corpus", "IEMOCAP"), "cannot be left out"),
+        (("--protocol", "corpus", "--corpus", "A", "B", "--train", "A", "--test", "B"), "needs --train and --test"),
         (("--protocol", "corpus", "--train", "A", "--test", "B", "--classes", "all"), "four classes only"),
         (("--protocol", "speaker"), "needs --corpus"),
         (("--corpus", "NOTHING"), "No clips of NOTHING"),
