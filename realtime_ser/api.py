@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from realtime_ser.acoustic.execution import Execution
 from realtime_ser.assembly import Models, SegmentationKind, build_stages, load_models, run_pipeline
 from realtime_ser.audio.file import FileSource
 from realtime_ser.audio.sources import ArraySource, Source
@@ -38,6 +39,8 @@ class EmotionRecognizer:
         Who writes the words: ``"auto"``, ``"vosk"``, ``"pocketsphinx"``, ``"none"``, or the folder or name of a Vosk model.
     settings
         Thresholds and times; ``None``: the defaults.
+    execution
+        Where the acoustic networks run and with which weights; ``None``: see :func:`~realtime_ser.assembly.load_models`.
 
     Raises
     ------
@@ -52,9 +55,13 @@ class EmotionRecognizer:
     """
 
     def __init__(
-        self, bundle: str | Path | None = None, recognizer: str | Path = "auto", settings: EngineSettings | None = None
+        self,
+        bundle: str | Path | None = None,
+        recognizer: str | Path = "auto",
+        settings: EngineSettings | None = None,
+        execution: Execution | None = None,
     ) -> None:
-        self._models = load_models(bundle, recognizer)
+        self._models = load_models(bundle, recognizer, execution)
         self._settings = settings
 
     @property

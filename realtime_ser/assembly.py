@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from realtime_ser.acoustic.execution import Execution
 from realtime_ser.acoustic.model import AcousticModel
 from realtime_ser.acoustic.stream import AcousticStream
 from realtime_ser.asr.discovery import RecognizerChoice, choose_recognizer
@@ -58,8 +59,16 @@ class Models:
         return self.bundle.manifest.classes
 
 
-def load_models(bundle: str | Path | None = None, recognizer: str | Path = "auto") -> Models:
+def load_models(
+    bundle: str | Path | None = None, recognizer: str | Path = "auto", execution: Execution | None = None
+) -> Models:
     """Open a bundle, load its networks, and decide on a recogniser (which is loaded when a stream starts).
+
+    Parameters
+    ----------
+    execution
+        Where the acoustic networks shall run and with which weights; ``None``: as the environment says, else on the processor
+        in float32, or on a graphics processor that is faster.
 
     Raises
     ------
@@ -85,7 +94,7 @@ def load_models(bundle: str | Path | None = None, recognizer: str | Path = "auto
         ) from error
     return Models(
         bundle=opened,
-        acoustic=AcousticModel.from_bundle(opened),
+        acoustic=AcousticModel.from_bundle(opened, execution),
         text=TextNetwork(opened.content("text.onnx"), vocabulary, classes),
         fusion=FusionNetwork(opened.content("fusion.onnx"), classes),
         recognizer=choice,

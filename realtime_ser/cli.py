@@ -16,6 +16,7 @@ from realtime_ser import __version__
 from realtime_ser.errors import RealtimeSerError
 
 if TYPE_CHECKING:
+    from realtime_ser.acoustic.execution import Execution
     from realtime_ser.inputs import Input
 
 __all__ = ["main"]
@@ -81,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     actions.add_parser("list", help="what is installed and what can be fetched")
     info = actions.add_parser("info", help="what a bundle is, how good it is, and what it must not be used for")
     info.add_argument("bundle", nargs="?", help="bundle folder or name; default: the default bundle")
+    _add_execution(info)
     fetch = actions.add_parser("fetch", help="download a speech recognition model")
     fetch.add_argument("name", help="for example vosk-model-small-en-us-0.15")
     fetch.add_argument("--folder", help="where to put it; default: the user's data folder")
@@ -107,6 +109,27 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="auto (default), vosk, pocketsphinx, none, or the folder or name of a Vosk model",
     )
+    _add_execution(parser)
+
+
+def _add_execution(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--provider",
+        metavar="NAME",
+        help="what computes the acoustic networks: cpu, cuda, coreml, directml, or auto (default): a graphics processor that "
+        "is faster and gives the same scores, else the processor",
+    )
+    parser.add_argument(
+        "--weights",
+        metavar="KIND",
+        help="float32 (default), int8 where the scores agree, or auto: int8 where they agree and it is faster here",
+    )
+
+
+def _execution(options: argparse.Namespace) -> Execution:
+    from realtime_ser.acoustic.execution import Execution
+
+    return Execution.wanted(options.provider, options.weights)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -163,6 +186,7 @@ def _run(options: argparse.Namespace) -> int:
                 as_json=options.json,
                 bundle=options.bundle,
                 recognizer=options.recognizer,
+                execution=_execution(options),
             )
         case "analyze":
             from realtime_ser.commands.analyze import analyze
@@ -174,6 +198,7 @@ def _run(options: argparse.Namespace) -> int:
                 segmentation=options.segmentation,
                 bundle=options.bundle,
                 recognizer=options.recognizer,
+                execution=_execution(options),
             )
         case "devices":
             from realtime_ser.commands.devices import device_lines
@@ -191,7 +216,7 @@ def _default() -> int:
 
     problem = display_problem()
     if problem is None:
-        return _gui(argparse.Namespace(input=None, demo=False, bundle=None, recognizer="auto"))
+        return _gui(argparse.Namespace(input=None, demo=False, bundle=None, recognizer="auto", provider=None, weights=None))
     from realtime_ser.commands.listen import listen
     from realtime_ser.inputs import Input
 
@@ -204,7 +229,7 @@ def _gui(options: argparse.Namespace) -> int:
     from realtime_ser.commands.gui import open_dashboard
 
     start = "demo" if options.demo else options.input
-    return open_dashboard(start, bundle=options.bundle, recognizer=options.recognizer)
+    return open_dashboard(start, bundle=options.bundle, recognizer=options.recognizer, execution=_execution(options))
 
 
 def _input(text: str | None) -> Input:
@@ -231,7 +256,7 @@ def _models(options: argparse.Namespace) -> int:
         case "list":
             return _say(models.list_models())
         case "info":
-            return _say(models.info(options.bundle))
+            return _say(models.info(options.bundle, _execution(options)))
         case _:
             return _say(models.fetch(options.name, folder=options.folder, sha256=options.sha256, replace=options.replace))
 
@@ -240,7 +265,7 @@ def _selftest(options: argparse.Namespace) -> int:
     from realtime_ser.commands.selftest import selftest
 
     failed = False
-    for check in selftest(options.bundle, options.recognizer):
+    for check in selftest(options.bundle, options.recognizer, _execution(options)):
         failed = failed or check.passed is False
         mark = {True: "ok     ", False: "FAILED ", None: "absent "}[check.passed]
         _say([f"{mark} {check.text}"])

@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from realtime_ser.acoustic.execution import Execution
 from realtime_ser.api import EmotionRecognizer
 from realtime_ser.assembly import SegmentationKind
 from realtime_ser.audio.file import FileSource
@@ -44,6 +45,7 @@ def analyze(
     segmentation: SegmentationKind = "voice",
     bundle: str | Path | None = None,
     recognizer: str | Path = "auto",
+    execution: Execution | None = None,
 ) -> int:
     """Score files and write one table.
 
@@ -58,7 +60,7 @@ def analyze(
     """
     if out is not None:
         check_table_path(Path(out))
-    model = EmotionRecognizer(bundle, "none" if windows else recognizer)
+    model = EmotionRecognizer(bundle, "none" if windows else recognizer, execution=execution)
     columns = ["file", "start", "end", *model.classes, *(("voiced",) if windows else VERDICT_COLUMNS)]
     exit_code = 0
     # Standard output turns line ends into the system's own.

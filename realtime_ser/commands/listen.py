@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from realtime_ser.acoustic.execution import Execution
 from realtime_ser.assembly import Models, build_engine, load_models
 from realtime_ser.config import ENGINE_RATE
 from realtime_ser.engine.channel import Channel, ChannelClosed, Policy
@@ -216,7 +217,13 @@ def event_text(event: Event) -> RenderableType:
 
 
 def listen(
-    choice: Input, *, pace: Pace, as_json: bool, bundle: str | Path | None = None, recognizer: str | Path = "auto"
+    choice: Input,
+    *,
+    pace: Pace,
+    as_json: bool,
+    bundle: str | Path | None = None,
+    recognizer: str | Path = "auto",
+    execution: Execution | None = None,
 ) -> int:
     """Run the engine on an input until it ends or the user stops it.
 
@@ -228,7 +235,9 @@ def listen(
     console = _console()
     if not as_json:
         console.print(f"Loading the networks … listening to {choice}.", style="dim", highlight=False)
-    models = load_models(bundle, recognizer)
+    models = load_models(bundle, recognizer, execution)
+    if not as_json:
+        console.print(f"Computed by {models.acoustic.form}", style="dim", highlight=False)
     source = open_input(choice, pace)
     engine = build_engine(models, source)
     outputs = engine.subscribe(1_024, Policy.KEEP_ALL if not source.live else Policy.DROP_OLDEST)

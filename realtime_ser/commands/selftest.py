@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from realtime_ser.acoustic.execution import Execution
 from realtime_ser.acoustic.stream import band_offsets, evaluate_window
 from realtime_ser.assembly import Models, build_engine, build_stages, load_models, run_pipeline
 from realtime_ser.audio.file import FileSource
@@ -35,14 +36,17 @@ class Check:
     text: str
 
 
-def selftest(bundle: str | Path | None = None, recognizer: str | Path = "auto") -> Iterator[Check]:
+def selftest(
+    bundle: str | Path | None = None, recognizer: str | Path = "auto", execution: Execution | None = None
+) -> Iterator[Check]:
     """Run all checks, most basic first; ends early where the networks do not load."""
     try:
-        models = load_models(bundle, recognizer)
+        models = load_models(bundle, recognizer, execution)
     except RealtimeSerError as error:
         yield Check(False, str(error))
         return
     yield Check(True, f"The bundle {models.manifest.name} {models.manifest.version} is complete and unaltered.")
+    yield Check(True, f"Computed by {models.acoustic.form}")
     try:
         batch = list(run_pipeline(_demonstration(), build_stages(models, live=False, words=False)))
         yield _same_everywhere(models, batch)
