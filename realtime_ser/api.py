@@ -25,7 +25,10 @@ from realtime_ser.types import Output, Verdict, WindowScores
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["EmotionRecognizer"]
+__all__ = ["FILE_BLOCK", "EmotionRecognizer"]
+
+FILE_BLOCK = 16_000
+"""Samples (1 s) that files are worked off by: longer blocks cost less for a second of sound, and the scores are the same."""
 
 
 class EmotionRecognizer:
@@ -96,7 +99,7 @@ class EmotionRecognizer:
         AudioFileError
             The file is missing, empty, or no audio.
         """
-        return self._utterances(FileSource(path), str(path), segmentation)
+        return self._utterances(FileSource(path, block=FILE_BLOCK), str(path), segmentation)
 
     def process_signal(
         self,
@@ -116,7 +119,7 @@ class EmotionRecognizer:
         file
             What to write into the index.
         """
-        return self._utterances(ArraySource(np.asarray(samples), sample_rate), file, segmentation)
+        return self._utterances(ArraySource(np.asarray(samples), sample_rate, block=FILE_BLOCK), file, segmentation)
 
     def process_windows(
         self, source: str | Path | NDArray[Any], sample_rate: int | None = None, file: str = "signal"
@@ -129,12 +132,12 @@ class EmotionRecognizer:
             A row per window: a column per class (the network's softmax, rows sum to 1) and ``voiced``.
         """
         if isinstance(source, str | Path):
-            audio: Source = FileSource(source)
+            audio: Source = FileSource(source, block=FILE_BLOCK)
             file = str(source)
         else:
             if sample_rate is None:
                 raise ValueError("a signal needs its sample_rate")
-            audio = ArraySource(np.asarray(source), sample_rate)
+            audio = ArraySource(np.asarray(source), sample_rate, block=FILE_BLOCK)
         rows: list[Record] = []
         for output in self.stream(audio, words=False):
             if isinstance(output, WindowScores):

@@ -5,7 +5,7 @@ Everything above (command line, window, library) gets its engine here; everythin
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -108,6 +108,8 @@ def build_stages(
     live: bool,
     segmentation: SegmentationKind = "voice",
     words: bool = True,
+    detector: Callable[[], VoiceDetector] = VoiceDetector,
+    acoustic: Callable[[AcousticModel, float], AcousticStream] = AcousticStream,
 ) -> Stages:
     """Fresh stages for one stream.
 
@@ -117,15 +119,17 @@ def build_stages(
         Whether the source is a microphone: then verdicts wait only so long for words, and level faults are told.
     words
         ``False`` leaves the recogniser out.
+    detector, acoustic
+        What makes these two; others than the plain ones measure themselves.
     """
     settings = EngineSettings() if settings is None else settings
     manifest = models.manifest
     whole = segmentation == "whole"
     signal = SignalStage(
-        detector=VoiceDetector(),
+        detector=detector(),
         segmentation=WholeStream() if whole else Segmenter(settings.voice),
         meter=LevelMonitor(watch=live),
-        acoustic=AcousticStream(models.acoustic, settings.voice.on_threshold),
+        acoustic=acoustic(models.acoustic, settings.voice.on_threshold),
         step=settings.step,
     )
     factory = models.recognizer.factory if words else None

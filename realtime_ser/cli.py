@@ -62,7 +62,9 @@ def _parser() -> argparse.ArgumentParser:
         description="Scores recorded files at full speed, with the scores that the live program gives. "
         "Writes a row per utterance, as CSV to standard output unless --out is given.",
     )
-    analyze.add_argument("files", nargs="+", metavar="FILE", help="sound files of any format, rate and number of channels")
+    analyze.add_argument(
+        "files", nargs="+", metavar="FILE", help="sound files of any format, rate and number of channels, or folders of them"
+    )
     analyze.add_argument("--out", metavar="TABLE", help="write the table there: .csv, .parquet or .jsonl")
     analyze.add_argument("--windows", action="store_true", help="a row per 250 ms window, every 10 ms")
     analyze.add_argument(
@@ -71,6 +73,8 @@ def _parser() -> argparse.ArgumentParser:
         default="voice",
         help="utterances by voice activity (default), or each file as one utterance",
     )
+    analyze.add_argument("--jobs", type=int, default=1, metavar="N", help="processes that share the files (default: 1)")
+    analyze.add_argument("--cluster", metavar="ADDRESS", help="have the workers of a Dask scheduler share the files")
     _add_models(analyze)
 
     commands.add_parser("devices", help="list the microphones", description="Lists what can be listened to.")
@@ -95,6 +99,18 @@ def _parser() -> argparse.ArgumentParser:
         description="Checks the bundle, proves that all ways to a score agree, and says what is missing on this machine.",
     )
     _add_models(selftest)
+    bench = commands.add_parser(
+        "bench",
+        help="what the program costs on this machine",
+        description="Measures the acoustic networks against other ways to the same scores, files, the live engine and the "
+        "start, and prints one table with the project's aims. Let nothing else run meanwhile.",
+    )
+    bench.add_argument("--quick", action="store_true", help="a minute or two in place of a quarter of an hour; wider spreads")
+    bench.add_argument("--gui", action="store_true", help="measure the dashboard, too")
+    bench.add_argument("--part", choices=("acoustic", "files", "live", "quiet", "start", "gui"), help="only this part")
+    bench.add_argument("--json", action="store_true", help="one JSON object on standard output instead of the table")
+    bench.add_argument("--bundle", help="bundle folder or name (see `realtime-ser models list`)")
+    bench.add_argument("--recognizer", default="auto", help="who writes the words, as for `listen`")
     return parser
 
 
@@ -196,6 +212,8 @@ def _run(options: argparse.Namespace) -> int:
                 out=options.out,
                 windows=options.windows,
                 segmentation=options.segmentation,
+                jobs=options.jobs,
+                cluster=options.cluster,
                 bundle=options.bundle,
                 recognizer=options.recognizer,
                 execution=_execution(options),
@@ -204,6 +222,17 @@ def _run(options: argparse.Namespace) -> int:
             from realtime_ser.commands.devices import device_lines
 
             return _say(device_lines())
+        case "bench":
+            from realtime_ser.commands.bench import bench
+
+            return bench(
+                part=options.part,
+                quick=options.quick,
+                as_json=options.json,
+                gui=options.gui,
+                bundle=options.bundle,
+                recognizer=options.recognizer,
+            )
         case "models":
             return _models(options)
         case _:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from realtime_ser.acoustic.execution import Execution
 from realtime_ser.assembly import Models, build_engine, load_models
 from realtime_ser.audio.portaudio import list_devices
+from realtime_ser.audio.sources import Source
 from realtime_ser.bundle.loader import asset_path
 from realtime_ser.config import EngineSettings
 from realtime_ser.engine.channel import Channel, Policy
@@ -121,6 +122,8 @@ class Controller:
         As for :func:`~realtime_ser.assembly.load_models`.
     settings
         Thresholds and times.
+    open_source
+        Makes the source, not yet open, of the input that is chosen.
     """
 
     def __init__(
@@ -130,12 +133,14 @@ class Controller:
         settings: EngineSettings | None = None,
         files: Sequence[str] = (),
         execution: Execution | None = None,
+        open_source: Callable[[Input], Source] = open_input,
     ) -> None:
         self._bundle = bundle
         self._recognizer = recognizer
         self._settings = settings
         self._files = tuple(files)
         self._execution = execution
+        self._open_source = open_source
         self._models: Models | None = None
         self._loading = threading.Lock()
         self._lock = threading.Lock()
@@ -256,7 +261,7 @@ class Controller:
         try:
             models = self._loaded()
             name = self._recognizer_name(models)
-            engine = build_engine(models, open_input(choice), self._settings)
+            engine = build_engine(models, self._open_source(choice), self._settings)
             outputs = engine.subscribe(_OUTPUTS, Policy.DROP_OLDEST)
             engine.start()
             self._engine, self._outputs = engine, outputs

@@ -121,6 +121,7 @@ def _graph(filters: FloatArray, outputs: int) -> bytes:
     constants: dict[str, NDArray[Any]] = {
         "filters": filters,
         "by_frame": np.array([-1, outputs, bands], np.int64),
+        "share": np.array(1.0 / outputs, np.float32),
         "floor": np.array(_FLOOR, np.float32),
     }
     return serialise_graph(Graph(nodes, constants, {"pairs": ("n", half)}, {"log_energies": ("frames", bands)}))

@@ -19,7 +19,7 @@ from realtime_ser.bundle.loader import asset_path
 from realtime_ser.commands.gui import display_problem
 from realtime_ser.engine.channel import ChannelClosed, Policy
 from realtime_ser.errors import RealtimeSerError
-from realtime_ser.inputs import DEMONSTRATION
+from realtime_ser.inputs import DEMONSTRATION, read_all
 from realtime_ser.types import FloatArray, Output, Verdict, WindowScores
 
 __all__ = ["Check", "selftest"]
@@ -103,7 +103,7 @@ def _same_as_single_windows(models: Models, batch: list[Output]) -> Check:
     """The stream against windows evaluated one by one, every 50 ms."""
     model = models.acoustic
     streamed = np.concatenate([output.scores for output in batch if isinstance(output, WindowScores)])
-    samples = _signal(_demonstration())
+    samples = read_all(_demonstration())
     activity = VoiceDetector().process(samples, 0)
     offsets = band_offsets(model, samples, activity)
     numbers = range(0, len(streamed), 5)
@@ -115,19 +115,6 @@ def _same_as_single_windows(models: Models, batch: list[Output]) -> Check:
             at = number * model.hop / models.manifest.sample_rate
             return Check(False, f"The stream and the single window at {at:.2f} s differ by {difference:.1e}.")
     return Check(True, f"The stream gives what {len(numbers)} windows give one by one.")
-
-
-def _signal(source: FileSource) -> FloatArray:
-    blocks: list[FloatArray] = []
-    source.open()
-    try:
-        while not source.exhausted:
-            block = source.read(0.2)
-            if block is not None:
-                blocks.append(block.samples)
-    finally:
-        source.close()
-    return np.concatenate(blocks)
 
 
 def _words(models: Models) -> Check:
