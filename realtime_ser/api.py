@@ -19,6 +19,7 @@ from realtime_ser.assembly import Models, SegmentationKind, build_stages, load_m
 from realtime_ser.audio.file import FileSource
 from realtime_ser.audio.sources import ArraySource, Source
 from realtime_ser.config import EngineSettings
+from realtime_ser.engine.ahead import DetectedAhead
 from realtime_ser.records import Record, verdict_row, window_rows
 from realtime_ser.types import Output, Verdict, WindowScores
 
@@ -145,9 +146,12 @@ class EmotionRecognizer:
         return self._table(rows, file, [*self.classes, "voiced"])
 
     def stream(self, source: Source, segmentation: SegmentationKind = "voice", *, words: bool = True) -> Iterator[Output]:
-        """Everything that the pipeline emits for a source, as it comes; memory stays flat however long the source is."""
-        stages = build_stages(self._models, self._settings, live=False, segmentation=segmentation, words=words)
-        return run_pipeline(source, stages)
+        """Everything that the pipeline emits for a recording, as it comes; memory stays flat however long it is."""
+        ahead = DetectedAhead(source)
+        stages = build_stages(
+            self._models, self._settings, live=False, segmentation=segmentation, words=words, detector=lambda: ahead
+        )
+        return run_pipeline(ahead, stages)
 
     def _utterances(self, source: Source, file: str, segmentation: SegmentationKind) -> pd.DataFrame:
         rows = [

@@ -23,7 +23,7 @@ from realtime_ser.config import ENGINE_RATE, EngineSettings
 from realtime_ser.engine.engine import Engine
 from realtime_ser.engine.judgement import JudgementStage
 from realtime_ser.engine.pipeline import Pipeline, Stages
-from realtime_ser.engine.signal import SignalStage, WholeStream
+from realtime_ser.engine.signal import Detector, SignalStage, WholeStream
 from realtime_ser.engine.words import WordsStage
 from realtime_ser.errors import BundleError
 from realtime_ser.fusion.decision import Decider, DecisionFacts
@@ -108,7 +108,7 @@ def build_stages(
     live: bool,
     segmentation: SegmentationKind = "voice",
     words: bool = True,
-    detector: Callable[[], VoiceDetector] = VoiceDetector,
+    detector: Callable[[], Detector] = VoiceDetector,
     acoustic: Callable[[AcousticModel, float], AcousticStream] = AcousticStream,
 ) -> Stages:
     """Fresh stages for one stream.
@@ -120,7 +120,7 @@ def build_stages(
     words
         ``False`` leaves the recogniser out.
     detector, acoustic
-        What makes these two; others than the plain ones measure themselves.
+        What makes these two, if not the plain ones.
     """
     settings = EngineSettings() if settings is None else settings
     manifest = models.manifest
