@@ -107,6 +107,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     bench.add_argument("--quick", action="store_true", help="a minute or two in place of a quarter of an hour; wider spreads")
     bench.add_argument("--gui", action="store_true", help="measure the dashboard, too")
+    bench.add_argument(
+        "--through",
+        choices=("pulseaudio",),
+        help="measure the dashboard through a private sound server as well, sample by sample",
+    )
     bench.add_argument("--part", choices=("acoustic", "files", "live", "quiet", "start", "gui"), help="only this part")
     bench.add_argument("--json", action="store_true", help="one JSON object on standard output instead of the table")
     bench.add_argument("--bundle", help="bundle folder or name (see `realtime-ser models list`)")
@@ -230,6 +235,7 @@ def _run(options: argparse.Namespace) -> int:
                 quick=options.quick,
                 as_json=options.json,
                 gui=options.gui,
+                through=options.through,
                 bundle=options.bundle,
                 recognizer=options.recognizer,
             )

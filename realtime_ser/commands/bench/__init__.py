@@ -25,7 +25,14 @@ _LONG_MINUTES = {False: 180.0, True: 10.0}
 
 
 def bench(
-    *, part: str | None, quick: bool, as_json: bool, gui: bool, bundle: str | None = None, recognizer: str = "auto"
+    *,
+    part: str | None,
+    quick: bool,
+    as_json: bool,
+    gui: bool,
+    through: str | None = None,
+    bundle: str | None = None,
+    recognizer: str = "auto",
 ) -> int:
     """Measure and print.
 
@@ -39,6 +46,8 @@ def bench(
         One JSON object on standard output in place of the table.
     gui
         Whether to measure the dashboard, too.
+    through
+        ``"pulseaudio"``: the dashboard also through a sound server of its own.
 
     Raises
     ------
@@ -47,12 +56,14 @@ def bench(
     """
     rows: list[Row] = []
     if part is not None:
-        rows = _measure(part, quick, bundle, recognizer)
+        rows = _measure(part, quick, bundle, recognizer, through)
     else:
-        for name in PARTS:
-            if name != "gui" or gui:
-                _tell(f"{name} …", as_json)
-                rows += _in_a_process(name, quick, bundle, recognizer)
+        runs: list[tuple[str, str | None]] = [(name, None) for name in PARTS if name != "gui" or gui or through]
+        if through is not None:
+            runs.append(("gui", through))
+        for name, way in runs:
+            _tell(f"{name}{f' through {way}' if way else ''} …", as_json)
+            rows += _in_a_process(name, quick, bundle, recognizer, way)
     facts = machine()
     if as_json:
         how = {"quick": quick, "rounds": _ROUNDS[quick], "warm_up_rounds": WARM_UP}
@@ -62,7 +73,7 @@ def bench(
     return 0
 
 
-def _measure(part: str, quick: bool, bundle: str | None, recognizer: str) -> list[Row]:
+def _measure(part: str, quick: bool, bundle: str | None, recognizer: str, through: str | None) -> list[Row]:
     # Imported here: the process that starts the others stays small.
     if part == "acoustic":
         from realtime_ser.commands.bench.acoustic import acoustic_rows
@@ -82,12 +93,13 @@ def _measure(part: str, quick: bool, bundle: str | None, recognizer: str) -> lis
         return start_rows(bundle, recognizer, 3 if quick else 5)
     from realtime_ser.commands.bench.dashboard import dashboard_rows
 
-    return dashboard_rows(bundle, recognizer, _LIVE_SECONDS[quick])
+    return dashboard_rows(bundle, recognizer, _LIVE_SECONDS[quick], through=through)
 
 
-def _in_a_process(part: str, quick: bool, bundle: str | None, recognizer: str) -> list[Row]:
+def _in_a_process(part: str, quick: bool, bundle: str | None, recognizer: str, through: str | None) -> list[Row]:
     options = ["--part", part, "--json", "--recognizer", recognizer]
     options += ["--quick"] if quick else []
+    options += ["--through", through] if through else []
     options += ["--bundle", bundle] if bundle else []
     written: dict[str, Any] = json.loads(run(program("bench", *options), one_thread()).output)
     return [Row(**row) for row in written["rows"]]
