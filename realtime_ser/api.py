@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from realtime_ser.acoustic.execution import Execution
 from realtime_ser.assembly import Models, SegmentationKind, build_stages, load_models, run_pipeline
 from realtime_ser.audio.file import FileSource
 from realtime_ser.audio.sources import ArraySource, Source
+from realtime_ser.audio.voice import SileroClassifier
 from realtime_ser.config import EngineSettings
 from realtime_ser.engine.ahead import DetectedAhead
 from realtime_ser.records import Record, verdict_row, window_rows
@@ -67,6 +69,7 @@ class EmotionRecognizer:
     ) -> None:
         self._models = load_models(bundle, recognizer, execution)
         self._settings = settings
+        self._idle_classifiers: deque[SileroClassifier] = deque()
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -147,7 +150,7 @@ class EmotionRecognizer:
 
     def stream(self, source: Source, segmentation: SegmentationKind = "voice", *, words: bool = True) -> Iterator[Output]:
         """Everything that the pipeline emits for a recording, as it comes; memory stays flat however long it is."""
-        ahead = DetectedAhead(source)
+        ahead = DetectedAhead(source, self._idle_classifiers)
         stages = build_stages(
             self._models, self._settings, live=False, segmentation=segmentation, words=words, detector=lambda: ahead
         )

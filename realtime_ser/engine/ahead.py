@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import queue
 import threading
+from collections import deque
 from dataclasses import dataclass
 
 from realtime_ser.audio.sources import LONGEST_WAIT, Source, SourceStatus
-from realtime_ser.audio.voice import VoiceDetector
+from realtime_ser.audio.voice import SileroClassifier, VoiceDetector
 from realtime_ser.types import Block, Event, FloatArray, VoiceActivity
 
 __all__ = ["DetectedAhead"]
@@ -38,6 +39,9 @@ class DetectedAhead:
     ----------
     source
         Not yet open, and not live.
+    idle
+        Classifiers that nobody uses, shared by any number of these: one is taken, or made, and put back at the end. Making one
+        takes as long as some seconds of sound.
 
     Notes
     -----
@@ -47,10 +51,12 @@ class DetectedAhead:
 
     live = False
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, idle: deque[SileroClassifier] | None = None) -> None:
         if source.live:
             raise ValueError(f"{source.name} is live: nothing of it is known ahead")
         self._source = source
+        # NB: used by the threads of several sources; taking from and adding to a deque are atomic.
+        self._idle = deque[SileroClassifier]() if idle is None else idle
         self._items: queue.Queue[_Item] = queue.Queue(_BLOCKS)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="voice ahead", daemon=True)
@@ -133,8 +139,10 @@ class DetectedAhead:
     # The thread ---------------------------------------------------------------------------------------------------------------
 
     def _work(self) -> None:
+        classifier: SileroClassifier | None = None
         try:
-            detector = VoiceDetector()
+            classifier = self._classifier()
+            detector = VoiceDetector(classifier)
             position: int | None = None
             events: list[Event] = []
             while not self._stop.is_set() and not self._source.exhausted:
@@ -150,6 +158,15 @@ class DetectedAhead:
             self._hand_over(_Item(events=tuple(events)))
         except BaseException as error:  # noqa: BLE001 - raised by `read`, in the thread that asks for the block
             self._hand_over(_Item(error=error))
+        finally:
+            if classifier is not None:
+                self._idle.append(classifier)
+
+    def _classifier(self) -> SileroClassifier:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return SileroClassifier()
 
     def _hand_over(self, item: _Item) -> None:
         while not self._stop.is_set():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from realtime_ser.api import EmotionRecognizer
@@ -42,6 +43,14 @@ def test_the_outputs_are_those_of_one_thread(models: Models, demonstration: np.n
         if isinstance(ours, Verdict) and isinstance(theirs, Verdict):
             assert ours.span == theirs.span
             np.testing.assert_array_equal(ours.estimate.scores, theirs.estimate.scores)
+
+
+def test_a_classifier_that_was_used_before_gives_the_same(random_bundle: Path, demonstration: np.ndarray) -> None:
+    recognizer = EmotionRecognizer(random_bundle, "none")
+    tables = [recognizer.process_signal(demonstration[12_000:170_000], 16_000) for _ in range(3)]
+    assert len(recognizer._idle_classifiers) == 1
+    for table in tables[1:]:
+        pd.testing.assert_frame_equal(tables[0], table)
 
 
 def test_whoever_stops_listening_leaves_no_thread(models: Models, demonstration: np.ndarray) -> None:
