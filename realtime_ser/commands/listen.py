@@ -236,8 +236,6 @@ def listen(
     if not as_json:
         console.print(f"Loading the networks … listening to {choice}.", style="dim", highlight=False)
     models = load_models(bundle, recognizer, execution)
-    if not as_json:
-        console.print(f"Computed by {models.acoustic.form}", style="dim", highlight=False)
     source = open_input(choice, pace)
     engine = build_engine(models, source)
     outputs = engine.subscribe(1_024, Policy.KEEP_ALL if not source.live else Policy.DROP_OLDEST)
@@ -302,7 +300,7 @@ def _write_json(outputs: Channel[Output], models: Models) -> None:
 def _show(outputs: Channel[Output], models: Models, title: str, console: Console) -> LiveView:
     label = models.recognizer.label
     view = LiveView(title, "nobody" if label is None else str(label), models.classes)
-    note = f"{models.recognizer.note} {models.recognizer.advice}".strip()
+    note = " ".join(filter(None, (models.recognizer.note, models.recognizer.advice, f"Computed by {models.acoustic.form}")))
     console.print(note, style="dim", highlight=False, soft_wrap=True)
     if console.is_terminal:
         _show_live(outputs, view, console)
