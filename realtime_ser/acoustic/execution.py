@@ -88,6 +88,17 @@ class Form:
     folded: bool
     notes: tuple[str, ...] = ()
 
+    @property
+    def rounding(self) -> float:
+        """Largest difference between two ways to the same score in this form, far below what is displayed.
+
+        Batches of other sizes are summed in another order. In float32 that moves the last digit; in integers, the last digit
+        may tip an input to the next of its 255 levels.
+        """
+        if self.weights == "int8":
+            return 5e-3
+        return 1e-5 if self.provider is Provider.CPU else PROVIDER_TOLERANCE
+
     def __str__(self) -> str:
         return ". ".join((f"{self.provider}, {self.weights} weights", *(note.rstrip(".") for note in self.notes))) + "."
 

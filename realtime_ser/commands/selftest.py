@@ -24,9 +24,6 @@ from realtime_ser.types import FloatArray, Output, Verdict, WindowScores
 
 __all__ = ["Check", "selftest"]
 
-TOLERANCE = 1e-5
-"""Largest difference between two ways to the same score: float32 rounding in other batch sizes, far below what is displayed."""
-
 
 @dataclass(frozen=True, slots=True)
 class Check:
@@ -89,8 +86,9 @@ def _same_everywhere(models: Models, batch: list[Output]) -> Check:
     if ours.shape != theirs.shape or verdicts.shape != others.shape:
         return Check(False, f"The engine gave {len(theirs)} windows where the analysis gave {len(ours)}.")
     difference = np.abs(ours - theirs).max(axis=1)
-    if difference.max() > TOLERANCE or np.abs(verdicts - others).max() > TOLERANCE:
-        first = int(np.argmax(difference > TOLERANCE))
+    tolerance = models.acoustic.form.rounding
+    if difference.max() > tolerance or np.abs(verdicts - others).max() > tolerance:
+        first = int(np.argmax(difference > tolerance))
         at = first * models.manifest.hop / models.manifest.sample_rate
         return Check(False, f"Engine and analysis differ, first in the window at {at:.2f} s, by {difference[first]:.1e}.")
     return Check(
@@ -111,7 +109,7 @@ def _same_as_single_windows(models: Models, batch: list[Output]) -> Check:
         window = samples[number * model.hop : number * model.hop + model.window]
         _, scores = evaluate_window(model, window, offsets[number : number + model.bands_per_window])
         difference = float(np.abs(scores - streamed[number]).max())
-        if difference > TOLERANCE:
+        if difference > model.form.rounding:
             at = number * model.hop / models.manifest.sample_rate
             return Check(False, f"The stream and the single window at {at:.2f} s differ by {difference:.1e}.")
     return Check(True, f"The stream gives what {len(numbers)} windows give one by one.")

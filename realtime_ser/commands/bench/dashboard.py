@@ -38,12 +38,15 @@ class _Log:
 
     Attributes
     ----------
+    due
+        Whether the window has looked for news since the last frame: what it paints between is no frame of its own.
     time_of
         When the newest sample of scores sounded; ``None`` where that is not known (yet).
     """
 
     time_of: Callable[[WindowScores], float | None]
     settled_at: float = float("inf")
+    due: bool = False
     newest: float | None = None
     taken_at: float = 0.0
     health: Health | None = None
@@ -61,6 +64,7 @@ class _Log:
 
     def take(self, outputs: Sequence[Output]) -> None:
         """Note what the window took from the engine."""
+        self.due = True
         for output in outputs:
             if isinstance(output, Health):
                 self.health = output
@@ -74,8 +78,9 @@ class _Log:
 
     def painted(self, begun: float, ended: float) -> None:
         """Note a frame; the first one after scores were taken shows them."""
-        if not self.settled:
+        if not self.settled or not self.due:
             return
+        self.due = False
         self.frames.append(ended)
         self.paints.append(ended - begun)
         if self.newest is not None:
