@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -149,12 +150,12 @@ class EmotionRecognizer:
         return self._table(rows, file, [*self.classes, "voiced"])
 
     def stream(self, source: Source, segmentation: SegmentationKind = "voice", *, words: bool = True) -> Iterator[Output]:
-        """Everything that the pipeline emits for a recording, as it comes; memory stays flat however long it is."""
+        """Everything that the pipeline emits for a source, as it comes; memory stays flat however long the source is."""
+        build = partial(build_stages, self._models, self._settings, live=False, segmentation=segmentation, words=words)
+        if source.live:
+            return run_pipeline(source, build())
         ahead = DetectedAhead(source, self._idle_classifiers)
-        stages = build_stages(
-            self._models, self._settings, live=False, segmentation=segmentation, words=words, detector=lambda: ahead
-        )
-        return run_pipeline(ahead, stages)
+        return run_pipeline(ahead, build(detector=lambda: ahead))
 
     def _utterances(self, source: Source, file: str, segmentation: SegmentationKind) -> pd.DataFrame:
         rows = [
