@@ -17,6 +17,7 @@ from realtime_ser.acoustic.execution import Execution, choose_networks
 from realtime_ser.asr.discovery import choose_recognizer
 from realtime_ser.assembly import SegmentationKind
 from realtime_ser.bundle.loader import load_bundle
+from realtime_ser.bundle.providers import parse_provider
 from realtime_ser.commands.corpus import Job, Outcome, Recording, find_recordings, read_piece, score_all
 from realtime_ser.commands.tables import TableFile, check_table_path
 from realtime_ser.errors import AudioFileError, ConfigError, RealtimeSerError
@@ -88,22 +89,24 @@ def analyze(
         check_table_path(Path(out))
     opened = load_bundle(bundle)
     choice = choose_recognizer("none" if windows else recognizer)
-    _, form = choose_networks(opened, execution)
-    # What was found here holds for all workers, so that all files are scored alike.
-    execution = Execution(form.provider, "int8" if form.weights == "int8" else "float32")
+    wanted = Execution.wanted() if execution is None else execution
+    _, form = choose_networks(opened, wanted)
     recordings = find_recordings(files)
     if not recordings:
         raise AudioFileError(f"There is no sound file in {', '.join(files)}.", "Name files or folders with recordings.")
     run = {
         "version": __version__, "bundle": opened.manifest.files, "windows": windows, "segmentation": segmentation,
-        "recognizer": str(choice.label), "provider": execution.provider, "weights": execution.weights,
+        "recognizer": str(choice.label), "provider": form.provider.value, "weights": form.weights,
     }  # fmt: skip
+    # What was found here, or by the run that goes on, holds for all workers, so that all files are scored alike.
+    run |= _found_before(out, run, wanted)
+    settled = Execution(parse_provider(str(run["provider"])), "int8" if run["weights"] == "int8" else "float32")
     classes = opened.manifest.classes
     columns = ["file", "start", "end", *classes, *(("voiced",) if windows else VERDICT_COLUMNS)]
     with _work_folder(out, run) as folder, _progress() as progress:
         job = Job(
             str(folder.absolute()), None if bundle is None else str(opened.path.absolute()), str(recognizer), windows,
-            segmentation, execution,
+            segmentation, settled,
         )  # fmt: skip
         try:
             failures = _score(job, recordings, jobs, cluster, progress)
@@ -163,6 +166,28 @@ def _write(
                     written.add(rows)
 
 
+def _found_before(out: str | None, run: dict[str, Any], wanted: Execution) -> dict[str, Any]:
+    """The provider and the weights of a run that broke off, where this one leaves them open and is the same in all else.
+
+    An automatic choice rests on a measurement and may come out differently; what is done would then be done again.
+    """
+    found = ("provider", "weights")
+    if out is None:
+        return {}
+    try:
+        before = json.loads((_pieces_of(out) / _RUN_NAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(before, dict) or {**before, **{name: run[name] for name in found}} != run:
+        return {}
+    open_ones = {"provider": wanted.provider is None, "weights": wanted.weights == "auto"}
+    return {name: before[name] for name in found if open_ones[name] and name in before}
+
+
+def _pieces_of(out: str) -> Path:
+    return Path(out).with_name(Path(out).name + ".part")
+
+
 @contextmanager
 def _work_folder(out: str | None, run: dict[str, Any]) -> Iterator[Path]:
     """Where the pieces are: ``OUT.part``, kept until the table is complete; for standard output a folder for this run alone."""
@@ -170,7 +195,7 @@ def _work_folder(out: str | None, run: dict[str, Any]) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(prefix="realtime-ser-") as name:
             yield Path(name)
         return
-    folder = Path(out).with_name(Path(out).name + ".part")
+    folder = _pieces_of(out)
     mark = folder / _RUN_NAME
     wanted = json.dumps(run, sort_keys=True)
     try:

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import soundfile
 
+from realtime_ser.acoustic import execution
 from realtime_ser.cli import main
 from realtime_ser.commands import analyze, corpus
 from realtime_ser.commands.corpus import Job, Outcome, Recording, find_recordings
@@ -135,6 +136,26 @@ def test_what_has_changed_is_scored_again(
     else:
         assert run(recordings, out, "--segmentation", "whole") == 0
         assert names == ["a.wav", "b.flac", "c.wav"]
+
+
+def test_an_automatic_choice_holds_until_the_table_is_complete(
+    recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It rests on a measurement, which may come out differently when the run goes on."""
+    monkeypatch.setenv("REALTIME_SER_BUNDLE", "default-bundle")
+    options = ("--provider", "cpu", "--weights", "auto")
+    with monkeypatch.context() as patch:
+        patch.setattr(execution, "_gain", lambda *_: 2.0)
+        patch.setattr(analyze, "_write", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        assert run(recordings, tmp_path / "table.csv", *options) == 130
+    monkeypatch.setattr(execution, "_gain", lambda *_: 1.0)
+    names = scored(monkeypatch)
+    assert run(recordings, tmp_path / "table.csv", *options) == 4
+    assert names == ["bad.wav"]
+    assert run(recordings, tmp_path / "integers.csv", "--provider", "cpu", "--weights", "int8") == 4
+    assert (tmp_path / "table.csv").read_bytes() == (tmp_path / "integers.csv").read_bytes()
+    assert run(recordings, tmp_path / "floats.csv", *options) == 4
+    assert (tmp_path / "table.csv").read_bytes() != (tmp_path / "floats.csv").read_bytes()
 
 
 def test_what_concerns_all_files_ends_the_run(
