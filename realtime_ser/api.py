@@ -7,24 +7,32 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from realtime_ser.acoustic.execution import Execution
 from realtime_ser.assembly import Models, SegmentationKind, build_stages, load_models, run_pipeline
 from realtime_ser.audio.file import FileSource
 from realtime_ser.audio.sources import ArraySource, Source
+from realtime_ser.audio.voice import SileroClassifier
 from realtime_ser.config import EngineSettings
+from realtime_ser.engine.ahead import DetectedAhead
 from realtime_ser.records import Record, verdict_row, window_rows
 from realtime_ser.types import Output, Verdict, WindowScores
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["EmotionRecognizer"]
+__all__ = ["FILE_BLOCK", "EmotionRecognizer"]
+
+FILE_BLOCK = 16_000
+"""Samples (1 s) that files are worked off by: longer blocks cost less for a second of sound, and the scores are the same."""
 
 
 class EmotionRecognizer:
@@ -38,6 +46,8 @@ class EmotionRecognizer:
         Who writes the words: ``"auto"``, ``"vosk"``, ``"pocketsphinx"``, ``"none"``, or the folder or name of a Vosk model.
     settings
         Thresholds and times; ``None``: the defaults.
+    execution
+        Where the acoustic networks run and with which weights; ``None``: see :func:`~realtime_ser.assembly.load_models`.
 
     Raises
     ------
@@ -52,10 +62,15 @@ class EmotionRecognizer:
     """
 
     def __init__(
-        self, bundle: str | Path | None = None, recognizer: str | Path = "auto", settings: EngineSettings | None = None
+        self,
+        bundle: str | Path | None = None,
+        recognizer: str | Path = "auto",
+        settings: EngineSettings | None = None,
+        execution: Execution | None = None,
     ) -> None:
-        self._models = load_models(bundle, recognizer)
+        self._models = load_models(bundle, recognizer, execution)
         self._settings = settings
+        self._idle_classifiers: deque[SileroClassifier] = deque()
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -89,7 +104,7 @@ class EmotionRecognizer:
         AudioFileError
             The file is missing, empty, or no audio.
         """
-        return self._utterances(FileSource(path), str(path), segmentation)
+        return self._utterances(FileSource(path, block=FILE_BLOCK), str(path), segmentation)
 
     def process_signal(
         self,
@@ -109,7 +124,7 @@ class EmotionRecognizer:
         file
             What to write into the index.
         """
-        return self._utterances(ArraySource(np.asarray(samples), sample_rate), file, segmentation)
+        return self._utterances(ArraySource(np.asarray(samples), sample_rate, block=FILE_BLOCK), file, segmentation)
 
     def process_windows(
         self, source: str | Path | NDArray[Any], sample_rate: int | None = None, file: str = "signal"
@@ -122,12 +137,12 @@ class EmotionRecognizer:
             A row per window: a column per class (the network's softmax, rows sum to 1) and ``voiced``.
         """
         if isinstance(source, str | Path):
-            audio: Source = FileSource(source)
+            audio: Source = FileSource(source, block=FILE_BLOCK)
             file = str(source)
         else:
             if sample_rate is None:
                 raise ValueError("a signal needs its sample_rate")
-            audio = ArraySource(np.asarray(source), sample_rate)
+            audio = ArraySource(np.asarray(source), sample_rate, block=FILE_BLOCK)
         rows: list[Record] = []
         for output in self.stream(audio, words=False):
             if isinstance(output, WindowScores):
@@ -136,8 +151,11 @@ class EmotionRecognizer:
 
     def stream(self, source: Source, segmentation: SegmentationKind = "voice", *, words: bool = True) -> Iterator[Output]:
         """Everything that the pipeline emits for a source, as it comes; memory stays flat however long the source is."""
-        stages = build_stages(self._models, self._settings, live=False, segmentation=segmentation, words=words)
-        return run_pipeline(source, stages)
+        build = partial(build_stages, self._models, self._settings, live=False, segmentation=segmentation, words=words)
+        if source.live:
+            return run_pipeline(source, build())
+        ahead = DetectedAhead(source, self._idle_classifiers)
+        return run_pipeline(ahead, build(detector=lambda: ahead))
 
     def _utterances(self, source: Source, file: str, segmentation: SegmentationKind) -> pd.DataFrame:
         rows = [

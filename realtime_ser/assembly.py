@@ -5,11 +5,12 @@ Everything above (command line, window, library) gets its engine here; everythin
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from realtime_ser.acoustic.execution import Execution
 from realtime_ser.acoustic.model import AcousticModel
 from realtime_ser.acoustic.stream import AcousticStream
 from realtime_ser.asr.discovery import RecognizerChoice, choose_recognizer
@@ -22,7 +23,7 @@ from realtime_ser.config import ENGINE_RATE, EngineSettings
 from realtime_ser.engine.engine import Engine
 from realtime_ser.engine.judgement import JudgementStage
 from realtime_ser.engine.pipeline import Pipeline, Stages
-from realtime_ser.engine.signal import SignalStage, WholeStream
+from realtime_ser.engine.signal import Detector, SignalStage, WholeStream
 from realtime_ser.engine.words import WordsStage
 from realtime_ser.errors import BundleError
 from realtime_ser.fusion.decision import Decider, DecisionFacts
@@ -58,8 +59,16 @@ class Models:
         return self.bundle.manifest.classes
 
 
-def load_models(bundle: str | Path | None = None, recognizer: str | Path = "auto") -> Models:
+def load_models(
+    bundle: str | Path | None = None, recognizer: str | Path = "auto", execution: Execution | None = None
+) -> Models:
     """Open a bundle, load its networks, and decide on a recogniser (which is loaded when a stream starts).
+
+    Parameters
+    ----------
+    execution
+        Where the acoustic networks shall run and with which weights; ``None``: as the environment says, else on the processor
+        in float32, or on a graphics processor that is faster.
 
     Raises
     ------
@@ -85,7 +94,7 @@ def load_models(bundle: str | Path | None = None, recognizer: str | Path = "auto
         ) from error
     return Models(
         bundle=opened,
-        acoustic=AcousticModel.from_bundle(opened),
+        acoustic=AcousticModel.from_bundle(opened, execution),
         text=TextNetwork(opened.content("text.onnx"), vocabulary, classes),
         fusion=FusionNetwork(opened.content("fusion.onnx"), classes),
         recognizer=choice,
@@ -99,6 +108,8 @@ def build_stages(
     live: bool,
     segmentation: SegmentationKind = "voice",
     words: bool = True,
+    detector: Callable[[], Detector] = VoiceDetector,
+    acoustic: Callable[[AcousticModel, float], AcousticStream] = AcousticStream,
 ) -> Stages:
     """Fresh stages for one stream.
 
@@ -108,15 +119,17 @@ def build_stages(
         Whether the source is a microphone: then verdicts wait only so long for words, and level faults are told.
     words
         ``False`` leaves the recogniser out.
+    detector, acoustic
+        What makes these two, if not the plain ones.
     """
     settings = EngineSettings() if settings is None else settings
     manifest = models.manifest
     whole = segmentation == "whole"
     signal = SignalStage(
-        detector=VoiceDetector(),
+        detector=detector(),
         segmentation=WholeStream() if whole else Segmenter(settings.voice),
         meter=LevelMonitor(watch=live),
-        acoustic=AcousticStream(models.acoustic, settings.voice.on_threshold),
+        acoustic=acoustic(models.acoustic, settings.voice.on_threshold),
         step=settings.step,
     )
     factory = models.recognizer.factory if words else None

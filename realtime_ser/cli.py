@@ -16,6 +16,7 @@ from realtime_ser import __version__
 from realtime_ser.errors import RealtimeSerError
 
 if TYPE_CHECKING:
+    from realtime_ser.acoustic.execution import Execution
     from realtime_ser.inputs import Input
 
 __all__ = ["main"]
@@ -61,7 +62,9 @@ def _parser() -> argparse.ArgumentParser:
         description="Scores recorded files at full speed, with the scores that the live program gives. "
         "Writes a row per utterance, as CSV to standard output unless --out is given.",
     )
-    analyze.add_argument("files", nargs="+", metavar="FILE", help="sound files of any format, rate and number of channels")
+    analyze.add_argument(
+        "files", nargs="+", metavar="FILE", help="sound files of any format, rate and number of channels, or folders of them"
+    )
     analyze.add_argument("--out", metavar="TABLE", help="write the table there: .csv, .parquet or .jsonl")
     analyze.add_argument("--windows", action="store_true", help="a row per 250 ms window, every 10 ms")
     analyze.add_argument(
@@ -70,6 +73,8 @@ def _parser() -> argparse.ArgumentParser:
         default="voice",
         help="utterances by voice activity (default), or each file as one utterance",
     )
+    analyze.add_argument("--jobs", type=int, default=1, metavar="N", help="processes that share the files (default: 1)")
+    analyze.add_argument("--cluster", metavar="ADDRESS", help="have the workers of a Dask scheduler share the files")
     _add_models(analyze)
 
     commands.add_parser("devices", help="list the microphones", description="Lists what can be listened to.")
@@ -81,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     actions.add_parser("list", help="what is installed and what can be fetched")
     info = actions.add_parser("info", help="what a bundle is, how good it is, and what it must not be used for")
     info.add_argument("bundle", nargs="?", help="bundle folder or name; default: the default bundle")
+    _add_execution(info)
     fetch = actions.add_parser("fetch", help="download a speech recognition model")
     fetch.add_argument("name", help="for example vosk-model-small-en-us-0.15")
     fetch.add_argument("--folder", help="where to put it; default: the user's data folder")
@@ -93,6 +99,23 @@ def _parser() -> argparse.ArgumentParser:
         description="Checks the bundle, proves that all ways to a score agree, and says what is missing on this machine.",
     )
     _add_models(selftest)
+    bench = commands.add_parser(
+        "bench",
+        help="what the program costs on this machine",
+        description="Measures the acoustic networks against other ways to the same scores, files, the live engine and the "
+        "start, and prints one table with the project's aims. Let nothing else run meanwhile.",
+    )
+    bench.add_argument("--quick", action="store_true", help="a minute or two in place of a quarter of an hour; wider spreads")
+    bench.add_argument("--gui", action="store_true", help="measure the dashboard, too")
+    bench.add_argument(
+        "--through",
+        choices=("pulseaudio",),
+        help="measure the dashboard through a private sound server as well, sample by sample",
+    )
+    bench.add_argument("--part", choices=("acoustic", "files", "live", "quiet", "start", "gui"), help="only this part")
+    bench.add_argument("--json", action="store_true", help="one JSON object on standard output instead of the table")
+    bench.add_argument("--bundle", help="bundle folder or name (see `realtime-ser models list`)")
+    bench.add_argument("--recognizer", default="auto", help="who writes the words, as for `listen`")
     return parser
 
 
@@ -107,6 +130,27 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="auto (default), vosk, pocketsphinx, none, or the folder or name of a Vosk model",
     )
+    _add_execution(parser)
+
+
+def _add_execution(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--provider",
+        metavar="NAME",
+        help="what computes the acoustic networks: cpu, cuda, coreml, directml, or auto (default): a graphics processor that "
+        "is faster and gives the same scores, else the processor",
+    )
+    parser.add_argument(
+        "--weights",
+        metavar="KIND",
+        help="float32 (default), int8 where the scores agree, or auto: int8 where they agree and it is faster here",
+    )
+
+
+def _execution(options: argparse.Namespace) -> Execution:
+    from realtime_ser.acoustic.execution import Execution
+
+    return Execution.wanted(options.provider, options.weights)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -163,6 +207,7 @@ def _run(options: argparse.Namespace) -> int:
                 as_json=options.json,
                 bundle=options.bundle,
                 recognizer=options.recognizer,
+                execution=_execution(options),
             )
         case "analyze":
             from realtime_ser.commands.analyze import analyze
@@ -172,13 +217,28 @@ def _run(options: argparse.Namespace) -> int:
                 out=options.out,
                 windows=options.windows,
                 segmentation=options.segmentation,
+                jobs=options.jobs,
+                cluster=options.cluster,
                 bundle=options.bundle,
                 recognizer=options.recognizer,
+                execution=_execution(options),
             )
         case "devices":
             from realtime_ser.commands.devices import device_lines
 
             return _say(device_lines())
+        case "bench":
+            from realtime_ser.commands.bench import bench
+
+            return bench(
+                part=options.part,
+                quick=options.quick,
+                as_json=options.json,
+                gui=options.gui,
+                through=options.through,
+                bundle=options.bundle,
+                recognizer=options.recognizer,
+            )
         case "models":
             return _models(options)
         case _:
@@ -191,7 +251,7 @@ def _default() -> int:
 
     problem = display_problem()
     if problem is None:
-        return _gui(argparse.Namespace(input=None, demo=False, bundle=None, recognizer="auto"))
+        return _gui(argparse.Namespace(input=None, demo=False, bundle=None, recognizer="auto", provider=None, weights=None))
     from realtime_ser.commands.listen import listen
     from realtime_ser.inputs import Input
 
@@ -204,7 +264,7 @@ def _gui(options: argparse.Namespace) -> int:
     from realtime_ser.commands.gui import open_dashboard
 
     start = "demo" if options.demo else options.input
-    return open_dashboard(start, bundle=options.bundle, recognizer=options.recognizer)
+    return open_dashboard(start, bundle=options.bundle, recognizer=options.recognizer, execution=_execution(options))
 
 
 def _input(text: str | None) -> Input:
@@ -231,7 +291,7 @@ def _models(options: argparse.Namespace) -> int:
         case "list":
             return _say(models.list_models())
         case "info":
-            return _say(models.info(options.bundle))
+            return _say(models.info(options.bundle, _execution(options)))
         case _:
             return _say(models.fetch(options.name, folder=options.folder, sha256=options.sha256, replace=options.replace))
 
@@ -240,7 +300,7 @@ def _selftest(options: argparse.Namespace) -> int:
     from realtime_ser.commands.selftest import selftest
 
     failed = False
-    for check in selftest(options.bundle, options.recognizer):
+    for check in selftest(options.bundle, options.recognizer, _execution(options)):
         failed = failed or check.passed is False
         mark = {True: "ok     ", False: "FAILED ", None: "absent "}[check.passed]
         _say([f"{mark} {check.text}"])

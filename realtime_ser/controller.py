@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
@@ -16,10 +16,11 @@ from typing import Literal, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from realtime_ser.acoustic.execution import Execution
 from realtime_ser.assembly import Models, build_engine, load_models
 from realtime_ser.audio.portaudio import list_devices
+from realtime_ser.audio.sources import Source
 from realtime_ser.bundle.loader import asset_path
-from realtime_ser.bundle.manifest import Manifest
 from realtime_ser.config import EngineSettings
 from realtime_ser.engine.channel import Channel, Policy
 from realtime_ser.engine.engine import Engine
@@ -81,8 +82,9 @@ class BundleView:
     card_summary: str
 
     @classmethod
-    def of(cls, manifest: Manifest) -> BundleView:
-        """The view of a manifest."""
+    def of(cls, models: Models) -> BundleView:
+        """The view of the bundle that is loaded, and how it runs."""
+        manifest = models.manifest
         filters = manifest.acoustic.filters
         limits = " ".join(manifest.card.limits)
         return cls(
@@ -94,7 +96,7 @@ class BundleView:
             initial_high_hz=np.asarray(filters.initial_high_hz),
             low_hz=np.asarray(filters.low_hz),
             high_hz=np.asarray(filters.high_hz),
-            card_summary=f"{manifest.card.summary} {limits}".strip(),
+            card_summary=f"{manifest.card.summary} {limits} Computed by {models.acoustic.form}".strip(),
         )
 
 
@@ -116,10 +118,12 @@ class Controller:
 
     Parameters
     ----------
-    bundle, recognizer
+    bundle, recognizer, execution
         As for :func:`~realtime_ser.assembly.load_models`.
     settings
         Thresholds and times.
+    open_source
+        Makes the source, not yet open, of the input that is chosen.
     """
 
     def __init__(
@@ -128,11 +132,15 @@ class Controller:
         recognizer: str | Path = "auto",
         settings: EngineSettings | None = None,
         files: Sequence[str] = (),
+        execution: Execution | None = None,
+        open_source: Callable[[Input], Source] = open_input,
     ) -> None:
         self._bundle = bundle
         self._recognizer = recognizer
         self._settings = settings
         self._files = tuple(files)
+        self._execution = execution
+        self._open_source = open_source
         self._models: Models | None = None
         self._loading = threading.Lock()
         self._lock = threading.Lock()
@@ -177,7 +185,7 @@ class Controller:
         BundleError, RecognizerError
             There is nothing to work with.
         """
-        return BundleView.of(self._loaded().manifest)
+        return BundleView.of(self._loaded())
 
     def recognizer_note(self) -> str:
         """Which recogniser will be used, why, and what would be better."""
@@ -188,7 +196,7 @@ class Controller:
         with self._loading:
             if self._models is None:
                 try:
-                    self._models = load_models(self._bundle, self._recognizer)
+                    self._models = load_models(self._bundle, self._recognizer, self._execution)
                 except RealtimeSerError as error:
                     self._set(ControllerState("failed", error.problem, error.remedy))
                     raise
@@ -253,7 +261,7 @@ class Controller:
         try:
             models = self._loaded()
             name = self._recognizer_name(models)
-            engine = build_engine(models, open_input(choice), self._settings)
+            engine = build_engine(models, self._open_source(choice), self._settings)
             outputs = engine.subscribe(_OUTPUTS, Policy.DROP_OLDEST)
             engine.start()
             self._engine, self._outputs = engine, outputs

@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+import numpy as np
+
 from realtime_ser.audio.file import FileSource
 from realtime_ser.audio.microphone import MicrophoneSource
+from realtime_ser.audio.sources import Source
 from realtime_ser.bundle.loader import asset_path
 from realtime_ser.errors import ConfigError
+from realtime_ser.types import FloatArray
 
-__all__ = ["DEMONSTRATION", "Input", "InputKind", "Pace", "open_input", "parse_input"]
+__all__ = ["DEMONSTRATION", "Input", "InputKind", "Pace", "open_input", "parse_input", "read_all"]
 
 InputKind: TypeAlias = Literal["microphone", "file", "demo"]
 Pace: TypeAlias = Literal["realtime", "fast"]
@@ -73,3 +77,23 @@ def open_input(choice: Input, pace: Pace = "realtime") -> FileSource | Microphon
     # As spoken, a file arrives in pieces like a sound card's, so that a display moves as smoothly as it does live; which pieces
     # makes no difference to the scores. At full speed longer ones cost less.
     return FileSource(path, pace, block=480) if pace == "realtime" else FileSource(path, pace)
+
+
+def read_all(source: Source) -> FloatArray:
+    """The whole of a recording at the engine's rate, float32, shape ``(n,)``; `source` is opened and closed.
+
+    Raises
+    ------
+    AudioFileError
+        It cannot be read.
+    """
+    blocks: list[FloatArray] = []
+    source.open()
+    try:
+        while not source.exhausted:
+            block = source.read(0.2)
+            if block is not None:
+                blocks.append(block.samples)
+    finally:
+        source.close()
+    return np.concatenate(blocks)

@@ -154,6 +154,8 @@ def test_a_full_disk_behind_standard_output_is_told(utterances: Path, random_bun
         (("analyze", "x.wav", "--out", "scores.doc"), 2, ".parquet"),
         (("analyze", "x.wav", "--out", "no/such/folder/scores.csv"), 2, "folder"),
         (("models", "info", "no-such-bundle"), 5, "no-such-bundle"),
+        (("models", "info", "--provider", "abacus"), 2, "cpu, cuda, coreml, directml"),
+        (("listen", "--input", "demo", "--weights", "int3"), 2, "float32, int8, auto"),
     ],
 )
 def test_mistakes_are_answered_in_words_with_a_code_of_their_own(

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime_ser.bundle.inference import Session, create_session
+from realtime_ser.acoustic.execution import Execution, Form, choose_networks
+from realtime_ser.acoustic.networks import AcousticNetworks
 from realtime_ser.bundle.loader import Bundle
 from realtime_ser.types import FloatArray
 
@@ -34,6 +35,8 @@ class AcousticModel:
         See docs/architecture.md, "Running band mean".
     temperature
         Divides the logits of single windows.
+    form
+        Where the graphs run and with which weights.
     """
 
     window: int
@@ -49,13 +52,17 @@ class AcousticModel:
     prior_frames: float
     memory_frames: float
     temperature: float
-    _bands: Session
-    _trunk: Session
-    _head: Session
+    form: Form
+    _networks: AcousticNetworks
 
     @classmethod
-    def from_bundle(cls, bundle: Bundle) -> AcousticModel:
+    def from_bundle(cls, bundle: Bundle, execution: Execution | None = None) -> AcousticModel:
         """Load the graphs and check that they have the geometry that the manifest declares.
+
+        Parameters
+        ----------
+        execution
+            Where they shall run and with which weights; ``None``: as the environment says, else on the processor in float32.
 
         Raises
         ------
@@ -64,23 +71,14 @@ class AcousticModel:
         """
         manifest = bundle.manifest
         facts = manifest.acoustic
-        classes = len(manifest.classes)
-        bands = create_session(bundle.content("bands.onnx"))
-        trunk = create_session(bundle.content("trunk.onnx"))
-        head = create_session(bundle.content("head.onnx"))
-        bands.require({"samples": (1, None)}, {"log_energies": (None, facts.bands)})
-        trunk.require({"bands": (None, facts.bands)}, {"frames": (None, facts.frame_width)})
-        head.require(
-            {"frames": (None, manifest.frames_per_window, facts.frame_width)},
-            {"feature": (None, facts.feature), "logits": (None, classes)},
-        )
+        networks, form = choose_networks(bundle, execution)
         prior = np.asarray(facts.normalisation.prior_shape, dtype=np.float64)
         prior.flags.writeable = False
         return cls(
             window=manifest.window,
             hop=manifest.hop,
             bands=facts.bands,
-            classes=classes,
+            classes=len(manifest.classes),
             feature=facts.feature,
             band_receptive=manifest.band_receptive,
             bands_per_window=manifest.bands_per_window,
@@ -90,9 +88,8 @@ class AcousticModel:
             prior_frames=facts.normalisation.prior_frames,
             memory_frames=facts.normalisation.memory_frames,
             temperature=manifest.calibration.window,
-            _bands=bands,
-            _trunk=trunk,
-            _head=head,
+            form=form,
+            _networks=networks,
         )
 
     def band_energies(self, samples: FloatArray) -> FloatArray:
@@ -108,21 +105,18 @@ class AcousticModel:
         ndarray
             float32, natural logarithm of the mean square, shape ``(frames, bands)``.
         """
-        (energies,) = self._bands.run({"samples": samples[np.newaxis, :]}, ["log_energies"])
-        return energies
+        return self._networks.band_energies(samples)
 
     def frames(self, normalised: FloatArray) -> FloatArray:
         """Trunk frames of normalised band energies: ``(frames, bands)`` → ``(frames - trunk_receptive + 1, width)``."""
-        (frames,) = self._trunk.run({"bands": normalised}, ["frames"])
-        return frames
+        return self._networks.frames(normalised)
 
     def windows(self, frames: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Feature ``(windows, feature)`` and logits ``(windows, classes)`` of windows.
 
         `frames` has the shape ``(windows, frames_per_window, width)``.
         """
-        feature, logits = self._head.run({"frames": frames}, ["feature", "logits"])
-        return feature, logits
+        return self._networks.windows(frames)
 
     def window_scores(self, logits: FloatArray) -> FloatArray:
         """Softmax of window logits at the bundle's window temperature, rows summing to 1."""

@@ -56,13 +56,17 @@ class RunningBandMean:
         exact = energies.astype(np.float64)
         levels = exact.mean(axis=1)
         shapes = exact - levels[:, np.newaxis]
-        result = np.empty_like(exact)
+        # Only what one frame leaves to the next is worked out frame by frame.
+        level_at = levels.copy()
+        shape_at = np.empty_like(exact)
         for index in range(len(exact)):
             if voiced[index]:
                 self._level_count = min(self._level_count + 1.0, self._memory)
-                self._level += (levels[index] - self._level) / self._level_count
+                self._level += (float(levels[index]) - self._level) / self._level_count
                 self._shape_count = min(self._shape_count + 1.0, self._memory)
                 self._shape += (shapes[index] - self._shape) / self._shape_count
-            level = self._level if self._level_count else levels[index]
-            result[index] = exact[index] - level - self._shape
-        return result.astype(np.float32)
+            if self._level_count:
+                level_at[index] = self._level
+            shape_at[index] = self._shape
+        result: FloatArray = (exact - level_at[:, np.newaxis] - shape_at).astype(np.float32)
+        return result

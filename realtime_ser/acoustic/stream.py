@@ -34,6 +34,7 @@ class AcousticStream:
     def __init__(self, model: AcousticModel, voice_threshold: float = 0.5) -> None:
         self._model = model
         self._threshold = voice_threshold
+        self._in_window = np.arange(model.frames_per_window)
         self._mean = RunningBandMean(model.prior_shape, model.prior_frames, model.memory_frames)
         self.restart(0)
 
@@ -119,7 +120,7 @@ class AcousticStream:
         self._samples = self._samples[count * hop :]
 
         # A frame is voiced when the last detector chunk complete at its end is.
-        numbers = self._next_frame + np.arange(count, dtype=np.int64)
+        numbers = self._next_frame + np.arange(count)
         ends = numbers * hop + model.band_receptive
         voiced = self._flags(ends // self._chunk - 1) if self._chunk else np.zeros(count, np.bool_)
         self._next_frame += count
@@ -141,11 +142,11 @@ class AcousticStream:
         if kept is None or not count:
             none = np.empty((0, 0), np.float32)
             return WindowScores(first, model.hop, model.window, none, none, none, np.empty(0, np.bool_), none)
-        views = np.lib.stride_tricks.sliding_window_view(kept, model.frames_per_window, axis=0)
-        features, logits = model.windows(np.ascontiguousarray(views.transpose(0, 2, 1)))
+        order = np.arange(count)
+        features, logits = model.windows(kept[order[:, np.newaxis] + self._in_window])
         self._frames = kept[count:]
 
-        numbers = self._next_window + np.arange(count, dtype=np.int64)
+        numbers = self._next_window + order
         centres = numbers * model.hop + model.window // 2
         voiced = self._flags(centres // self._chunk) if self._chunk else np.zeros(count, np.bool_)
         # The newest band frame belongs to the newest window; older ones that completed no window (at the start) are skipped.

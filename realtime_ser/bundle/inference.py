@@ -10,9 +10,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from realtime_ser.bundle.providers import Provider
 from realtime_ser.errors import BundleError
 
-__all__ = ["InputArray", "Port", "Session", "create_session"]
+__all__ = ["InputArray", "Port", "Session", "available_providers", "create_session", "runtime_version"]
 
 InputArray: TypeAlias = NDArray[np.float32] | NDArray[np.int64]
 """What the graphs of a bundle are fed with: samples, energies and features, or token numbers."""
@@ -103,8 +104,22 @@ class Session:
         return tuple(self._session.run(list(outputs), dict(inputs)))
 
 
-def create_session(model: bytes | Path) -> Session:
-    """Load a graph for one-thread inference on the processor.
+def available_providers() -> list[str]:
+    """ONNX Runtime's names of what it can compute with on this machine, as it says itself."""
+    import onnxruntime  # type: ignore[import-untyped]
+
+    return list(onnxruntime.get_available_providers())
+
+
+def runtime_version() -> str:
+    """The version of ONNX Runtime."""
+    import onnxruntime
+
+    return str(onnxruntime.__version__)
+
+
+def create_session(model: bytes | Path, provider: Provider = Provider.CPU) -> Session:
+    """Load a graph for inference, on the processor with one thread.
 
     One thread per session and no spinning: the stages are the threads of this program, and a network that keeps a core busy
     while it waits for the next 10 ms would take it from them.
@@ -113,13 +128,16 @@ def create_session(model: bytes | Path) -> Session:
     ----------
     model
         The graph as bytes, or the path of an ``.onnx`` file.
+    provider
+        What computes it. Operations that it lacks are left to the processor.
 
     Raises
     ------
     BundleError
-        The file is missing, is not a graph, or needs an operator that the installed ONNX Runtime lacks.
+        The file is missing, is not a graph, or needs an operator that the installed ONNX Runtime lacks; or the provider does
+        not start on this machine.
     """
-    import onnxruntime  # type: ignore[import-untyped]
+    import onnxruntime
 
     name = model.name if isinstance(model, Path) else "<bytes>"
     if isinstance(model, Path) and not model.is_file():
@@ -132,11 +150,17 @@ def create_session(model: bytes | Path) -> Session:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     source = str(model) if isinstance(model, Path) else model
+    wanted = list(dict.fromkeys([provider.runtime_name, Provider.CPU.runtime_name]))
+    if provider.runtime_name not in available_providers():
+        raise BundleError(f"This build of ONNX Runtime has no {provider}.", "Use the processor.")
     try:
-        session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(source, options, providers=wanted)
     # ONNX Runtime's exceptions derive from Exception alone and live in a private module, so there is nothing narrower to catch.
     except Exception as error:
         raise BundleError(f"The graph {name} cannot be loaded: {error}", "Install the model bundle again.") from error
+    # ONNX Runtime goes on without a provider that does not start, and says so only in its log.
+    if provider.runtime_name not in session.get_providers():
+        raise BundleError(f"{provider} does not start on this machine.", "Use the processor.")
     return Session(session, name)
 
 

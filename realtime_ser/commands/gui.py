@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from realtime_ser.acoustic.execution import Execution
 from realtime_ser.errors import DisplayError
 
 __all__ = ["display_problem", "open_dashboard"]
@@ -20,7 +21,13 @@ def display_problem() -> DisplayError | None:
     return None
 
 
-def open_dashboard(start: str | None, *, bundle: str | None = None, recognizer: str | Path = "auto") -> int:
+def open_dashboard(
+    start: str | None,
+    *,
+    bundle: str | None = None,
+    recognizer: str | Path = "auto",
+    execution: Execution | None = None,
+) -> int:
     """Open the window and return its exit code when it is closed.
 
     Parameters
@@ -39,6 +46,6 @@ def open_dashboard(start: str | None, *, bundle: str | None = None, recognizer: 
 
     wanted = Input("microphone") if start is None else parse_input(start)
     if wanted.kind == "file":
-        return run(lambda: Controller(bundle, recognizer), recording=Path(wanted.id), start=True)
+        return run(lambda: Controller(bundle, recognizer, execution=execution), recording=Path(wanted.id), start=True)
     # A device's number is its id in the menu; a name is looked for in the titles.
-    return run(lambda: Controller(bundle, recognizer), choose=(wanted.kind, wanted.id), start=True)
+    return run(lambda: Controller(bundle, recognizer, execution=execution), choose=(wanted.kind, wanted.id), start=True)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from realtime_ser.acoustic.execution import Execution
 from realtime_ser.assembly import Models, build_engine, load_models
 from realtime_ser.config import ENGINE_RATE
 from realtime_ser.engine.channel import Channel, ChannelClosed, Policy
@@ -216,7 +217,13 @@ def event_text(event: Event) -> RenderableType:
 
 
 def listen(
-    choice: Input, *, pace: Pace, as_json: bool, bundle: str | Path | None = None, recognizer: str | Path = "auto"
+    choice: Input,
+    *,
+    pace: Pace,
+    as_json: bool,
+    bundle: str | Path | None = None,
+    recognizer: str | Path = "auto",
+    execution: Execution | None = None,
 ) -> int:
     """Run the engine on an input until it ends or the user stops it.
 
@@ -228,7 +235,7 @@ def listen(
     console = _console()
     if not as_json:
         console.print(f"Loading the networks … listening to {choice}.", style="dim", highlight=False)
-    models = load_models(bundle, recognizer)
+    models = load_models(bundle, recognizer, execution)
     source = open_input(choice, pace)
     engine = build_engine(models, source)
     outputs = engine.subscribe(1_024, Policy.KEEP_ALL if not source.live else Policy.DROP_OLDEST)
@@ -293,7 +300,7 @@ def _write_json(outputs: Channel[Output], models: Models) -> None:
 def _show(outputs: Channel[Output], models: Models, title: str, console: Console) -> LiveView:
     label = models.recognizer.label
     view = LiveView(title, "nobody" if label is None else str(label), models.classes)
-    note = f"{models.recognizer.note} {models.recognizer.advice}".strip()
+    note = " ".join(filter(None, (models.recognizer.note, models.recognizer.advice, f"Computed by {models.acoustic.form}")))
     console.print(note, style="dim", highlight=False, soft_wrap=True)
     if console.is_terminal:
         _show_live(outputs, view, console)

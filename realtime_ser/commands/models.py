@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from realtime_ser.acoustic.execution import Execution, choose_networks
 from realtime_ser.asr.discovery import choose_recognizer, installed_vosk_models, user_models_folder
 from realtime_ser.asr.fetch import CATALOGUE, FetchProgress, fetch_model
 from realtime_ser.bundle.loader import find_bundles, load_bundle, read_manifest
@@ -44,7 +45,7 @@ def list_models() -> list[str]:
     return lines
 
 
-def info(bundle: str | Path | None = None) -> list[str]:
+def info(bundle: str | Path | None = None, execution: Execution | None = None) -> list[str]:
     """The evaluation card of a bundle, after checking all its files.
 
     Raises
@@ -53,7 +54,13 @@ def info(bundle: str | Path | None = None) -> list[str]:
         It is missing, altered, or does not fit.
     """
     opened = load_bundle(bundle)
-    return [*describe(opened.manifest), "", f"All {len(opened.manifest.files)} files match their hashes ({opened.path})."]
+    _, form = choose_networks(opened, execution)
+    return [
+        *describe(opened.manifest),
+        "",
+        f"Computed here by {form}",
+        f"All {len(opened.manifest.files)} files match their hashes ({opened.path}).",
+    ]
 
 
 def describe(manifest: Manifest) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from realtime_ser.acoustic.execution import Execution
 from realtime_ser.acoustic.stream import band_offsets, evaluate_window
 from realtime_ser.assembly import Models, build_engine, build_stages, load_models, run_pipeline
 from realtime_ser.audio.file import FileSource
@@ -18,13 +19,10 @@ from realtime_ser.bundle.loader import asset_path
 from realtime_ser.commands.gui import display_problem
 from realtime_ser.engine.channel import ChannelClosed, Policy
 from realtime_ser.errors import RealtimeSerError
-from realtime_ser.inputs import DEMONSTRATION
+from realtime_ser.inputs import DEMONSTRATION, read_all
 from realtime_ser.types import FloatArray, Output, Verdict, WindowScores
 
 __all__ = ["Check", "selftest"]
-
-TOLERANCE = 1e-5
-"""Largest difference between two ways to the same score: float32 rounding in other batch sizes, far below what is displayed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +33,17 @@ class Check:
     text: str
 
 
-def selftest(bundle: str | Path | None = None, recognizer: str | Path = "auto") -> Iterator[Check]:
+def selftest(
+    bundle: str | Path | None = None, recognizer: str | Path = "auto", execution: Execution | None = None
+) -> Iterator[Check]:
     """Run all checks, most basic first; ends early where the networks do not load."""
     try:
-        models = load_models(bundle, recognizer)
+        models = load_models(bundle, recognizer, execution)
     except RealtimeSerError as error:
         yield Check(False, str(error))
         return
     yield Check(True, f"The bundle {models.manifest.name} {models.manifest.version} is complete and unaltered.")
+    yield Check(True, f"Computed by {models.acoustic.form}")
     try:
         batch = list(run_pipeline(_demonstration(), build_stages(models, live=False, words=False)))
         yield _same_everywhere(models, batch)
@@ -85,8 +86,9 @@ def _same_everywhere(models: Models, batch: list[Output]) -> Check:
     if ours.shape != theirs.shape or verdicts.shape != others.shape:
         return Check(False, f"The engine gave {len(theirs)} windows where the analysis gave {len(ours)}.")
     difference = np.abs(ours - theirs).max(axis=1)
-    if difference.max() > TOLERANCE or np.abs(verdicts - others).max() > TOLERANCE:
-        first = int(np.argmax(difference > TOLERANCE))
+    tolerance = models.acoustic.form.rounding
+    if difference.max() > tolerance or np.abs(verdicts - others).max() > tolerance:
+        first = int(np.argmax(difference > tolerance))
         at = first * models.manifest.hop / models.manifest.sample_rate
         return Check(False, f"Engine and analysis differ, first in the window at {at:.2f} s, by {difference[first]:.1e}.")
     return Check(
@@ -99,7 +101,7 @@ def _same_as_single_windows(models: Models, batch: list[Output]) -> Check:
     """The stream against windows evaluated one by one, every 50 ms."""
     model = models.acoustic
     streamed = np.concatenate([output.scores for output in batch if isinstance(output, WindowScores)])
-    samples = _signal(_demonstration())
+    samples = read_all(_demonstration())
     activity = VoiceDetector().process(samples, 0)
     offsets = band_offsets(model, samples, activity)
     numbers = range(0, len(streamed), 5)
@@ -107,23 +109,10 @@ def _same_as_single_windows(models: Models, batch: list[Output]) -> Check:
         window = samples[number * model.hop : number * model.hop + model.window]
         _, scores = evaluate_window(model, window, offsets[number : number + model.bands_per_window])
         difference = float(np.abs(scores - streamed[number]).max())
-        if difference > TOLERANCE:
+        if difference > model.form.rounding:
             at = number * model.hop / models.manifest.sample_rate
             return Check(False, f"The stream and the single window at {at:.2f} s differ by {difference:.1e}.")
     return Check(True, f"The stream gives what {len(numbers)} windows give one by one.")
-
-
-def _signal(source: FileSource) -> FloatArray:
-    blocks: list[FloatArray] = []
-    source.open()
-    try:
-        while not source.exhausted:
-            block = source.read(0.2)
-            if block is not None:
-                blocks.append(block.samples)
-    finally:
-        source.close()
-    return np.concatenate(blocks)
 
 
 def _words(models: Models) -> Check:

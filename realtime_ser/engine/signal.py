@@ -14,7 +14,6 @@ import numpy as np
 
 from realtime_ser.acoustic.stream import AcousticStream
 from realtime_ser.audio.level import LevelMonitor
-from realtime_ser.audio.voice import VoiceDetector
 from realtime_ser.types import (
     Block,
     EndReason,
@@ -28,7 +27,7 @@ from realtime_ser.types import (
     frozen,
 )
 
-__all__ = ["Mark", "Segmentation", "SignalResult", "SignalStage", "Step", "WholeStream"]
+__all__ = ["Detector", "Mark", "Segmentation", "SignalResult", "SignalStage", "Step", "WholeStream"]
 
 Mark: TypeAlias = UtteranceStart | UtteranceEnd
 
@@ -42,6 +41,18 @@ class Segmentation(Protocol):
 
     def finish(self, sample: int, reason: EndReason) -> list[Mark]:
         """End the utterance under way at the end of the stream or at a gap."""
+        ...
+
+
+class Detector(Protocol):
+    """What knows where there is voice; :class:`~realtime_ser.audio.voice.VoiceDetector` says what the methods promise."""
+
+    def reset(self, first_sample: int) -> None:
+        """Start anew at `first_sample`."""
+        ...
+
+    def process(self, samples: FloatArray, first_sample: int) -> VoiceActivity:
+        """Probabilities of the chunks that became complete."""
         ...
 
 
@@ -116,7 +127,7 @@ class SignalStage:
 
     def __init__(
         self,
-        detector: VoiceDetector,
+        detector: Detector,
         segmentation: Segmentation,
         meter: LevelMonitor,
         acoustic: AcousticStream,

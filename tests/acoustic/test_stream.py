@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from realtime_ser.acoustic.execution import Execution
 from realtime_ser.acoustic.model import AcousticModel
 from realtime_ser.acoustic.normalisation import RunningBandMean
 from realtime_ser.acoustic.stream import AcousticStream, band_offsets, evaluate_window
@@ -16,14 +17,12 @@ from realtime_ser.audio.voice import VoiceDetector
 from realtime_ser.bundle.loader import load_bundle
 from realtime_ser.types import VoiceActivity, WindowScores
 
-# Batches of other sizes are summed in another order; single precision then differs in the last digits.
-ROUNDING = 1e-5
 
-
-@pytest.fixture(scope="module", params=["random", "default"])
+@pytest.fixture(scope="module", params=["random", "default", "default in integers"])
 def model(request: pytest.FixtureRequest, random_bundle: Path) -> AcousticModel:
     """The random bundle has another geometry than the default one."""
-    return AcousticModel.from_bundle(load_bundle(random_bundle if request.param == "random" else "default-bundle"))
+    bundle = load_bundle(random_bundle if request.param == "random" else "default-bundle")
+    return AcousticModel.from_bundle(bundle, Execution(weights="int8" if "integers" in request.param else "float32"))
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +71,9 @@ def test_no_cut_of_the_input_changes_a_score(
     pieces = stream(model, speech, activity, cuts)
     for one, other in zip(together(whole), together(pieces), strict=True):
         assert one.shape == other.shape
-        np.testing.assert_allclose(one.astype(float), other.astype(float), atol=ROUNDING * max(1.0, float(np.abs(one).max())))
+        np.testing.assert_allclose(
+            one.astype(float), other.astype(float), atol=model.form.rounding * max(1.0, float(np.abs(one).max()))
+        )
     assert [span for result in whole for span in result.window_spans()] == [
         span for result in pieces for span in result.window_spans()
     ]
@@ -86,8 +87,8 @@ def test_the_stream_equals_windows_evaluated_one_by_one(
     for number in range(len(scores)):
         window = speech[number * model.hop : number * model.hop + model.window]
         feature, single = evaluate_window(model, window, offsets[number : number + model.bands_per_window])
-        np.testing.assert_allclose(scores[number], single, atol=ROUNDING)
-        np.testing.assert_allclose(features[number], feature, atol=ROUNDING * max(1.0, float(np.abs(feature).max())))
+        np.testing.assert_allclose(scores[number], single, atol=model.form.rounding)
+        np.testing.assert_allclose(features[number], feature, atol=model.form.rounding * max(1.0, float(np.abs(feature).max())))
 
 
 def test_every_window_lies_wholly_in_the_signal(model: AcousticModel, speech: np.ndarray, activity: VoiceActivity) -> None:
@@ -113,8 +114,8 @@ def test_a_later_sample_changes_no_earlier_window(model: AcousticModel, speech: 
     before, _, _ = together(stream(model, speech, activity, [4_000]))
     after, _, _ = together(stream(model, disturbed, heard, [4_000]))
     untouched = (24_000 - model.window) // model.hop + 1
-    np.testing.assert_allclose(before[:untouched], after[:untouched], atol=ROUNDING)
-    assert np.abs(before[untouched + 30 :] - after[untouched + 30 :]).max() > ROUNDING
+    np.testing.assert_allclose(before[:untouched], after[:untouched], atol=model.form.rounding)
+    assert np.abs(before[untouched + 30 :] - after[untouched + 30 :]).max() > model.form.rounding
 
 
 def test_the_level_of_the_microphone_hardly_matters(model: AcousticModel, speech: np.ndarray, activity: VoiceActivity) -> None:

@@ -1,0 +1,129 @@
+"""``realtime-ser bench``: what the program costs on this machine, in one table with its aims.
+
+Every part runs in a process of its own, this same command with ``--part``, so that memory is that part's alone and matrix
+products can be kept to one thread. What is compared is measured in the same process, in turn.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from realtime_ser.commands.bench.measure import WARM_UP, one_thread, program, run
+from realtime_ser.commands.bench.report import Row, machine, table
+
+__all__ = ["PARTS", "bench"]
+
+PARTS = ("acoustic", "files", "live", "quiet", "start", "gui")
+"""In the order in which they run; ``gui`` has to be asked for."""
+
+_ROUNDS = {False: 15, True: 5}
+_LIVE_SECONDS = {False: 40.0, True: 8.0}
+_LONG_MINUTES = {False: 180.0, True: 10.0}
+
+
+def bench(
+    *,
+    part: str | None,
+    quick: bool,
+    as_json: bool,
+    gui: bool,
+    through: str | None = None,
+    bundle: str | None = None,
+    recognizer: str = "auto",
+) -> int:
+    """Measure and print.
+
+    Parameters
+    ----------
+    part
+        Only this one of :data:`PARTS`; ``None``: all, each in a process of its own.
+    quick
+        Fewer rounds and shorter sound: a minute in place of a quarter of an hour.
+    as_json
+        One JSON object on standard output in place of the table.
+    gui
+        Whether to measure the dashboard, too.
+    through
+        ``"pulseaudio"``: the dashboard also through a sound server of its own.
+
+    Raises
+    ------
+    RealtimeSerError
+        A part could not be measured at all.
+    """
+    rows: list[Row] = []
+    if part is not None:
+        rows = _measure(part, quick, bundle, recognizer, through)
+    else:
+        runs: list[tuple[str, str | None]] = [(name, None) for name in PARTS if name != "gui" or gui or through]
+        if through is not None:
+            runs.append(("gui", through))
+        for name, way in runs:
+            _tell(f"{name}{f' through {way}' if way else ''} …", as_json)
+            rows += _in_a_process(name, quick, bundle, recognizer, way)
+    facts = machine()
+    if as_json:
+        how = {"quick": quick, "rounds": _ROUNDS[quick], "warm_up_rounds": WARM_UP}
+        print(json.dumps({"machine": facts, "how": how, "rows": [row.as_dict() for row in rows]}, indent=1))  # noqa: T201
+        return 0
+    _print(rows, facts, quick)
+    return 0
+
+
+def _measure(part: str, quick: bool, bundle: str | None, recognizer: str, through: str | None) -> list[Row]:
+    # Imported here: the process that starts the others stays small.
+    if part == "acoustic":
+        from realtime_ser.commands.bench.acoustic import acoustic_rows
+
+        return acoustic_rows(bundle, _ROUNDS[quick])
+    if part == "files":
+        from realtime_ser.commands.bench.files import files_rows
+
+        return files_rows(bundle, _LONG_MINUTES[quick])
+    if part in ("live", "quiet"):
+        from realtime_ser.commands.bench.live import live_rows
+
+        return live_rows(bundle, recognizer, _LIVE_SECONDS[quick], quiet=part == "quiet")
+    if part == "start":
+        from realtime_ser.commands.bench.start import start_rows
+
+        return start_rows(bundle, recognizer, 3 if quick else 5)
+    from realtime_ser.commands.bench.dashboard import dashboard_rows
+
+    return dashboard_rows(bundle, recognizer, _LIVE_SECONDS[quick], through=through)
+
+
+def _in_a_process(part: str, quick: bool, bundle: str | None, recognizer: str, through: str | None) -> list[Row]:
+    options = ["--part", part, "--json", "--recognizer", recognizer]
+    options += ["--quick"] if quick else []
+    options += ["--through", through] if through else []
+    options += ["--bundle", bundle] if bundle else []
+    written: dict[str, Any] = json.loads(run(program("bench", *options), one_thread()).output)
+    return [Row(**row) for row in written["rows"]]
+
+
+def _tell(text: str, as_json: bool) -> None:
+    if not as_json:
+        print(text, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def _print(rows: Sequence[Row], facts: dict[str, Any], quick: bool) -> None:
+    from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    libraries = ", ".join(f"{name} {version}" for name, version in facts["libraries"].items())
+    console.print(
+        f"{facts['date']}, {facts['processor']}, {facts['cores']} cores, load {facts['load']}, {facts['system']}, "
+        f"Python {facts['python']}, realtime-ser {facts['realtime-ser']}, {libraries}",
+        highlight=False,
+    )
+    console.print(table(rows))
+    console.print(
+        "ms/s: milliseconds of one core's time for a second of audio. Ratios are formed within a round of this run; medians of "
+        f"{_ROUNDS[quick]} rounds after {WARM_UP} that do not count.",
+        style="dim",
+        highlight=False,
+    )

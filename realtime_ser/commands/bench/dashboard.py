@@ -1,0 +1,230 @@
+"""The real window over the real engine on live sound: frames, stalls, and the time from the newest sample to the screen."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from realtime_ser.audio.file import FileSource
+from realtime_ser.audio.sources import Source
+from realtime_ser.bundle.loader import asset_path
+from realtime_ser.commands.bench.live import LiveRecording
+from realtime_ser.commands.bench.pulseaudio import PipeMicrophone, TappedMicrophone
+from realtime_ser.commands.bench.report import Row, Spread
+from realtime_ser.commands.gui import display_problem
+from realtime_ser.config import ENGINE_RATE
+from realtime_ser.controller import Controller
+from realtime_ser.inputs import DEMONSTRATION, read_all
+from realtime_ser.types import Health, Output, WindowScores
+
+__all__ = ["dashboard_rows"]
+
+_PART = "dashboard"
+_SETTLED_SECONDS = 3.0
+"""After the first score; until then, windows open and plots are made."""
+_PULSE_MS = 5
+"""Of a timer whose delays show when the event loop is held up."""
+
+
+@dataclass(slots=True)
+class _Log:
+    """What was seen once everything had settled. Written and read by the window's thread.
+
+    Attributes
+    ----------
+    due
+        Whether the window has looked for news since the last frame: what it paints between is no frame of its own.
+    time_of
+        When the newest sample of scores sounded; ``None`` where that is not known (yet).
+    """
+
+    time_of: Callable[[WindowScores], float | None]
+    settled_at: float = float("inf")
+    due: bool = False
+    newest: float | None = None
+    taken_at: float = 0.0
+    health: Health | None = None
+    frames: list[float] = field(default_factory=list)
+    paints: list[float] = field(default_factory=list)
+    to_screen: list[float] = field(default_factory=list)
+    from_taken: list[float] = field(default_factory=list)
+    delays: list[float] = field(default_factory=list)
+    processor: float = 0.0
+
+    @property
+    def settled(self) -> bool:
+        """Whether what happens now counts."""
+        return time.perf_counter() >= self.settled_at
+
+    def take(self, outputs: Sequence[Output]) -> None:
+        """Note what the window took from the engine."""
+        self.due = True
+        for output in outputs:
+            if isinstance(output, Health):
+                self.health = output
+            elif isinstance(output, WindowScores):
+                sounded = self.time_of(output)
+                if sounded is None:
+                    continue
+                if self.settled_at == float("inf"):
+                    self.settled_at = time.perf_counter() + _SETTLED_SECONDS
+                self.newest, self.taken_at = sounded, time.perf_counter()
+
+    def painted(self, begun: float, ended: float) -> None:
+        """Note a frame; the first one after scores were taken shows them."""
+        if not self.settled or not self.due:
+            return
+        self.due = False
+        self.frames.append(ended)
+        self.paints.append(ended - begun)
+        if self.newest is not None:
+            self.to_screen.append(ended - self.newest)
+            self.from_taken.append(ended - self.taken_at)
+            self.newest = None
+
+
+class _Watched(Controller):
+    """The real controller, whose microphone is made up, and which notes what the window takes."""
+
+    def __init__(self, log: _Log, bundle: str | None, recognizer: str, microphone: Callable[[], Source]) -> None:
+        super().__init__(bundle, recognizer, open_source=lambda _: microphone())
+        self._log = log
+
+    def poll(self, limit: int) -> list[Output]:
+        """As the controller's."""
+        outputs = super().poll(limit)
+        self._log.take(outputs)
+        return outputs
+
+
+def dashboard_rows(bundle: str | None, recognizer: str, seconds: float, *, through: str | None = None) -> list[Row]:
+    """Open the window for `seconds` after its first score.
+
+    On a display where there is one; otherwise Qt paints the same frames into memory.
+
+    Parameters
+    ----------
+    through
+        ``"pulseaudio"``: through a private PulseAudio server and the real microphone source, so that the whole way from a
+        sample to the screen is measured; ``None``: a recording that passes for a microphone.
+
+    Raises
+    ------
+    DeviceError
+        There is no PulseAudio.
+    """
+    speech = read_all(FileSource(asset_path(DEMONSTRATION)))
+    if through is None:
+        recording = speech[: round((seconds + 2 * _SETTLED_SECONDS) * ENGINE_RATE)]
+        log = _Log(lambda scores: scores.captured_at)
+        on_screen = _show(log, bundle, recognizer, seconds, lambda: LiveRecording(recording))
+        return _rows(_PART, log, on_screen) if _seen(log) else [_nothing(_PART)]
+    with PipeMicrophone(speech) as pipe:
+        log = _Log(lambda scores: pipe.time_of(scores.span.end))
+        microphones: list[TappedMicrophone] = []
+
+        def microphone() -> Source:
+            microphones.append(TappedMicrophone(pipe))
+            return microphones[-1]
+
+        on_screen = _show(log, bundle, recognizer, seconds, microphone)
+    part = f"{_PART}, PulseAudio"
+    return _way_rows(part, log, microphones[-1].under_way) + _rows(part, log, on_screen) if _seen(log) else [_nothing(part)]
+
+
+def _show(log: _Log, bundle: str | None, recognizer: str, seconds: float, microphone: Callable[[], Source]) -> bool:
+    """Run the window; whether it was on a display."""
+    on_screen = display_problem() is None
+    if not on_screen:
+        os.environ["QT_QPA_PLATFORM"] = "offscreen"
+    from realtime_ser.gui.qt import QtCore, QtWidgets
+    from realtime_ser.gui.window import DashboardWindow
+
+    class Window(DashboardWindow):
+        """Notes when a frame is complete: Qt paints all that has changed when the window is asked to update."""
+
+        def event(self, event: QtCore.QEvent) -> bool:
+            if event.type() != QtCore.QEvent.Type.UpdateRequest:
+                return super().event(event)
+            begun = time.perf_counter()
+            handled = super().event(event)
+            log.painted(begun, time.perf_counter())
+            return handled
+
+    application = QtWidgets.QApplication.instance() or QtWidgets.QApplication(["realtime-ser"])
+    with tempfile.TemporaryDirectory() as folder:
+        settings = QtCore.QSettings(str(Path(folder) / "settings.ini"), QtCore.QSettings.Format.IniFormat)
+        # The demonstration audio can always be chosen; what opens then is the made-up microphone.
+        window = Window(lambda: _Watched(log, bundle, recognizer, microphone), settings, choose=("demo", ""), start=True)
+        pulse = QtCore.QTimer(window)
+        pulse.setTimerType(QtCore.Qt.TimerType.PreciseTimer)
+        pulse.setInterval(_PULSE_MS)
+        last = time.perf_counter()
+        begun = 0.0
+
+        def beat() -> None:
+            nonlocal last, begun
+            now = time.perf_counter()
+            if log.settled:
+                if not begun:
+                    begun, log.processor = now, -time.process_time()
+                log.delays.append(max(now - last - _PULSE_MS / 1e3, 0.0))
+                if now - begun >= seconds:
+                    pulse.stop()
+                    log.processor += time.process_time()
+                    window.close()
+            last = now
+
+        pulse.timeout.connect(beat)
+        window.show()
+        pulse.start()
+        application.exec()
+    return on_screen
+
+
+def _seen(log: _Log) -> bool:
+    return len(log.frames) > 1 and log.health is not None
+
+
+def _nothing(part: str) -> Row:
+    return Row.of(part, "frames", None, "/s", note="the window was closed before anything was seen")
+
+
+def _way_rows(part: str, log: _Log, under_way: Sequence[float]) -> list[Row]:
+    """The way of a sample through the sound server to the screen."""
+    p50, p95 = (float(value) for value in 1e3 * np.percentile(log.to_screen, [50, 95]))
+    measure = "newest sample to painted frame"
+    return [
+        Row.of(part, f"{measure}, median", p50, "ms", at_most=80, note="sample by sample, from when it sounded"),
+        Row.of(part, f"{measure}, 95 of 100", p95, "ms", at_most=120),
+        Row.of(part, "of it: capture", Spread.of(1e3 * np.array(under_way)), "ms", note="sound server, PortAudio, resampler"),
+    ]
+
+
+def _rows(part: str, log: _Log, on_screen: bool) -> list[Row]:
+    length = log.frames[-1] - log.frames[0]
+    rate = (len(log.frames) - 1) / length
+    where = "on the display" if on_screen else "painted into memory: there is no display"
+    rows = [
+        Row.of(part, "frames", rate, "/s", at_least=30, note=where),
+        Row.of(part, "a frame's painting", Spread.of(1e3 * np.array(log.paints)), "ms"),
+        Row.of(part, "event loop held up, 99 of 100", float(1e3 * np.percentile(log.delays, 99)), "ms"),
+        Row.of(part, "event loop held up, longest", 1e3 * max(log.delays), "ms"),
+        Row.of(part, "processor time, all but the recogniser's process", 100 * log.processor / length, "%"),
+        Row.of(part, "of it: taken by the window until painted", Spread.of(1e3 * np.array(log.from_taken)), "ms"),
+    ]
+    if log.health is not None:
+        latency = 1e3 * log.health.latency_p50
+        rows.append(Row.of(part, "capture, as the engine states it, until the scores are there", latency, "ms"))
+    if part == _PART:
+        p50, p95 = (float(value) for value in 1e3 * np.percentile(log.to_screen, [50, 95]))
+        note = "from its block's arrival; no sound server"
+        rows.append(Row.of(part, "newest sample to painted frame, median", p50, "ms", note=note))
+        rows.append(Row.of(part, "newest sample to painted frame, 95 of 100", p95, "ms"))
+    return rows
