@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -85,9 +86,9 @@ class VirtualMicrophone:
         """Play a sound file into the microphone and return when it has been played."""
         subprocess.run(["paplay", f"--device={SINK}", str(path)], env=self.environment, check=True, timeout=120)
 
-    def start_playing(self, path: Path) -> subprocess.Popen[bytes]:
+    def start_playing(self, path: Path, sink: str = SINK) -> subprocess.Popen[bytes]:
         """Begin to play a sound file into the microphone; the caller waits for or ends the process."""
-        return subprocess.Popen(["paplay", f"--device={SINK}", str(path)], env=self.environment)
+        return subprocess.Popen(["paplay", f"--device={sink}", str(path)], env=self.environment)
 
     def unplug(self) -> None:
         """Take the microphone away, also from programs that use it."""
@@ -110,6 +111,17 @@ class VirtualMicrophone:
         )
         self._pactl("set-default-sink", SINK)
         self._pactl("set-default-source", f"{SINK}.monitor")
+
+    @contextmanager
+    def another_default(self) -> Iterator[str]:
+        """Plug a second microphone in and make it the default one; yields its name for :meth:`start_playing`."""
+        name = "second_microphone"
+        module = self._pactl("load-module", "module-null-sink", f"sink_name={name}", "format=float32le")
+        self._pactl("set-default-source", f"{name}.monitor")
+        try:
+            yield name
+        finally:
+            self._pactl("unload-module", module)
 
     def close(self) -> None:
         """End the server and remove its folder."""
