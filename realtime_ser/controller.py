@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime_ser.assembly import Models, build_engine, load_models
+from realtime_ser.audio.microphone import RETURN_SECONDS
 from realtime_ser.audio.portaudio import list_devices
 from realtime_ser.bundle.loader import asset_path
 from realtime_ser.bundle.manifest import Manifest
@@ -120,6 +121,8 @@ class Controller:
         As for :func:`~realtime_ser.assembly.load_models`.
     settings
         Thresholds and times.
+    wait
+        How long a microphone that went away is waited for, in seconds.
     """
 
     def __init__(
@@ -128,11 +131,13 @@ class Controller:
         recognizer: str | Path = "auto",
         settings: EngineSettings | None = None,
         files: Sequence[str] = (),
+        wait: float = RETURN_SECONDS,
     ) -> None:
         self._bundle = bundle
         self._recognizer = recognizer
         self._settings = settings
         self._files = tuple(files)
+        self._wait = wait
         self._models: Models | None = None
         self._loading = threading.Lock()
         self._lock = threading.Lock()
@@ -154,7 +159,9 @@ class Controller:
         """
         entries = [
             InputEntry("microphone", str(device.index), device.name, f"{device.host_api}, {device.rate} Hz")
-            for device in sorted(list_devices(), key=lambda device: (not device.default, device.loopback, device.index))
+            for device in sorted(
+                list_devices(anew=True), key=lambda device: (not device.default, device.loopback, device.index)
+            )
         ]
         return entries + self.recorded_inputs()
 
@@ -253,7 +260,7 @@ class Controller:
         try:
             models = self._loaded()
             name = self._recognizer_name(models)
-            engine = build_engine(models, open_input(choice), self._settings)
+            engine = build_engine(models, open_input(choice, wait=self._wait), self._settings)
             outputs = engine.subscribe(_OUTPUTS, Policy.DROP_OLDEST)
             engine.start()
             self._engine, self._outputs = engine, outputs
@@ -281,7 +288,6 @@ class Controller:
         with self._lock:
             self._state = state
 
-    @staticmethod
     @staticmethod
     def _recognizer_name(models: Models) -> str:
         return str(models.recognizer.label) if models.recognizer.label is not None else "none"

@@ -404,6 +404,8 @@ class Health:
         Compute time divided by audio time of the signal stages.
     queue_fill
         Fill of the fullest queue, in [0, 1].
+    device_losses
+        How often the microphone went away.
     """
 
     sample: int
@@ -417,6 +419,7 @@ class Health:
     clock_drift: float
     real_time_factor: float
     queue_fill: float
+    device_losses: int = 0
 
 
 Output: TypeAlias = (

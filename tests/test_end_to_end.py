@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +22,22 @@ from realtime_ser.audio.microphone import MicrophoneSource
 from realtime_ser.audio.sources import ArraySource
 from realtime_ser.config import EngineSettings
 from realtime_ser.controller import Controller, InputEntry
-from realtime_ser.engine.channel import Policy
+from realtime_ser.engine.channel import Channel, Policy
+from realtime_ser.engine.engine import Phase
 from realtime_ser.errors import DeviceError
-from realtime_ser.types import Block, Event, Health, Level, Output, Transcript, Verdict, WindowScores
+from realtime_ser.types import (
+    Block,
+    EndReason,
+    Estimate,
+    EstimateState,
+    Event,
+    Health,
+    Level,
+    Output,
+    Transcript,
+    Verdict,
+    WindowScores,
+)
 
 
 class Recorded:
@@ -107,10 +122,74 @@ def test_speech_through_a_microphone_is_heard_recognised_and_scored(
     np.testing.assert_allclose(straight.estimate.acoustic, live.estimate.acoustic, atol=0.1)
 
 
+def take_until(channel: Channel[Output], outputs: list[Output], arrived: Callable[[Output], bool]) -> None:
+    """Take outputs up to one that `arrived` accepts."""
+    deadline = time.monotonic() + 40
+    while time.monotonic() < deadline:
+        output = channel.get(0.2)
+        if output is not None:
+            outputs.append(output)
+            if arrived(output):
+                return
+    raise AssertionError("it never came")
+
+
+def is_event(kind: str) -> Callable[[Output], bool]:
+    return lambda output: isinstance(output, Event) and output.kind == kind
+
+
+def speaks(output: Output) -> bool:
+    return isinstance(output, Estimate) and output.voiced_seconds > 1.0
+
+
+@pytest.mark.usefixtures("no_thread_left")
+def test_a_microphone_that_is_plugged_in_again_is_heard_again_and_no_window_spans_the_gap(
+    virtual_microphone: Any, clip: Path
+) -> None:
+    engine = build_engine(load_models("default-bundle", "none"), MicrophoneSource(retry_seconds=0.1))
+    channel = engine.subscribe(100_000, Policy.KEEP_ALL)
+    outputs: list[Output] = []
+    engine.start()
+    player = virtual_microphone.start_playing(clip)
+    take_until(channel, outputs, speaks)
+    virtual_microphone.unplug()
+    take_until(channel, outputs, is_event("device-lost"))
+    # The utterance under way does not wait for the device: it has its verdict, and nothing is claimed any more.
+    take_until(channel, outputs, lambda output: isinstance(output, Verdict))
+    take_until(channel, outputs, lambda o: isinstance(o, Estimate) and o.state is EstimateState.NO_SPEECH)
+    player.kill()
+    player.wait()
+    assert engine.phase is Phase.RUNNING
+    virtual_microphone.replug()
+    take_until(channel, outputs, is_event("device-back"))
+    player = virtual_microphone.start_playing(clip)
+    take_until(channel, outputs, speaks)
+    take_until(channel, outputs, lambda output: isinstance(output, Health))
+    engine.close()
+    player.kill()
+    player.wait()
+    outputs += collect(channel)
+
+    (lost,) = filter(is_event("device-lost"), outputs)
+    (back,) = filter(is_event("device-back"), outputs)
+    spans = [span for o in outputs if isinstance(o, WindowScores) for span in o.window_spans()]
+    assert not [span for span in spans if span.end > lost.sample and span.first < back.sample]  # type: ignore[union-attr]
+    starts = np.array([span.first for span in spans])
+    assert np.count_nonzero(np.diff(starts) != 160) == 1
+    first, second = verdicts(outputs)
+    assert first.reason is EndReason.GAP
+    assert first.span.end <= lost.sample < back.sample <= second.span.first  # type: ignore[union-attr]
+    health = [o for o in outputs if isinstance(o, Health)][-1]
+    assert health.device_losses == 1
+    assert health.dropped_samples == back.sample - lost.sample  # type: ignore[union-attr]
+    assert health.windows_skipped > 0
+    assert health.windows_computed == len(spans)
+
+
 @pytest.mark.usefixtures("no_thread_left")
 def test_a_microphone_that_is_unplugged_leaves_a_verdict_and_a_clear_message(virtual_microphone: Any, clip: Path) -> None:
     models = load_models("default-bundle", "none")
-    engine = build_engine(models, MicrophoneSource())
+    engine = build_engine(models, MicrophoneSource(return_seconds=0))
     channel = engine.subscribe(100_000, Policy.KEEP_ALL)
     engine.start()
     player = virtual_microphone.start_playing(clip)
@@ -140,7 +219,7 @@ def listening(virtual_microphone: Any, bundle: Path, *arguments: str) -> subproc
 def test_the_program_sums_up_and_says_what_to_do_when_its_microphone_is_unplugged(
     virtual_microphone: Any, clip: Path, random_bundle: Path
 ) -> None:
-    with listening(virtual_microphone, random_bundle, "--input", "microphone") as running:
+    with listening(virtual_microphone, random_bundle, "--input", "microphone", "--wait", "0") as running:
         assert running.stdout is not None
         assert "listening to default microphone" in running.stdout.readline()
         virtual_microphone.play(clip)
@@ -155,6 +234,38 @@ def test_the_program_sums_up_and_says_what_to_do_when_its_microphone_is_unplugge
     assert "1 utterances" in rest
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGTERM to send to another process")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_program_says_that_its_microphone_is_away_and_ends_at_once_when_it_is_told_to(
+    virtual_microphone: Any, clip: Path, random_bundle: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    log = tmp_path / "what happened.log"
+    with listening(virtual_microphone, random_bundle, "--input", "microphone", "--log", str(log)) as running:
+        assert running.stdout is not None
+        running.stdout.readline()
+        virtual_microphone.play(clip)
+        lines = [running.stdout.readline() for _ in range(2)]
+        virtual_microphone.unplug()
+        told = running.stdout.readline()
+        began = time.monotonic()
+        running.send_signal(number)
+        rest, errors = running.communicate(timeout=60)
+        assert time.monotonic() - began < 10  # and not the ten minutes that it would have waited
+    assert "“default” went away. This program looks for it for 10 minutes" in told
+    assert running.returncode == 0, errors
+    assert "Traceback" not in errors
+    assert "1 utterances" in rest
+    assert "microphone lost 1×" in rest
+    assert f"What happened is in {log}." in rest
+    text = log.read_text(encoding="utf-8")
+    assert "listening to default (ALSA), 44100 Hz" in text
+    assert "ERROR" in text
+    assert "device-lost: The microphone “default” went away" in text
+    assert "finished after" in text
+    assert re.search(r"\d+ windows, 0 skipped; 0 overruns", text)
+    assert lines[1].split()[0] not in text  # no verdicts, no words
+
+
 def test_a_microphone_that_does_not_exist_is_answered_with_those_that_do(virtual_microphone: Any, random_bundle: Path) -> None:
     with listening(virtual_microphone, random_bundle, "--input", "microphone:Grandma's") as running:
         _, errors = running.communicate(timeout=60)
@@ -166,7 +277,7 @@ def test_a_microphone_that_does_not_exist_is_answered_with_those_that_do(virtual
 
 @pytest.mark.usefixtures("no_thread_left")
 def test_the_controller_runs_stops_and_survives_a_lost_device(virtual_microphone: Any, clip: Path) -> None:
-    controller = Controller("default-bundle", "none")
+    controller = Controller("default-bundle", "none", wait=0)
     assert controller.state().phase == "loading"
     assert controller.bundle().classes == ("anger", "happiness", "neutral", "sadness")
     assert controller.state().phase == "stopped"

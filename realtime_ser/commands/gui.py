@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from realtime_ser.audio.microphone import RETURN_SECONDS
 from realtime_ser.errors import DisplayError
 
 __all__ = ["display_problem", "open_dashboard"]
@@ -20,25 +21,42 @@ def display_problem() -> DisplayError | None:
     return None
 
 
-def open_dashboard(start: str | None, *, bundle: str | None = None, recognizer: str | Path = "auto") -> int:
+def open_dashboard(
+    start: str | None,
+    *,
+    bundle: str | None = None,
+    recognizer: str | Path = "auto",
+    wait: float = RETURN_SECONDS,
+    log: str | None = None,
+) -> int:
     """Open the window and return its exit code when it is closed.
 
     Parameters
     ----------
     start
         Input to start on, as on the command line; ``None``: the default microphone, if there is one.
+    wait
+        How long a microphone that went away is waited for, in seconds.
+    log
+        File to write the log into; ``None``: the usual one.
 
     Raises
     ------
     DisplayError
         No window can be opened here.
     """
+    from realtime_ser.commands.log import start_log
     from realtime_ser.controller import Controller
     from realtime_ser.gui.app import run
     from realtime_ser.inputs import Input, parse_input
 
     wanted = Input("microphone") if start is None else parse_input(start)
+    start_log(log)
+
+    def controller() -> Controller:
+        return Controller(bundle, recognizer, wait=wait)
+
     if wanted.kind == "file":
-        return run(lambda: Controller(bundle, recognizer), recording=Path(wanted.id), start=True)
+        return run(controller, recording=Path(wanted.id), start=True)
     # A device's number is its id in the menu; a name is looked for in the titles.
-    return run(lambda: Controller(bundle, recognizer), choose=(wanted.kind, wanted.id), start=True)
+    return run(controller, choose=(wanted.kind, wanted.id), start=True)

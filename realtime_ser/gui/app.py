@@ -71,7 +71,7 @@ def run(
         window.close()
 
     hook, sys.excepthook = sys.excepthook, report
-    handler = signal.signal(signal.SIGINT, interrupt)
+    handlers = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         window.show()
         if quit_after is not None:
@@ -79,4 +79,5 @@ def run(
         return int(application.exec())
     finally:
         sys.excepthook = hook
-        signal.signal(signal.SIGINT, handler)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
