@@ -209,6 +209,36 @@ def test_a_microphone_that_is_unplugged_leaves_a_verdict_and_a_clear_message(vir
     assert "microphone" in event.message.lower()
 
 
+@pytest.mark.usefixtures("no_thread_left")
+def test_a_signal_that_is_not_as_it_should_be_is_told_and_stops_nothing(
+    virtual_microphone: Any, random_bundle: Path, tmp_path: Path
+) -> None:
+    rate = virtual_microphone.rate
+    tone = np.sin(2 * np.pi * 300 * np.arange(2 * rate) / rate).astype(np.float32)
+    invalid = 0.1 * tone
+    invalid[1_000:1_100] = np.nan
+    invalid[2_000:2_100] = np.inf
+    faulty = np.concatenate([np.clip(3 * tone, -1, 1), np.tile(0.1 * tone + np.float32(0.1), 2), invalid])
+    soundfile.write(tmp_path / "faulty.wav", faulty, rate, subtype="FLOAT")
+    engine = build_engine(load_models(random_bundle, "none"), MicrophoneSource())
+    channel = engine.subscribe(100_000, Policy.KEEP_ALL)
+    outputs: list[Output] = []
+    engine.start()
+    # Nobody plays: the virtual microphone delivers exact zeros.
+    take_until(channel, outputs, is_event("blocked-microphone"))
+    player = virtual_microphone.start_playing(tmp_path / "faulty.wav")
+    for kind in ("blocked-microphone-over", "clipping", "dc-offset", "invalid-samples"):
+        take_until(channel, outputs, is_event(kind))
+    take_until(channel, outputs, is_event("blocked-microphone"))
+    assert player.wait(20) == 0
+    engine.close()
+    outputs += collect(channel)
+    assert all(np.isfinite(o.scores).all() for o in outputs if isinstance(o, WindowScores))
+    health = [o for o in outputs if isinstance(o, Health)][-1]
+    assert health.windows_skipped == 0
+    assert health.windows_computed == sum(len(o.scores) for o in outputs if isinstance(o, WindowScores))
+
+
 def listening(virtual_microphone: Any, bundle: Path, *arguments: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "realtime_ser", "listen", "--recognizer", "none", "--bundle", str(bundle), *arguments]
     return subprocess.Popen(

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -96,6 +97,8 @@ class Engine:
         self._latency = LatencyMeter()
         self._load = LoadMeter()
         self._heard_until = 0
+        # NB: the judgement thread's own.
+        self._early: deque[Heard] = deque()
         self._next_logged = 0
         self._reported_drops: dict[Channel[Any], int] = {}
 
@@ -328,13 +331,15 @@ class Engine:
                 channel.close()
 
     def _words_until(self, position: int) -> list[Transcript]:
-        """Transcripts that are due with a step: for files all of them, live whatever is there."""
+        """Transcripts that are due with a step: for files all of them, live those that are there."""
         if self._stages.words is None:
             return []
         transcripts: list[Transcript] = []
         if self._source.live:
-            for heard in self._heard.drain():
-                transcripts += heard.transcripts
+            # Where the verdicts lag behind, words of utterances that they have not come to yet must wait for them.
+            self._early += self._heard.drain()
+            while self._early and self._early[0].until <= position:
+                transcripts += self._early.popleft().transcripts
             return transcripts
         while True:
             try:
