@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -249,7 +250,9 @@ def test_the_models_are_listed_with_what_can_be_fetched(random_bundle: Path) -> 
 def test_selftest_passes_and_would_notice_a_difference(random_bundle: Path, demonstration: np.ndarray) -> None:
     result = program("selftest", "--recognizer", "none", bundle=random_bundle)
     assert result.returncode == 0, result.stdout
-    assert f"agree in {(len(demonstration) - 4_000) // 160 + 1} windows" in result.stdout
+    count = (len(demonstration) - 4_000) // 160 + 1
+    assert f"The engine with its threads and the analysis agree in {count} windows" in result.stdout
+    assert f"A microphone that hears the same and the analysis agree in {count} windows" in result.stdout
     broken = (
         "import sys, realtime_ser.acoustic.stream as stream, numpy as np\n"
         "import realtime_ser.commands.selftest as selftest\n"
@@ -260,3 +263,34 @@ def test_selftest_passes_and_would_notice_a_difference(random_bundle: Path, demo
     result = program(code=broken, bundle=random_bundle)
     assert result.returncode == 1
     assert "FAILED" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        # A sample of every callback is lost: at once, in the windows behind the first callback's end.
+        (
+            "capture.Capture._on_audio = lambda s, f, n, t, g: real(s, f[1:], n - 1, t, g)",
+            r"first in window \d+ at \d+\.\d\d s",
+        ),
+        # The end is cut off.
+        ("microphone.Intake.finish = lambda s, lost_after=0: []; sources.Intake.push = cut", "the first .* agree"),
+    ],
+)
+def test_selftest_names_the_first_difference_of_a_broken_microphone_path(fault: str, told: str, random_bundle: Path) -> None:
+    code = (
+        "import sys\n"
+        "from realtime_ser.audio import capture, intake, microphone, sources\n"
+        "real = capture.Capture._on_audio\n"
+        "pushed = intake.Intake.push\n"
+        "def cut(self, frames, lost_before=None):\n"
+        "    return pushed(self, frames[:max(0, 900_000 - self.frames)], lost_before) if self._channels == 2 else "
+        "pushed(self, frames, lost_before)\n"
+        f"{fault}\n"
+        "from realtime_ser.cli import main; sys.exit(main(['selftest', '--recognizer', 'none']))"
+    )
+    result = program(code=code, bundle=random_bundle)
+    assert result.returncode == 1, result.stdout + result.stderr
+    (line,) = [line for line in result.stdout.splitlines() if line.startswith("FAILED")]
+    assert "A microphone that hears the same" in line
+    assert re.search(told, line), line
