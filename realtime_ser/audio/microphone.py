@@ -160,10 +160,11 @@ class MicrophoneSource:
         if self._device is not None or self._stopping.is_set():
             raise RuntimeError(f"{self.name} was opened before; make a new source")
         device = choose(self._selector, self._backend.devices())
-        self._capture = self._open_device(device)
+        capture = self._open_device(device)
         self._device = device
-        self._clock = CaptureClock(self._capture.rate)
-        self._intake = Intake(self._capture.rate, self._capture.channels, self._channel, self._clock.time_of)
+        self._clock = CaptureClock(capture.rate)
+        self._intake = Intake(capture.rate, capture.channels, self._channel, self._clock.time_of)
+        self._listen_to(capture)
 
     def read(self, timeout: float) -> Block | None:
         """The next block, or ``None`` where there is none within `timeout` seconds (at most 0.2 are waited).
@@ -402,11 +403,7 @@ class MicrophoneSource:
                 capture = self._open_device(self._found_again(self._backend.devices(anew=True)))
             except DeviceError:
                 return False
-            with self._closing:
-                if self._closed:
-                    capture.close()
-                else:
-                    self._capture = capture
+            self._listen_to(capture)
         return True
 
     def _found_again(self, devices: list[InputDevice]) -> InputDevice:
@@ -420,6 +417,12 @@ class MicrophoneSource:
         return choose(self._device.index if len(same) > 1 else same[0].index if same else self._device.name, devices)
 
     # Opening -----------------------------------------------------------------------------------------------------------------
+
+    def _listen_to(self, capture: Capture) -> None:
+        with self._closing:
+            self._capture = capture
+            if self._closed:  # somebody closed the source while the device was being opened
+                capture.close()
 
     def _open_device(self, device: InputDevice) -> Capture:
         """A started stream of `device`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -272,3 +273,20 @@ def test_a_reader_that_stood_still_for_long_does_not_take_the_device_for_lost() 
     assert kinds(source.drain_events()) == ["gap"]
     assert frame_numbers(blocks) == sample_indices(blocks) == [*range(10 * RATE), *range(20 * RATE, 20 * RATE + 4_800)]
     assert source.status().losses == 0
+
+
+def test_closing_while_the_device_is_being_opened_closes_it() -> None:
+    backend = FakeBackend(a_device())
+    source = MicrophoneSource(backend=backend, now=backend.clock)
+    opens = backend.open
+
+    def closing_meanwhile(*arguments: Any) -> FakeStream:
+        stream = opens(*arguments)
+        source.close()
+        return stream
+
+    backend.open = closing_meanwhile  # type: ignore[method-assign]
+    source.open()
+    assert backend.stream.closed
+    assert source.read(0.0) is None
+    assert source.exhausted

@@ -47,12 +47,12 @@ class FakeStream:
             raise DeviceError("The microphone does not start.")
         self.active = True
 
-    def deliver(self, frames: int, *, overflow: bool = False, lost_by_device: int = 0) -> None:
-        """The next `frames` frames; frame n holds n. `lost_by_device` frames pass by unseen before them."""
+    def deliver(self, frames: int, *, overflow: bool = False, lost_by_device: int = 0, scale: float = 2.0**-20) -> None:
+        """The next `frames` frames; frame n holds n times `scale`. `lost_by_device` frames pass by unseen before them."""
         assert self.active
         self.count += lost_by_device
         self.clock.time += (frames + lost_by_device) / self.rate
-        values = np.arange(self.count, self.count + frames, dtype=np.float32) / 2**20
+        values = (np.arange(self.count, self.count + frames) * scale).astype(np.float32)
         self.count += frames
         buffer = np.repeat(values[:, np.newaxis], self.channels, axis=1)
 
