@@ -123,6 +123,18 @@ class VirtualMicrophone:
         finally:
             self._pactl("unload-module", module)
 
+    @contextmanager
+    def piped(self, fifo: Path, rate: int) -> Iterator[None]:
+        """Plug another microphone in, the only one, that delivers at once what is written into `fifo` (float32, mono)."""
+        self.unplug()
+        described = ("source_name=piped", f"file={fifo}", "format=float32le", f"rate={rate}", "channels=1")
+        module = self._pactl("load-module", "module-pipe-source", *described)
+        self._pactl("set-default-source", "piped")
+        try:
+            yield
+        finally:
+            self._pactl("unload-module", module)
+
     def close(self) -> None:
         """End the server and remove its folder."""
         atexit.unregister(self.close)
