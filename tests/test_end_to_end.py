@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import subprocess
@@ -294,6 +295,45 @@ def test_the_program_says_that_its_microphone_is_away_and_ends_at_once_when_it_i
     assert "finished after" in text
     assert re.search(r"\d+ windows, 0 skipped; 0 overruns", text)
     assert lines[1].split()[0] not in text  # no verdicts, no words
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGSTOP")
+def test_a_program_that_stood_still_marks_the_time_as_a_gap_and_goes_on(
+    virtual_microphone: Any, random_bundle: Path, tmp_path: Path
+) -> None:
+    """Stopped from outside, as by a computer that sleeps: nothing runs, and the clock jumps."""
+    soundfile.write(tmp_path / "pause.wav", np.zeros(4 * 8_000), 8_000)
+    with listening(virtual_microphone, random_bundle, "--input", "microphone", "--json") as running:
+        assert running.stdout is not None
+        found: list[dict[str, Any]] = []
+
+        def read_until(kind: str) -> dict[str, Any]:
+            while True:
+                assert running.stdout is not None
+                found.append(json.loads(running.stdout.readline()))
+                if kind in (found[-1]["type"], found[-1].get("kind")):
+                    return found[-1]
+
+        read_until("health")
+        stopped = time.monotonic()
+        running.send_signal(signal.SIGSTOP)
+        virtual_microphone.play(tmp_path / "pause.wav")
+        running.send_signal(signal.SIGCONT)
+        stood_still = time.monotonic() - stopped
+        lost = read_until("device-lost")
+        back = read_until("device-back")
+        again = read_until("window")
+        running.send_signal(signal.SIGINT)
+        rest, errors = running.communicate(timeout=60)
+    assert running.returncode == 0, errors
+    assert re.search(r"delivered nothing for \d+ s", lost["message"])
+    # The rest is the time that it took to open the device again.
+    assert stood_still - 0.5 < back["start"] - lost["start"] < stood_still + 10
+    assert again["start"] == back["start"]
+    found += [json.loads(line) for line in rest.splitlines()]
+    windows = [record for record in found if record["type"] == "window"]
+    assert not [record for record in windows if record["end"] > lost["start"] and record["start"] < back["start"]]
+    assert [record for record in found if record["type"] == "health"][-1]["device_losses"] == 1
 
 
 def test_a_microphone_that_does_not_exist_is_answered_with_those_that_do(virtual_microphone: Any, random_bundle: Path) -> None:
