@@ -42,6 +42,8 @@ COLUMNS: Final = frozenset(
 )
 """What stands beside the scores in tables, in columns that are named like this: no class may be called so."""
 
+_LARGEST_LOG = 100
+"""No logarithm of an energy in float32 is larger."""
 _LONGEST_NAME = 40
 _LONGEST_WINDOW = 10
 """Seconds."""
@@ -241,6 +243,8 @@ def _contradiction(manifest: Manifest) -> str:
     )
     if any(len(values) != acoustic.bands for values in lists):
         return f"filters and prior must have {acoustic.bands} values"
+    if not all(abs(value) <= _LARGEST_LOG for value in acoustic.normalisation.prior_shape):
+        return f"the prior must lie in [-{_LARGEST_LOG}, {_LARGEST_LOG}]"
     if acoustic.normalisation.kind != "running-band-mean":
         return f"unknown normalisation {acoustic.normalisation.kind!r}"
     if acoustic.normalisation.memory_frames < 1 or acoustic.normalisation.prior_frames < 0:

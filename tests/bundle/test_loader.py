@@ -85,6 +85,7 @@ def test_a_file_without_a_hash_is_refused(bundle: Path) -> None:
         (lambda m: m["acoustic"]["filters"].update(low_hz=[1.0]), "20 values"),
         (lambda m: m["acoustic"]["normalisation"].update(kind="peak"), "normalisation"),
         (lambda m: m["acoustic"]["normalisation"].update(memory_frames=0), "memory"),
+        (lambda m: m["acoustic"]["normalisation"]["prior_shape"].__setitem__(0, 1e300), "prior must lie"),
         (lambda m: m["calibration"].update(fused=0.0), "temperatures"),
         (lambda m: m["calibration"].update(window=1e-200), "temperatures"),
         (lambda m: m.update(classes=["label", "anger"]), "column of the tables"),
