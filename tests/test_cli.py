@@ -216,6 +216,50 @@ def test_without_display_and_torch_the_bare_command_plays_the_demonstration(rand
     assert f"{len(script['utterances'])} utterances" in result.stdout
 
 
+@pytest.mark.parametrize("stage", ["signal.SignalStage", "words.WordsStage", "judgement.JudgementStage"])
+def test_a_bug_in_a_worker_is_told_in_words_and_its_stack_is_in_the_log(
+    stage: str, random_bundle: Path, utterances: Path, tmp_path: Path
+) -> None:
+    module, name = stage.split(".")
+    code = (
+        f"import sys; from realtime_ser.engine import {module}\n"
+        "def broken(*_): raise ZeroDivisionError('a bug')\n"
+        f"{module}.{name}.process = broken\n"
+        "from realtime_ser.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    log = tmp_path / "log"
+    result = program(
+        "listen", "--input", str(utterances), "--pace", "fast", "--recognizer", "pocketsphinx", "--log", str(log),
+        code=code, bundle=random_bundle,
+    )  # fmt: skip
+    assert result.returncode == 8, result.stderr
+    assert "internal error: ZeroDivisionError: a bug. Please report it" in result.stderr.replace("\n", " ")
+    assert "Traceback" not in result.stderr
+    assert "Heard" in result.stdout
+    text = log.read_text(encoding="utf-8")
+    assert "Traceback" in text
+    assert "in broken" in text
+    assert "failed after" in text
+
+
+def test_a_log_that_cannot_be_written_is_refused_where_it_was_asked_for(random_bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    wanted = str(tmp_path / "file" / "log")
+    asked = program("listen", "--input", "demo", "--log", wanted, bundle=random_bundle)
+    assert asked.returncode == 2, asked.stderr
+    assert "cannot be written" in asked.stderr
+    usual = program("listen", "--input", "no such file.wav", env={"REALTIME_SER_LOG": wanted}, bundle=random_bundle)
+    assert usual.returncode == 4, "a log that nobody asked for stops nothing"
+    assert "Traceback" not in asked.stderr + usual.stderr
+
+
+@pytest.mark.parametrize("wait", ["-1", "nan", "soon"])
+def test_a_wait_that_cannot_be_is_refused(wait: str) -> None:
+    result = program("listen", "--wait", wait)
+    assert result.returncode == 2
+    assert "--wait" in result.stderr
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT to send to another process")
 def test_interrupting_commits_what_was_heard(random_bundle: Path, utterances: Path) -> None:
     command = [sys.executable, "-m", "realtime_ser", "listen", "--input", str(utterances), "--json", "--recognizer", "none"]

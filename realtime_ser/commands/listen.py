@@ -20,6 +20,7 @@ from realtime_ser.commands.log import errors_into, start_log
 from realtime_ser.config import ENGINE_RATE
 from realtime_ser.engine.channel import Channel, ChannelClosed, Policy
 from realtime_ser.engine.engine import Engine
+from realtime_ser.errors import EngineError, RealtimeSerError
 from realtime_ser.inputs import Input, Pace, open_input
 from realtime_ser.records import records
 from realtime_ser.types import (
@@ -274,7 +275,7 @@ def listen(
         finally:
             outputs.abandon()
             try:
-                engine.close()
+                _close(engine, log_file)
             finally:
                 # Also where the microphone went away: what was heard until then stands.
                 if view is not None:
@@ -284,6 +285,17 @@ def listen(
                     if view.events:
                         console.print(f"What happened is in {log_file}.", style="dim", highlight=False, soft_wrap=True)
     return 0
+
+
+def _close(engine: Engine, log_file: Path) -> None:
+    """End the engine; whatever stopped it is raised in words."""
+    try:
+        engine.close()
+    except RealtimeSerError:
+        raise
+    except Exception as error:
+        problem = f"The engine stopped on an internal error: {type(error).__name__}: {error}."
+        raise EngineError(problem, f"Please report it, with what {log_file} says about it.") from error
 
 
 def _cost(elapsed: float, own: float) -> str:

@@ -202,6 +202,23 @@ def test_a_device_that_is_plugged_in_again_is_heard_again(virtual_microphone: An
         source.close()
 
 
+@pytest.mark.usefixtures("no_thread_left")
+def test_a_sound_server_that_is_killed_and_started_again_is_a_gap_like_any_other(virtual_microphone: Any) -> None:
+    source = MicrophoneSource(retry_seconds=0.1)
+    source.open()
+    try:
+        reader = Reader(source)
+        reader.read()
+        virtual_microphone.restart_server()
+        # What had been captured comes first.
+        while not reader.read().gap_before:
+            pass
+        assert [event.kind for event in source.drain_events()] == ["device-lost", "device-back"]
+        assert not reader.read().gap_before
+    finally:
+        source.close()
+
+
 def test_stopping_while_the_device_is_away_works_at_once(virtual_microphone: Any) -> None:
     source = MicrophoneSource()
     source.open()

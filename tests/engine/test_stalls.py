@@ -122,6 +122,39 @@ def test_verdicts_that_cannot_keep_up_for_a_minute_lose_what_is_counted_and_told
     assert judged == {start.utterance for start in starts if start.decided_at > (75 - 60) * 16_000}
 
 
+def test_a_recogniser_that_falls_behind_misses_what_is_counted_and_told_and_goes_on(
+    loaded: Models, demonstration: np.ndarray
+) -> None:
+    record: list[HeardUtterance] = []
+    choice = RecognizerChoice(lambda: ScriptedRecognizer(record), ScriptedRecognizer.label, "scripted")
+    models = Models(loaded.bundle, loaded.acoustic, loaded.text, loaded.fusion, choice)
+    sound = demonstration[: 45 * 16_000]
+    source = ScriptedSource(blocks(sound, [1_600] * 450), live=True, then="wait")
+    engine = build_engine(models, source)
+    channel = engine.subscribe(100_000, Policy.KEEP_ALL)
+    gate = held(engine, "words")
+    engine.start()
+    assert source.delivered.wait(100)
+    gate.set()
+    deadline = time.monotonic() + 40
+    outputs: list[Output] = []
+    while engine._heard_until < len(sound) // 1_600 * 1_600:
+        assert time.monotonic() < deadline
+        outputs += [output for output in [channel.get(0.2)] if output is not None]
+    engine.close()
+    outputs += collect(channel)
+    missed = [float(event.message.split(" missed ")[1].split()[0]) for event in events(outputs, "recognizer-behind")]
+    assert sum(missed) == pytest.approx(15.0, abs=0.11)  # half a minute waits; one step may be in the worker's hands
+    assert not events(outputs, "recognizer-lost")
+    # It goes on with the first utterance that begins behind the hole, and none is joined over it.
+    assert record
+    assert all(heard.first > 14 * 16_000 for heard in record)
+    assert all(heard.finished for heard in record)
+    assert window_count(outputs) == (len(sound) - 4_000) // 160 + 1
+    judged = [o.utterance for o in outputs if isinstance(o, Verdict)]
+    assert judged == [o.utterance for o in outputs if isinstance(o, UtteranceStart)]
+
+
 def test_a_hole_in_the_steps_ends_the_utterance_under_way(loaded: Models, demonstration: np.ndarray) -> None:
     stages = build_stages(loaded, live=True, words=False)
     steps = stages.signal.process(Block(Span(0, 160_000), demonstration[:160_000])).steps
