@@ -59,8 +59,8 @@ class MicrophoneSource:
     (`first_block_seconds` at the start: wireless headsets take their time); a computer that slept is such a pause too. It is
     then looked for until it is back, whatever rate and number of channels it has by then, and what follows stands behind a gap
     whose length is told by the computer's clock. Where the default device was asked for, that is whichever is the default by
-    then; otherwise it is the same device by name, since numbers change. A device that never delivered anything is not waited
-    for.
+    then; otherwise it is the one of the same name, since numbers change, or another that fits the name that was asked for. A
+    device that never delivered anything is not waited for.
 
     Parameters
     ----------
@@ -365,7 +365,8 @@ class MicrophoneSource:
             if not self._closed:
                 capture.close()
             self._capture = None
-        self._end(capture)
+        # What was dropped behind the last block is part of the gap that begins here.
+        self._ready += self._intake.finish()
         self._earlier_overruns += capture.overruns
         self._next_look = self._now() + self._retry_seconds
         if self._absence is not None:
@@ -413,8 +414,13 @@ class MicrophoneSource:
             return choose(None, devices)
         wanted = _lasting_name(self._device)
         same = [device for device in devices if _lasting_name(device) == wanted]
-        # Where several are alike, the number may still tell them apart.
-        return choose(self._device.index if len(same) > 1 else same[0].index if same else self._device.name, devices)
+        if len(same) == 1:
+            return same[0]
+        if same:  # several are alike: the number may still tell them apart
+            return choose(self._device.index, same)
+        if isinstance(self._selector, str) and not self._selector.strip().isdecimal():
+            return choose(self._selector, devices)
+        raise DeviceError(f"The microphone “{self.name}” is not there.")
 
     # Opening -----------------------------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from realtime_ser.audio.microphone import MicrophoneSource
+from realtime_ser.audio.portaudio import InputDevice
 from realtime_ser.errors import DeviceError
 from realtime_ser.types import Event, Severity
 
@@ -144,6 +145,54 @@ def test_a_device_that_was_named_is_waited_for_and_found_under_another_number() 
     heard_again(source, backend).deliver(160)
     assert everything(source)
     assert source.name == "USB Audio: - (hw:3,0)"
+
+
+def test_a_device_that_was_asked_for_by_a_part_of_its_name_may_come_back_under_another() -> None:
+    backend = FakeBackend(a_device(), replace(a_device(), name="Built-in", index=1))
+    source = MicrophoneSource("head", backend=backend, now=backend.clock)
+    source.open()
+    backend.stream.deliver(160)
+    everything(source)
+    unplug(backend)
+    assert source.read(0.0) is None
+    backend.inventory.append(replace(a_device(), name="Headset (2)", index=7))
+    heard_again(source, backend).deliver(160)
+    assert everything(source)
+    assert source.name == "Headset (2)"
+
+
+def test_twins_are_told_apart_by_their_number() -> None:
+    backend = FakeBackend(a_device(), replace(a_device(), index=5))
+    source = MicrophoneSource(5, backend=backend, now=backend.clock)
+    source.open()
+    backend.stream.deliver(160)
+    everything(source)
+    backend.stream.end()
+    heard: list[int] = []
+    opens = backend.open
+
+    def noted(device: InputDevice, *arguments: Any) -> FakeStream:
+        heard.append(device.index)
+        return opens(device, *arguments)
+
+    backend.open = noted  # type: ignore[method-assign]
+    assert source.read(0.0) is None
+    heard_again(source, backend)
+    assert heard == [5]
+
+
+def test_what_did_not_fit_before_a_loss_is_counted_once() -> None:
+    source, backend = opened(patience=0.1)
+    backend.stream.deliver(1_600)
+    backend.stream.deliver(800)  # does not fit any more
+    unplug(backend)
+    everything(source)
+    backend.inventory.append(a_device())
+    heard_again(source, backend).deliver(160)
+    (block,) = everything(source)
+    assert block.span.first == 1_600 + 800 + RATE
+    assert source.status().dropped_samples == 800 + RATE
+    assert kinds(source.drain_events()) == ["device-lost", "device-back"]
 
 
 def test_a_device_that_does_not_come_back_in_time_is_given_up_in_clear_words() -> None:
