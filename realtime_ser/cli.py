@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from realtime_ser import __version__
+from realtime_ser.config import RETURN_SECONDS
 from realtime_ser.errors import RealtimeSerError
 
 if TYPE_CHECKING:
@@ -101,9 +102,9 @@ def _add_input(parser: argparse.ArgumentParser, default: str) -> None:
     parser.add_argument(
         "--wait",
         type=_seconds,
-        default=600.0,
+        default=RETURN_SECONDS,
         metavar="SECONDS",
-        help="how long a microphone that went away is looked for before that is an error: 600 (default), 0, inf, …",
+        help=f"how long a microphone that went away is looked for: {RETURN_SECONDS:g} (default), 0, inf, …",
     )
     parser.add_argument(
         "--log", metavar="FILE", help="write there what happened; default: realtime-ser.log in the user's folder for logs"

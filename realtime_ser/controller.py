@@ -17,11 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime_ser.assembly import Models, build_engine, load_models
-from realtime_ser.audio.microphone import RETURN_SECONDS
 from realtime_ser.audio.portaudio import list_devices
 from realtime_ser.bundle.loader import asset_path
 from realtime_ser.bundle.manifest import Manifest
-from realtime_ser.config import EngineSettings
+from realtime_ser.config import RETURN_SECONDS, EngineSettings
 from realtime_ser.engine.channel import Channel, Policy
 from realtime_ser.engine.engine import Engine
 from realtime_ser.errors import BundleError, RealtimeSerError

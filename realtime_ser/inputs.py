@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from realtime_ser.audio.file import FileSource
-from realtime_ser.audio.microphone import RETURN_SECONDS, MicrophoneSource
+from realtime_ser.audio.microphone import MicrophoneSource
 from realtime_ser.bundle.loader import asset_path
+from realtime_ser.config import RETURN_SECONDS
 from realtime_ser.errors import ConfigError
 
 __all__ = ["DEMONSTRATION", "Input", "InputKind", "Pace", "open_input", "parse_input"]

@@ -253,6 +253,24 @@ def test_a_log_that_cannot_be_written_is_refused_where_it_was_asked_for(random_b
     assert "Traceback" not in asked.stderr + usual.stderr
 
 
+def test_the_log_holds_what_happened_and_neither_words_nor_scores(
+    random_bundle: Path, utterances: Path, tmp_path: Path
+) -> None:
+    log = tmp_path / "folder" / "log"
+    common = ("--pace", "fast", "--json", "--recognizer", "pocketsphinx")
+    found = records(program("listen", "--input", str(utterances), *common, "--log", str(log), bundle=random_bundle))
+    text = log.read_text(encoding="utf-8")
+    assert f"listening to {utterances}" in text
+    assert "windows, 0 skipped" in text
+    assert "finished after 9.9 s" in text
+    texts = [record["transcript"] for record in found if record["type"] == "utterance"]
+    assert all(texts)
+    words = {word for said in texts for word in said.split() if len(word) > 4}  # short ones are the log's own too
+    assert words
+    assert not words & set(re.findall(r"[a-z']+", text.lower()))
+    assert not re.search("anger|happiness|neutral|sadness", text)
+
+
 @pytest.mark.parametrize("wait", ["-1", "nan", "soon"])
 def test_a_wait_that_cannot_be_is_refused(wait: str) -> None:
     result = program("listen", "--wait", wait)

@@ -26,14 +26,11 @@ from realtime_ser.audio.clock import CaptureClock, seconds_asleep
 from realtime_ser.audio.intake import Intake
 from realtime_ser.audio.portaudio import Backend, InputDevice, PortAudio, Selector, choose
 from realtime_ser.audio.sources import LONGEST_WAIT, SourceStatus
-from realtime_ser.config import ENGINE_RATE
+from realtime_ser.config import ENGINE_RATE, RETURN_SECONDS
 from realtime_ser.errors import DeviceError
 from realtime_ser.types import Block, Event, FloatArray, Severity
 
-__all__ = ["RETURN_SECONDS", "MicrophoneSource"]
-
-RETURN_SECONDS = 600.0
-"""How long a device that went away is waited for, unless somebody chooses otherwise."""
+__all__ = ["MicrophoneSource"]
 
 _OTHER_RATES = (48_000, 44_100, 16_000)
 """Hz. Tried in this order where a device refuses the rate that it calls its own."""

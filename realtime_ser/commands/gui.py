@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from realtime_ser.audio.microphone import RETURN_SECONDS
+from realtime_ser.config import RETURN_SECONDS
 from realtime_ser.errors import DisplayError
 
 __all__ = ["display_problem", "open_dashboard"]

@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from realtime_ser.assembly import Models, build_engine, load_models
-from realtime_ser.audio.microphone import RETURN_SECONDS
 from realtime_ser.commands.log import errors_into, start_log
-from realtime_ser.config import ENGINE_RATE
+from realtime_ser.config import ENGINE_RATE, RETURN_SECONDS
 from realtime_ser.engine.channel import Channel, ChannelClosed, Policy
 from realtime_ser.engine.engine import Engine
 from realtime_ser.errors import EngineError, RealtimeSerError
