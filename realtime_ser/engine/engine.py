@@ -26,7 +26,7 @@ from realtime_ser.engine.pipeline import Stages
 from realtime_ser.engine.signal import SignalResult, Step
 from realtime_ser.engine.words import Heard
 from realtime_ser.errors import AudioFileError, DeviceError, EngineError, RealtimeSerError
-from realtime_ser.types import Event, Health, Output, Severity, Transcript, WindowScores
+from realtime_ser.types import Block, Event, Health, Output, Severity, Transcript, WindowScores
 
 __all__ = ["Engine", "Phase"]
 
@@ -99,6 +99,8 @@ class Engine:
         self._heard_until = 0
         # NB: the judgement thread's own.
         self._early: deque[Heard] = deque()
+        # NB: the signal thread's own.
+        self._next_health = 0
         self._next_logged = 0
         self._reported_drops: dict[Channel[Any], int] = {}
 
@@ -241,27 +243,22 @@ class Engine:
     def _listen(self) -> None:
         """Thread *signal*: source → signal stage → steps."""
         signal = self._stages.signal
-        next_health = 0
         try:
             while not self._stop.is_set() and not self._source.exhausted:
-                block = self._source.read(_WAIT)
-                self._publish(self._source.drain_events())
+                block = self._read(_WAIT)
                 if block is None:
                     if self._source.status().lost:
                         self._forward(signal.pause())
                     continue
-                self._load.start()
-                result = signal.process(block)
-                self._load.stop(len(block.span) / ENGINE_RATE)
-                self._note_latency(result)
-                self._forward(result)
-                if signal.position >= next_health:
-                    next_health = signal.position + ENGINE_RATE
-                    self._publish_health()
-                    self._tell_what_was_dropped()
+                self._take(block)
+            if self._error is None:
+                # A stop ends the capture, not what was captured before it.
+                self._source.close()
+                while (block := self._read(0.0)) is not None:
+                    self._take(block)
         except (DeviceError, AudioFileError) as error:
             # The source is gone, but what it delivered is not: it is finished below like any other end.
-            self._publish([Event(signal.position, "source-lost", Severity.ERROR, str(error))])
+            self._publish([*self._source.drain_events(), Event(signal.position, "source-lost", Severity.ERROR, str(error))])
             self._fail(error, keep_queued=True)
         finally:
             try:
@@ -273,6 +270,23 @@ class Engine:
                 self._tell_what_was_dropped()
                 self._to_words.close()
                 self._to_judgement.close()
+
+    def _read(self, timeout: float) -> Block | None:
+        block = self._source.read(timeout)
+        self._publish(self._source.drain_events())
+        return block
+
+    def _take(self, block: Block) -> None:
+        signal = self._stages.signal
+        self._load.start()
+        result = signal.process(block)
+        self._load.stop(len(block.span) / ENGINE_RATE)
+        self._note_latency(result)
+        self._forward(result)
+        if signal.position >= self._next_health:
+            self._next_health = signal.position + ENGINE_RATE
+            self._publish_health()
+            self._tell_what_was_dropped()
 
     def _hear(self) -> None:
         """Thread *words*: steps → recogniser → transcripts."""

@@ -19,6 +19,7 @@ from realtime_ser.asr.discovery import RecognizerChoice
 from realtime_ser.asr.pocketsphinx_recognizer import PocketSphinxRecognizer
 from realtime_ser.assembly import Models, build_engine, build_stages, load_models
 from realtime_ser.audio.microphone import MicrophoneSource
+from realtime_ser.audio.rehearsal import rehearse
 from realtime_ser.audio.sources import ArraySource
 from realtime_ser.engine.channel import Policy
 from realtime_ser.engine.engine import Engine
@@ -120,6 +121,23 @@ def test_verdicts_that_cannot_keep_up_for_a_minute_lose_what_is_counted_and_told
     starts = [o for o in outputs if isinstance(o, UtteranceStart)]
     judged = {o.utterance for o in outputs if isinstance(o, Verdict)}
     assert judged == {start.utterance for start in starts if start.decided_at > (75 - 60) * 16_000}
+
+
+def test_a_stop_loses_nothing_that_was_captured_before_it(loaded: Models, demonstration: np.ndarray) -> None:
+    sound = demonstration[: 8 * 16_000, np.newaxis]
+    source = rehearse(sound, 16_000)
+    engine = build_engine(loaded, source)
+    channel = engine.subscribe(100_000, Policy.KEEP_ALL)
+    gate = held(engine, "signal")
+    engine.start()
+    deadline = time.monotonic() + 40
+    while not source._closed:  # everything is captured, and hardly anything read
+        assert time.monotonic() < deadline
+        channel.get(0.05)
+    engine.stop()
+    gate.set()
+    engine.close()
+    assert window_count(collect(channel)) == (len(sound) - 4_000) // 160 + 1
 
 
 def test_a_recogniser_that_falls_behind_misses_what_is_counted_and_told_and_goes_on(
