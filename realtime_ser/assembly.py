@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+import numpy as np
+
 from realtime_ser.acoustic.execution import Execution
 from realtime_ser.acoustic.model import AcousticModel
 from realtime_ser.acoustic.stream import AcousticStream
@@ -92,13 +94,52 @@ def load_models(
         raise BundleError(
             f"The vocabulary of the bundle {opened.path} is broken: {error}.", "Build the bundle again."
         ) from error
-    return Models(
-        bundle=opened,
-        acoustic=AcousticModel.from_bundle(opened, execution),
-        text=TextNetwork(opened.content("text.onnx"), vocabulary, classes),
-        fusion=FusionNetwork(opened.content("fusion.onnx"), classes),
-        recognizer=choice,
-    )
+    try:
+        models = Models(
+            bundle=opened,
+            acoustic=AcousticModel.from_bundle(opened, execution),
+            text=TextNetwork(opened.content("text.onnx"), vocabulary, classes),
+            fusion=FusionNetwork(opened.content("fusion.onnx"), classes),
+            recognizer=choice,
+        )
+    except BundleError as error:
+        remedy = error.remedy or "Fetch or build the bundle again."
+        raise BundleError(f"The bundle {opened.path} does not fit together: {error.problem}", remedy) from error
+    _prove(models)
+    return models
+
+
+def _prove(models: Models) -> None:
+    """Evaluate silence once: lengths that a graph leaves open are first known when it runs.
+
+    Raises
+    ------
+    BundleError
+        The graphs do not fit the manifest or each other.
+    """
+    acoustic, manifest = models.acoustic, models.manifest
+    silence = np.zeros(acoustic.band_receptive + (acoustic.bands_per_window - 1) * acoustic.hop, np.float32)
+    problem = ""
+    cause: Exception | None = None
+    try:
+        energies = acoustic.band_energies(silence)
+        frames = acoustic.frames(energies - energies)
+        if energies.shape != (acoustic.bands_per_window, acoustic.bands):
+            problem = f"a window has {len(energies)} band frames where {acoustic.bands_per_window} are declared"
+        elif frames.shape != (acoustic.frames_per_window, manifest.acoustic.frame_width):
+            problem = f"a window has {len(frames)} trunk frames where {acoustic.frames_per_window} are declared"
+        else:
+            feature, logits = acoustic.windows(frames[np.newaxis])
+            fused = models.fusion.fuse(feature[0], models.text.encode("").feature)
+            if not (np.isfinite(logits).all() and np.isfinite(fused.logits).all()):
+                problem = "its scores of silence are no numbers"
+    # ONNX Runtime's exceptions derive from Exception alone and live in a private module, so there is nothing narrower to catch.
+    except Exception as error:  # noqa: BLE001
+        problem, cause = f"{type(error).__name__}: {error}", error
+    if problem:
+        raise BundleError(
+            f"The bundle {models.bundle.path} does not fit together: {problem}.", "Fetch or build the bundle again."
+        ) from cause
 
 
 def build_stages(

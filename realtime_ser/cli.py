@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from realtime_ser import __version__
+from realtime_ser.config import RETURN_SECONDS
 from realtime_ser.errors import RealtimeSerError
 
 if TYPE_CHECKING:
@@ -121,6 +122,23 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_input(parser: argparse.ArgumentParser, default: str) -> None:
     parser.add_argument("--input", metavar="INPUT", help=f"microphone, microphone:NAME or ID, demo, or a sound file; {default}")
+    parser.add_argument(
+        "--wait",
+        type=_seconds,
+        default=RETURN_SECONDS,
+        metavar="SECONDS",
+        help=f"how long a microphone that went away is looked for: {RETURN_SECONDS:g} (default), 0, inf, …",
+    )
+    parser.add_argument(
+        "--log", metavar="FILE", help="write there what happened; default: realtime-ser.log in the user's folder for logs"
+    )
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not seconds >= 0:
+        raise ValueError(text)
+    return seconds
 
 
 def _add_models(parser: argparse.ArgumentParser) -> None:
@@ -208,6 +226,8 @@ def _run(options: argparse.Namespace) -> int:
                 bundle=options.bundle,
                 recognizer=options.recognizer,
                 execution=_execution(options),
+                wait=options.wait,
+                log=options.log,
             )
         case "analyze":
             from realtime_ser.commands.analyze import analyze
@@ -251,7 +271,7 @@ def _default() -> int:
 
     problem = display_problem()
     if problem is None:
-        return _gui(argparse.Namespace(input=None, demo=False, bundle=None, recognizer="auto", provider=None, weights=None))
+        return _gui(_parser().parse_args(["gui"]))
     from realtime_ser.commands.listen import listen
     from realtime_ser.inputs import Input
 
@@ -264,7 +284,14 @@ def _gui(options: argparse.Namespace) -> int:
     from realtime_ser.commands.gui import open_dashboard
 
     start = "demo" if options.demo else options.input
-    return open_dashboard(start, bundle=options.bundle, recognizer=options.recognizer, execution=_execution(options))
+    return open_dashboard(
+        start,
+        bundle=options.bundle,
+        recognizer=options.recognizer,
+        execution=_execution(options),
+        wait=options.wait,
+        log=options.log,
+    )
 
 
 def _input(text: str | None) -> Input:

@@ -9,13 +9,17 @@ from dataclasses import dataclass, field
 
 from realtime_ser.errors import ConfigError
 
-__all__ = ["ENGINE_RATE", "STEP", "EngineSettings", "VoiceSettings", "samples_from_ms"]
+__all__ = ["ENGINE_RATE", "RETURN_SECONDS", "STEP", "EngineSettings", "VoiceSettings", "samples_from_ms"]
 
 ENGINE_RATE = 16_000
 """Hz. Every stage after capture works at this rate."""
 
 STEP = 1_600
 """Samples (100 ms) of the grid on which recognisers are fed and estimates are made."""
+
+
+RETURN_SECONDS = 600.0
+"""How long a microphone that went away is waited for, unless somebody chooses otherwise."""
 
 
 def samples_from_ms(milliseconds: int, sample_rate: int = ENGINE_RATE) -> int:

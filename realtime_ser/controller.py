@@ -162,7 +162,9 @@ class Controller:
         """
         entries = [
             InputEntry("microphone", str(device.index), device.name, f"{device.host_api}, {device.rate} Hz")
-            for device in sorted(list_devices(), key=lambda device: (not device.default, device.loopback, device.index))
+            for device in sorted(
+                list_devices(anew=True), key=lambda device: (not device.default, device.loopback, device.index)
+            )
         ]
         return entries + self.recorded_inputs()
 
@@ -289,7 +291,6 @@ class Controller:
         with self._lock:
             self._state = state
 
-    @staticmethod
     @staticmethod
     def _recognizer_name(models: Models) -> str:
         return str(models.recognizer.label) if models.recognizer.label is not None else "none"

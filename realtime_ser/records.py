@@ -163,6 +163,7 @@ def _health(health: Health) -> Record:
         "end": second,
         "overruns": health.overruns,
         "dropped_samples": health.dropped_samples,
+        "device_losses": health.device_losses,
         "windows_computed": health.windows_computed,
         "windows_skipped": health.windows_skipped,
         "latency_p50": _known(health.latency_p50),

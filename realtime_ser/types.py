@@ -111,6 +111,8 @@ class Level:
         Number of samples at or beyond full scale.
     silent
         True when every sample was exactly the same value: a muted or blocked microphone, not a quiet room.
+    offset
+        Mean of the samples, of full scale: what a fault in the hardware adds to the sound.
     """
 
     span: Span
@@ -118,6 +120,7 @@ class Level:
     rms: float
     clipped: int = 0
     silent: bool = False
+    offset: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -404,6 +407,8 @@ class Health:
         Compute time divided by audio time of the signal stages.
     queue_fill
         Fill of the fullest queue, in [0, 1].
+    device_losses
+        How often the microphone went away.
     """
 
     sample: int
@@ -417,6 +422,7 @@ class Health:
     clock_drift: float
     real_time_factor: float
     queue_fill: float
+    device_losses: int = 0
 
 
 Output: TypeAlias = (

@@ -6,6 +6,7 @@ Its scores mean nothing; it is for tests of everything around the networks.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -69,9 +70,9 @@ def _trunk(random: np.random.Generator, receptive: int) -> bytes:
     return _model(nodes, {"bands": (f, ["f", BANDS])}, {"frames": (f, ["g", WIDTH])}, constants)
 
 
-def _head(random: np.random.Generator, frames: int) -> bytes:
+def _head(random: np.random.Generator, frames: int, classes: int) -> bytes:
     first = (random.standard_normal((frames * WIDTH, FEATURE)) / np.sqrt(frames * WIDTH)).astype(np.float32)
-    second = (random.standard_normal((FEATURE, len(CLASSES))) / 16).astype(np.float32)
+    second = (random.standard_normal((FEATURE, classes)) / 16).astype(np.float32)
     nodes = [
         helper.make_node("Flatten", ["frames"], ["flat"], axis=1),
         helper.make_node("MatMul", ["flat", "first"], ["hidden"]),
@@ -79,26 +80,25 @@ def _head(random: np.random.Generator, frames: int) -> bytes:
         helper.make_node("MatMul", ["feature", "second"], ["logits"]),
     ]
     f = TensorProto.FLOAT
-    outputs = {"feature": (f, ["w", FEATURE]), "logits": (f, ["w", len(CLASSES)])}
+    outputs = {"feature": (f, ["w", FEATURE]), "logits": (f, ["w", classes])}
     return _model(nodes, {"frames": (f, ["w", frames, WIDTH])}, outputs, {"first": first, "second": second})
 
 
-def _text(random: np.random.Generator) -> bytes:
+def _text(random: np.random.Generator, classes: int) -> bytes:
     table = np.abs(random.standard_normal((len(WORDS), TEXT_FEATURE))).astype(np.float32)
-    weights = (random.standard_normal((TEXT_FEATURE, len(CLASSES))) / 16).astype(np.float32)
+    weights = (random.standard_normal((TEXT_FEATURE, classes)) / 16).astype(np.float32)
     nodes = [
         helper.make_node("Gather", ["table", "tokens"], ["vectors"]),
         helper.make_node("ReduceMean", ["vectors"], ["feature"], axes=[1], keepdims=0),
         helper.make_node("MatMul", ["feature", "weights"], ["logits"]),
     ]
     f = TensorProto.FLOAT
-    outputs = {"feature": (f, [1, TEXT_FEATURE]), "logits": (f, [1, len(CLASSES)])}
+    outputs = {"feature": (f, [1, TEXT_FEATURE]), "logits": (f, [1, classes])}
     return _model(nodes, {"tokens": (TensorProto.INT64, [1, "t"])}, outputs, {"table": table, "weights": weights})
 
 
-def _fusion(random: np.random.Generator) -> bytes:
+def _fusion(random: np.random.Generator, classes: int) -> bytes:
     f = TensorProto.FLOAT
-    classes = len(CLASSES)
     constants = {
         "wa": (random.standard_normal((FEATURE, classes)) / 16).astype(np.float32),
         "wt": (random.standard_normal((TEXT_FEATURE, classes)) / 32).astype(np.float32),
@@ -124,8 +124,11 @@ def _fusion(random: np.random.Generator) -> bytes:
     return _model(nodes, {"acoustic": (f, [1, FEATURE]), "text": (f, [1, TEXT_FEATURE])}, outputs, constants)
 
 
-def write_bundle(folder: Path, *, trunk_receptive: int = 5, seed: int = 7) -> Path:
-    """Write a bundle into `folder` and return it."""
+def write_bundle(
+    folder: Path, *, trunk_receptive: int = 5, seed: int = 7, classes: Sequence[str] = CLASSES, outputs: int | None = None
+) -> Path:
+    """Write a bundle into `folder` and return it; `outputs` of the networks other than one a class do not fit."""
+    count = len(classes) if outputs is None else outputs
     random = np.random.default_rng(seed)
     folder.mkdir(parents=True, exist_ok=True)
     receptive = KERNEL + (HOP // STRIDE - 1) * STRIDE
@@ -133,9 +136,9 @@ def write_bundle(folder: Path, *, trunk_receptive: int = 5, seed: int = 7) -> Pa
     contents = {
         "bands.onnx": _bands(random),
         "trunk.onnx": _trunk(random, trunk_receptive),
-        "head.onnx": _head(random, frames),
-        "text.onnx": _text(random),
-        "fusion.onnx": _fusion(random),
+        "head.onnx": _head(random, frames, count),
+        "text.onnx": _text(random, count),
+        "fusion.onnx": _fusion(random, count),
         "vocabulary.txt": ("\n".join(WORDS) + "\n").encode(),
     }
     low = np.linspace(50, 7000, BANDS).tolist()
@@ -146,7 +149,7 @@ def write_bundle(folder: Path, *, trunk_receptive: int = 5, seed: int = 7) -> Pa
         "version": "0",
         "created": "2026-01-01",
         "licence": "none",
-        "classes": CLASSES,
+        "classes": list(classes),
         "sample_rate": 16000,
         "window": WINDOW,
         "hop": HOP,

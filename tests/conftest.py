@@ -19,6 +19,8 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path.append(str(Path(__file__).resolve().parent))
 pytest_plugins = ["virtual_microphone"]
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+# The user's own log is none of the tests' business.
+os.environ.setdefault("REALTIME_SER_LOG", os.devnull)
 
 # How long an example takes says more about the machine's other work than about the code; every test has a time-out anyway.
 hypothesis.settings.register_profile("no deadline", deadline=None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -217,6 +218,68 @@ def test_without_display_and_torch_the_bare_command_plays_the_demonstration(rand
     assert f"{len(script['utterances'])} utterances" in result.stdout
 
 
+@pytest.mark.parametrize("stage", ["signal.SignalStage", "words.WordsStage", "judgement.JudgementStage"])
+def test_a_bug_in_a_worker_is_told_in_words_and_its_stack_is_in_the_log(
+    stage: str, random_bundle: Path, utterances: Path, tmp_path: Path
+) -> None:
+    module, name = stage.split(".")
+    code = (
+        f"import sys; from realtime_ser.engine import {module}\n"
+        "def broken(*_): raise ZeroDivisionError('a bug')\n"
+        f"{module}.{name}.process = broken\n"
+        "from realtime_ser.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    log = tmp_path / "log"
+    result = program(
+        "listen", "--input", str(utterances), "--pace", "fast", "--recognizer", "pocketsphinx", "--log", str(log),
+        code=code, bundle=random_bundle,
+    )  # fmt: skip
+    assert result.returncode == 8, result.stderr
+    assert "internal error: ZeroDivisionError: a bug. Please report it" in result.stderr.replace("\n", " ")
+    assert "Traceback" not in result.stderr
+    assert "Heard" in result.stdout
+    text = log.read_text(encoding="utf-8")
+    assert "Traceback" in text
+    assert "in broken" in text
+    assert "failed after" in text
+
+
+def test_a_log_that_cannot_be_written_is_refused_where_it_was_asked_for(random_bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    wanted = str(tmp_path / "file" / "log")
+    asked = program("listen", "--input", "demo", "--log", wanted, bundle=random_bundle)
+    assert asked.returncode == 2, asked.stderr
+    assert "cannot be written" in asked.stderr
+    usual = program("listen", "--input", "no such file.wav", env={"REALTIME_SER_LOG": wanted}, bundle=random_bundle)
+    assert usual.returncode == 4, "a log that nobody asked for stops nothing"
+    assert "Traceback" not in asked.stderr + usual.stderr
+
+
+def test_the_log_holds_what_happened_and_neither_words_nor_scores(
+    random_bundle: Path, utterances: Path, tmp_path: Path
+) -> None:
+    log = tmp_path / "folder" / "log"
+    common = ("--pace", "fast", "--json", "--recognizer", "pocketsphinx")
+    found = records(program("listen", "--input", str(utterances), *common, "--log", str(log), bundle=random_bundle))
+    text = log.read_text(encoding="utf-8")
+    assert f"listening to {utterances}" in text
+    assert "windows, 0 skipped" in text
+    assert "finished after 9.9 s" in text
+    texts = [record["transcript"] for record in found if record["type"] == "utterance"]
+    assert all(texts)
+    words = {word for said in texts for word in said.split() if len(word) > 4}  # short ones are the log's own too
+    assert words
+    assert not words & set(re.findall(r"[a-z']+", text.lower()))
+    assert not re.search("anger|happiness|neutral|sadness", text)
+
+
+@pytest.mark.parametrize("wait", ["-1", "nan", "soon"])
+def test_a_wait_that_cannot_be_is_refused(wait: str) -> None:
+    result = program("listen", "--wait", wait)
+    assert result.returncode == 2
+    assert "--wait" in result.stderr
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT to send to another process")
 def test_interrupting_commits_what_was_heard(random_bundle: Path, utterances: Path) -> None:
     command = [sys.executable, "-m", "realtime_ser", "listen", "--input", str(utterances), "--json", "--recognizer", "none"]
@@ -251,7 +314,9 @@ def test_the_models_are_listed_with_what_can_be_fetched(random_bundle: Path) -> 
 def test_selftest_passes_and_would_notice_a_difference(random_bundle: Path, demonstration: np.ndarray) -> None:
     result = program("selftest", "--recognizer", "none", bundle=random_bundle)
     assert result.returncode == 0, result.stdout
-    assert f"agree in {(len(demonstration) - 4_000) // 160 + 1} windows" in result.stdout
+    count = (len(demonstration) - 4_000) // 160 + 1
+    assert f"The engine with its threads and the analysis agree in {count} windows" in result.stdout
+    assert f"A microphone that hears the same and the analysis agree in {count} windows" in result.stdout
     broken = (
         "import sys, realtime_ser.acoustic.stream as stream, numpy as np\n"
         "import realtime_ser.commands.selftest as selftest\n"
@@ -262,3 +327,34 @@ def test_selftest_passes_and_would_notice_a_difference(random_bundle: Path, demo
     result = program(code=broken, bundle=random_bundle)
     assert result.returncode == 1
     assert "FAILED" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        # A sample of every callback is lost: at once, in the windows behind the first callback's end.
+        (
+            "capture.Capture._on_audio = lambda s, f, n, t, g: real(s, f[1:], n - 1, t, g)",
+            r"first in window \d+ at \d+\.\d\d s",
+        ),
+        # The end is cut off.
+        ("microphone.Intake.finish = lambda s, lost_after=0: []; sources.Intake.push = cut", "the first .* agree"),
+    ],
+)
+def test_selftest_names_the_first_difference_of_a_broken_microphone_path(fault: str, told: str, random_bundle: Path) -> None:
+    code = (
+        "import sys\n"
+        "from realtime_ser.audio import capture, intake, microphone, sources\n"
+        "real = capture.Capture._on_audio\n"
+        "pushed = intake.Intake.push\n"
+        "def cut(self, frames, lost_before=None):\n"
+        "    return pushed(self, frames[:max(0, 900_000 - self.frames)], lost_before) if self._channels == 2 else "
+        "pushed(self, frames, lost_before)\n"
+        f"{fault}\n"
+        "from realtime_ser.cli import main; sys.exit(main(['selftest', '--recognizer', 'none']))"
+    )
+    result = program(code=code, bundle=random_bundle)
+    assert result.returncode == 1, result.stdout + result.stderr
+    (line,) = [line for line in result.stdout.splitlines() if line.startswith("FAILED")]
+    assert "A microphone that hears the same" in line
+    assert re.search(told, line), line

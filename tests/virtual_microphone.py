@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -48,46 +49,38 @@ class VirtualMicrophone:
         self.folder = Path(tempfile.mkdtemp(prefix="virtual-microphone-"))
         alsa = self.folder / "alsa.conf"
         alsa.write_text(_ALSA)
-        socket = self.folder / "native"
+        self._socket = self.folder / "native"
         self.settings = {
             "XDG_RUNTIME_DIR": str(self.folder),
             "PULSE_RUNTIME_PATH": str(self.folder),
             "PULSE_STATE_PATH": str(self.folder),
             "PULSE_COOKIE": str(self.folder / "cookie"),
-            "PULSE_SERVER": f"unix:{socket}",
+            "PULSE_SERVER": f"unix:{self._socket}",
             "ALSA_CONFIG_PATH": str(alsa),
         }
         self.environment = {**os.environ, **self.settings}
         self._log = (self.folder / "log").open("wb")
-        self._server = subprocess.Popen(
-            [
-                "pulseaudio",
-                "-n",
-                "--daemonize=no",
-                "--use-pid-file=no",
-                "--exit-idle-time=-1",
-                "--high-priority=no",
-                "--realtime=no",
-                f"--load=module-native-protocol-unix socket={socket} auth-anonymous=1",
-            ],
-            # Without the variable, or the server takes itself for a client.
-            env={name: value for name, value in self.environment.items() if name != "PULSE_SERVER"},
-            stdin=subprocess.DEVNULL,
-            stdout=self._log,
-            stderr=self._log,
-        )
         atexit.register(self.close)
-        self._await_server()
+        self._server = self._start_server()
         self._module: str | None = None
+        self.replug()
+
+    def restart_server(self) -> None:
+        """Kill the server, as a fault in it would, and start another one with the microphone plugged in."""
+        self._server.kill()
+        self._server.wait()
+        self._socket.unlink(missing_ok=True)
+        self._server = self._start_server()
+        self._module = None
         self.replug()
 
     def play(self, path: Path) -> None:
         """Play a sound file into the microphone and return when it has been played."""
         subprocess.run(["paplay", f"--device={SINK}", str(path)], env=self.environment, check=True, timeout=120)
 
-    def start_playing(self, path: Path) -> subprocess.Popen[bytes]:
+    def start_playing(self, path: Path, sink: str = SINK) -> subprocess.Popen[bytes]:
         """Begin to play a sound file into the microphone; the caller waits for or ends the process."""
-        return subprocess.Popen(["paplay", f"--device={SINK}", str(path)], env=self.environment)
+        return subprocess.Popen(["paplay", f"--device={sink}", str(path)], env=self.environment)
 
     def unplug(self) -> None:
         """Take the microphone away, also from programs that use it."""
@@ -111,6 +104,29 @@ class VirtualMicrophone:
         self._pactl("set-default-sink", SINK)
         self._pactl("set-default-source", f"{SINK}.monitor")
 
+    @contextmanager
+    def another_default(self) -> Iterator[str]:
+        """Plug a second microphone in and make it the default one; yields its name for :meth:`start_playing`."""
+        name = "second_microphone"
+        module = self._pactl("load-module", "module-null-sink", f"sink_name={name}", "format=float32le")
+        self._pactl("set-default-source", f"{name}.monitor")
+        try:
+            yield name
+        finally:
+            self._pactl("unload-module", module)
+
+    @contextmanager
+    def piped(self, fifo: Path, rate: int) -> Iterator[None]:
+        """Plug another microphone in, the only one, that delivers at once what is written into `fifo` (float32, mono)."""
+        self.unplug()
+        described = ("source_name=piped", f"file={fifo}", "format=float32le", f"rate={rate}", "channels=1")
+        module = self._pactl("load-module", "module-pipe-source", *described)
+        self._pactl("set-default-source", "piped")
+        try:
+            yield
+        finally:
+            self._pactl("unload-module", module)
+
     def close(self) -> None:
         """End the server and remove its folder."""
         atexit.unregister(self.close)
@@ -130,19 +146,37 @@ class VirtualMicrophone:
             raise RuntimeError(f"pactl {' '.join(arguments)}: {done.stderr.strip()}")
         return done.stdout.strip()
 
-    def _await_server(self) -> None:
+    def _start_server(self) -> subprocess.Popen[bytes]:
+        server = subprocess.Popen(
+            [
+                "pulseaudio",
+                "-n",
+                "--daemonize=no",
+                "--use-pid-file=no",
+                "--exit-idle-time=-1",
+                "--high-priority=no",
+                "--realtime=no",
+                f"--load=module-native-protocol-unix socket={self._socket} auth-anonymous=1",
+            ],
+            # Without the variable, or the server takes itself for a client.
+            env={name: value for name, value in self.environment.items() if name != "PULSE_SERVER"},
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=self._log,
+        )
         deadline = time.monotonic() + 20
         while True:
             try:
                 self._pactl("info")
-                return
+                return server
             except (RuntimeError, subprocess.TimeoutExpired) as error:
                 if time.monotonic() > deadline:
-                    self.close()
+                    server.kill()
+                    server.wait()
                     raise RuntimeError(f"PulseAudio did not come up: {error}") from error
             try:
                 # Returns early only if the server has died.
-                status = self._server.wait(timeout=0.05)
+                status = server.wait(timeout=0.05)
             except subprocess.TimeoutExpired:
                 continue
             raise RuntimeError(f"PulseAudio ended with status {status}: {(self.folder / 'log').read_text()}")

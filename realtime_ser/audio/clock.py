@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import sys
+import time
 from collections import deque
 
 import numpy as np
 
-__all__ = ["CaptureClock"]
+__all__ = ["CaptureClock", "seconds_asleep"]
 
 _STRETCH = 1.0
 """Seconds of signal of which the promptest arrival is kept."""
@@ -17,6 +19,18 @@ _ENOUGH = 30
 """Stretches before a drift is told: arrivals scatter by milliseconds, which 30 s make some ten parts per million."""
 _ANCHOR = 30
 """Latest stretches from which the offset is taken."""
+
+
+def seconds_asleep() -> float:
+    """How long this computer has been suspended, as far as ``perf_counter()`` leaves that out; only differences mean anything.
+
+    On Linux and macOS ``perf_counter()`` stands still while the computer sleeps; on Windows it goes on, and this is 0.
+    """
+    if sys.platform == "linux":
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)
+    if sys.platform == "darwin":
+        return time.clock_gettime(time.CLOCK_MONOTONIC) - time.clock_gettime(time.CLOCK_UPTIME_RAW)
+    return 0.0
 
 
 class CaptureClock:

@@ -87,6 +87,12 @@ class FileSource(RecordedSource):
 
     def _check_path(self) -> None:
         try:
+            str(self.path).encode()
+        except UnicodeEncodeError as error:
+            raise AudioFileError(
+                f"{self.path} has a name that is no text in this system's encoding.", "Give it another name."
+            ) from error
+        try:
             if not self.path.exists():
                 raise AudioFileError(f"There is no file {self.path}.", "Check the path.")
             if self.path.is_dir():
@@ -100,6 +106,8 @@ class FileSource(RecordedSource):
             raise AudioFileError(f"{self.path} cannot be read ({error}).", "Check the path and its permissions.") from error
 
     def _check_contents(self, file: Any) -> None:
+        if file.format == "RAW":  # libsndfile takes anything for sound whose name ends in .au, .snd or .vox
+            raise AudioFileError(f"{self.path} is not a sound file that can be read (it has no header).", _READABLE)
         if file.frames <= 0:
             raise AudioFileError(f"{self.path} holds no sound: its length is 0.", "Record or copy it again.")
         if not LOWEST_RATE <= file.samplerate <= HIGHEST_RATE:

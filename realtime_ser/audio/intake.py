@@ -21,7 +21,8 @@ class Intake:
 
     The clock counts in the source's own frames, lost ones included; sample k of the output stands at frame
     ``k * rate / 16000``. After a gap the resampler starts anew and the first sample is placed at the nearest index, at most
-    half a sample (31 microseconds) off; such offsets do not add up. Belongs to the reader's thread.
+    half a sample (31 microseconds) off; such offsets do not add up. A device that comes back, or another one in its place, goes
+    on behind a gap (:meth:`switch`). Belongs to the reader's thread.
 
     Parameters
     ----------
@@ -44,6 +45,7 @@ class Intake:
         self._channels = channels
         self._channel = channel
         self._time_of = time_of
+        self._base = 0
         self._frames = 0
         self._segment_frame = 0
         self._next = 0
@@ -59,13 +61,37 @@ class Intake:
 
     @property
     def frames(self) -> int:
-        """Where the source's clock stands: frames taken and frames lost."""
+        """Where the source's own clock stands: frames taken and frames lost, since it was opened."""
         return self._frames
 
     @property
     def next_sample(self) -> int:
         """Absolute index at the engine's rate of the sample that comes out next, gaps aside."""
         return self._next
+
+    def sample_at(self, frame: float) -> int:
+        """Absolute index at the engine's rate of the source's frame `frame`, rounded to the nearest."""
+        return self._base + round(frame * ENGINE_RATE / self._resampler.from_rate)
+
+    def switch(
+        self, rate: int, channels: int, channel: int | None, first_sample: int, time_of: Callable[[float], float] | None = None
+    ) -> None:
+        """Go on with another source, or the same one opened again, behind a gap; :meth:`finish` the one before first.
+
+        Parameters
+        ----------
+        rate, channels, channel, time_of
+            As for the constructor; the source's own clock starts at 0.
+        first_sample
+            Absolute index at the engine's rate at which its first frame stands; not before what came out already.
+        """
+        fresh = Intake(rate, channels, channel, time_of)
+        self._resampler, self._channels, self._channel, self._time_of = fresh._resampler, channels, channel, time_of
+        first_sample = max(first_sample, self._next)
+        self.lost_samples += first_sample - self._next
+        self._base = self._segment_first = self._next = first_sample
+        self._frames = self._segment_frame = 0
+        self._gap_pending = True
 
     def push(self, frames: FloatArray, lost_before: int | None = None) -> list[Block]:
         """Take the next frames.
@@ -96,7 +122,7 @@ class Intake:
             self._segment_frame = self._frames
             # Rounded to the nearest index from the whole count, in integers, so that nothing adds up over many gaps.
             nearest = (2 * self._frames * ENGINE_RATE + self._resampler.from_rate) // (2 * self._resampler.from_rate)
-            self._segment_first = max(nearest, self._next)
+            self._segment_first = max(self._base + nearest, self._next)
             self.lost_samples += self._segment_first - self._next
             self._next = self._segment_first
             self._gap_pending = True
@@ -138,7 +164,7 @@ class Intake:
             frame = self._frames + int(np.argmin(valid.all(axis=1)))
             self._events.append(
                 Event(
-                    frame * ENGINE_RATE // self._resampler.from_rate,
+                    self.sample_at(frame),
                     "invalid-samples",
                     Severity.WARNING,
                     "The signal holds values that are not numbers or are absurdly large; they are replaced by silence. "

@@ -2,29 +2,31 @@
 
 Three activities, on three threads:
 
-* *capture*, PortAudio's thread: copies a block, stamps it, hands it over. It never waits, and does nothing else.
-* *reading*, the caller's thread: turns what was captured into blocks at the engine's rate, watches whether the device lives.
+* *capture*, PortAudio's thread (:mod:`~realtime_ser.audio.capture`): copies a block, stamps it, hands it over.
+* *reading*, the caller's thread: turns what was captured into blocks at the engine's rate, watches whether the device lives,
+  and looks for it while it is away.
 * *closing*, any thread: stops the device; what had been captured by then can still be read.
 """
 
 from __future__ import annotations
 
 import math
-import queue
+import re
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
-from realtime_ser.audio.clock import CaptureClock
+from realtime_ser.audio.capture import Capture, Captured
+from realtime_ser.audio.clock import CaptureClock, seconds_asleep
 from realtime_ser.audio.intake import Intake
-from realtime_ser.audio.portaudio import Backend, InputDevice, InputStream, PortAudio, Selector, StreamFlags, choose
+from realtime_ser.audio.portaudio import Backend, InputDevice, PortAudio, Selector, choose
 from realtime_ser.audio.sources import LONGEST_WAIT, SourceStatus
-from realtime_ser.config import ENGINE_RATE
+from realtime_ser.config import ENGINE_RATE, RETURN_SECONDS
 from realtime_ser.errors import DeviceError
 from realtime_ser.types import Block, Event, FloatArray, Severity
 
@@ -33,18 +35,14 @@ __all__ = ["MicrophoneSource"]
 _OTHER_RATES = (48_000, 44_100, 16_000)
 """Hz. Tried in this order where a device refuses the rate that it calls its own."""
 
-_AT_ONCE = 0.1
-"""Seconds of signal that are joined where several blocks wait, so that a reader that fell behind catches up quickly."""
-
 
 @dataclass(frozen=True, slots=True)
-class _Capture:
-    """What one callback brought: `frames` of shape ``(n, channels)``, when it came, and what is missing before it."""
+class _Absence:
+    """Why and since when (seconds) the device is away, and the sample up to which it was heard."""
 
-    frames: FloatArray
-    at: float
-    lost: int
-    overrun: bool
+    why: str
+    since: float
+    sample: int
 
 
 class MicrophoneSource:
@@ -55,7 +53,11 @@ class MicrophoneSource:
     does not say how much is missing; that is told by the computer's clock, to within some milliseconds.
 
     A device is taken for lost when PortAudio ends the stream by itself, or delivers nothing for `stall_seconds`
-    (`first_block_seconds` at the start: wireless headsets take their time).
+    (`first_block_seconds` at the start: wireless headsets take their time); a computer that slept is such a pause too. It is
+    then looked for until it is back, whatever rate and number of channels it has by then, and what follows stands behind a gap
+    whose length is told by the computer's clock. Where the default device was asked for, that is whichever is the default by
+    then; otherwise it is the one of the same name, since numbers change, or another that fits the name that was asked for. A
+    device that never delivered anything is not waited for.
 
     Parameters
     ----------
@@ -69,10 +71,14 @@ class MicrophoneSource:
         Seconds, or ``"low"`` or ``"high"`` as the driver defines them. High loses less and adds some hundredths of a second.
     patience, stall_seconds, first_block_seconds
         Seconds, see above.
+    return_seconds
+        How long a lost device is waited for; 0 not at all, infinite for ever.
+    retry_seconds
+        Time between two looks for it.
     backend
         The sound system; PortAudio by default.
-    now
-        The clock, in seconds.
+    now, asleep
+        The clock, and how long the computer has slept while it stood still, in seconds.
     """
 
     live = True
@@ -87,8 +93,11 @@ class MicrophoneSource:
         patience: float = 10.0,
         stall_seconds: float = 2.0,
         first_block_seconds: float = 10.0,
+        return_seconds: float = RETURN_SECONDS,
+        retry_seconds: float = 1.0,
         backend: Backend | None = None,
         now: Callable[[], float] = time.perf_counter,
+        asleep: Callable[[], float] = seconds_asleep,
     ) -> None:
         if channel is not None and channel < 0:
             raise ValueError(f"channel must not be negative, got {channel}")
@@ -99,37 +108,29 @@ class MicrophoneSource:
         self._patience = patience
         self._stall_seconds = stall_seconds
         self._first_block_seconds = first_block_seconds
+        self._return_seconds = return_seconds
+        self._retry_seconds = retry_seconds
         self._backend: Backend = PortAudio() if backend is None else backend
         self._now = now
+        self._asleep = asleep
 
+        self._capture: Capture | None = None
         self._device: InputDevice | None = None
-        self._stream: InputStream | None = None
-        self._rate = 0
-        self._channels = 0
         self._intake: Intake | None = None
         self._clock: CaptureClock | None = None
         self._ready: deque[Block] = deque()
         self._events: list[Event] = []
-        self._stated_latency = math.nan
-        self._last_block_at = 0.0
-        self._heard_anything = False
+        self._last: Captured | None = None
+        self._absence: _Absence | None = None
+        self._next_look = 0.0
+        self._losses = 0
+        self._earlier_overruns = 0
         self._failure: DeviceError | None = None
         self._drained = False
 
-        # NB: shared between capture and reader. SimpleQueue.put never waits for the reader; `None` only wakes it. How much is
-        # under way is the difference of two counters that each have one writer: no lock is needed.
-        self._channel_to_reader: queue.SimpleQueue[_Capture | None] = queue.SimpleQueue()
-        self._capacity = 0
-        self._handed_over = 0
-        self._taken = 0
-        # NB: written by capture only, as long as there are callbacks.
-        self._overruns = 0
-        self._lost_pending = 0
-        self._callback_error: Exception | None = None
-        # NB: written once each, by the sound system's thread and by whoever closes: first that the stream's end is wanted,
-        # then that no callback will come any more.
-        self._finished = False
-        self._stopping = False
+        # NB: written once each by whoever closes: first that the stream's end is wanted, then that no callback will come any
+        # more. The lock makes sure that a stream which is opened meanwhile does not outlive it.
+        self._stopping = threading.Event()
         self._closed = False
         self._closing = threading.Lock()
 
@@ -153,35 +154,26 @@ class MicrophoneSource:
         DeviceError
             Where PortAudio or the device is missing, or the device refuses.
         """
-        if self._device is not None or self._stopping:
+        if self._device is not None or self._stopping.is_set():
             raise RuntimeError(f"{self.name} was opened before; make a new source")
         device = choose(self._selector, self._backend.devices())
-        if self._channel is not None and self._channel >= device.channels:
-            raise DeviceError(
-                f"The microphone “{device.name}” has no channel {self._channel}.",
-                f"Its channels are 0 to {device.channels - 1}.",
-            )
+        capture = self._open_device(device)
         self._device = device
-        # Sound servers offer 32 channels and more for any microphone; the mean of two is what a stereo microphone needs.
-        self._channels = min(2, device.channels) if self._channel is None else self._channel + 1
-        stream = self._open_stream(device)
-        self._last_block_at = self._now()
-        self._stream = stream
-        try:
-            stream.start()
-        except DeviceError:
-            self.close()
-            raise
+        self._clock = CaptureClock(capture.rate)
+        self._intake = Intake(capture.rate, capture.channels, self._channel, self._clock.time_of)
+        self._listen_to(capture)
 
     def read(self, timeout: float) -> Block | None:
         """The next block, or ``None`` where there is none within `timeout` seconds (at most 0.2 are waited).
 
+        NB: a look for a device that is away asks the system for all its devices, which may take longer than that.
+
         Raises
         ------
         DeviceError
-            Where the device went away, once everything captured before has been delivered.
+            Where the device went away and is not waited for any longer, once everything captured before has been delivered.
         """
-        if self._intake is None or self._clock is None:
+        if self._intake is None:
             raise RuntimeError(f"{self.name} must be opened before it is read")
         deadline = time.perf_counter() + min(timeout, LONGEST_WAIT)
         while not self._ready:
@@ -189,192 +181,296 @@ class MicrophoneSource:
                 raise self._failure
             if self._drained:
                 return None
-            # Looked at before the queue: what was captured before the end is in the queue by then.
-            over = self._closed or self._finished
-            captures = self._collect(0.0 if over else deadline - time.perf_counter())
-            if captures:
-                self._take(captures, self._intake, self._clock)
-            elif over:
-                self._end(self._intake, None if self._stopping else self._went_away())
-            elif self._now() - self._last_block_at > (
-                self._stall_seconds if self._heard_anything else self._first_block_seconds
-            ):
-                self._end(self._intake, self._fell_silent())
-            elif time.perf_counter() >= deadline:
+            capture = self._capture
+            happened = self._look(deadline) if capture is None else self._hear(capture, deadline)
+            if not happened and time.perf_counter() >= deadline:
                 return None
         return self._ready.popleft()
 
     def status(self) -> SourceStatus:
         """How the microphone is doing; any thread may call this."""
         # NB: capture and reader may be at work; every figure is one attribute, read once.
-        device, intake, clock = self._device, self._intake, self._clock
+        capture, device, intake, clock = self._capture, self._device, self._intake, self._clock
         if device is None or intake is None or clock is None:
             return SourceStatus(self.name)
-        channels = f"{self._channels} channel{'s' if self._channels > 1 else ''}"
+        about = f"{device.name} ({device.host_api})"
+        if capture is None:
+            about += ", away"
+        else:
+            about += f", {capture.rate} Hz, {capture.channels} channel{'s' if capture.channels > 1 else ''}"
         return SourceStatus(
-            device=f"{device.name} ({device.host_api}), {self._rate} Hz, {channels}",
-            native_rate=self._rate,
-            channels=self._channels,
-            overruns=self._overruns,
+            device=about,
+            native_rate=0 if capture is None else capture.rate,
+            channels=0 if capture is None else capture.channels,
+            overruns=self._earlier_overruns + (0 if capture is None else capture.overruns),
             dropped_samples=intake.lost_samples,
             invalid_samples=intake.invalid_samples,
             clock_drift_ppm=clock.drift_ppm,
-            input_latency_seconds=self._stated_latency,
+            input_latency_seconds=math.nan if capture is None else capture.latency,
             resampling_latency_seconds=intake.longest_wait,
-            queue_fill=min(1.0, (self._handed_over - self._taken) / self._capacity),
-            lost=self._failure is not None,
+            queue_fill=0.0 if capture is None else capture.fill,
+            lost=self._absence is not None,
+            losses=self._losses,
         )
 
     def drain_events(self) -> list[Event]:
-        """Events since the last call: ``"gap"``, ``"invalid-samples"``."""
+        """Events since the last call: ``"gap"``, ``"invalid-samples"``, ``"device-lost"``, ``"device-back"``."""
         events, self._events = self._events, []
         return events
 
     def close(self) -> None:
         """Stop the device. Any thread may call this; what had been captured can still be read, then `exhausted` is true."""
-        self._stopping = True
+        self._stopping.set()
         with self._closing:
-            stream, self._stream = self._stream, None
-            if stream is not None:
-                stream.abort()
-                stream.close()
-        self._closed = True
-        self._channel_to_reader.put(None)
-
-    # Capture: PortAudio's thread ---------------------------------------------------------------------------------------------
-
-    def _on_audio(self, frames: FloatArray, count: int, _time: Any, flags: StreamFlags) -> None:
-        # NB: PortAudio's thread. Copy, stamp, hand over; no lock, no log, no signal processing. An exception here would end
-        # the stream without telling anybody, so it is kept for the reader.
-        try:
-            at = self._now()
-            overrun = flags.input_overflow
-            if overrun:
-                self._overruns += 1
-            if self._handed_over - self._taken + count > self._capacity:
-                self._lost_pending += count
-                return
-            self._channel_to_reader.put(_Capture(frames.copy(), at, self._lost_pending, overrun))
-            self._handed_over += count
-            self._lost_pending = 0
-        except Exception as error:
-            self._callback_error = error
-            raise
-
-    def _on_finished(self) -> None:
-        # NB: the sound system's thread.
-        self._finished = True
-        self._channel_to_reader.put(None)
+            if not self._closed and self._capture is not None:
+                self._capture.close()
+            self._closed = True
 
     # Reading: the caller's thread --------------------------------------------------------------------------------------------
 
-    def _collect(self, patience: float) -> list[_Capture]:
-        """What waits in the channel, up to a tenth of a second of signal; waits for the first block only."""
-        captures: list[_Capture] = []
-        frames = 0
-        while frames < _AT_ONCE * self._rate:
-            try:
-                capture = (
-                    self._channel_to_reader.get(timeout=patience) if patience > 0 else self._channel_to_reader.get_nowait()
-                )
-            except queue.Empty:
-                break
-            if capture is None:
-                break
-            captures.append(capture)
-            frames += len(capture.frames)
-            patience = 0.0
-        return captures
-
-    def _take(self, captures: list[_Capture], intake: Intake, clock: CaptureClock) -> None:
-        self._last_block_at = captures[-1].at
-        joined: list[FloatArray] = []
-        frames = intake.frames
-        for capture in captures:
-            count = len(capture.frames)
-            self._taken += count
-            lost = self._missing_before(capture, frames, clock)
-            if lost is not None:
-                self._pass_on(joined, None, intake)
-                self._report_gap(lost, bool(capture.lost), intake)
-                joined = []
-                clock.observe(frames + lost + count, capture.at)
-                self._pass_on([capture.frames], lost, intake)
-                frames = intake.frames
+    def _hear(self, capture: Capture, deadline: float) -> bool:
+        """Wait for what the device delivers, until `deadline`, or find out that it is gone; whether anything happened."""
+        # Looked at before the channel: what was captured before the end is in the channel by then.
+        over = self._closed or capture.finished
+        captured = capture.collect(0.0 if over else deadline - time.perf_counter())
+        if captured:
+            self._take(captured, capture)
+        elif over and self._stopping.is_set():
+            self._end(capture)
+            self._drained = True
+        elif over:
+            self._lose(capture, f"The microphone “{self.name}” went away.")
+        else:
+            heard = self._last is not None and self._absence is None
+            longest = self._stall_seconds if heard else self._first_block_seconds
+            silence = self._now() - capture.last_at
+            if silence > longest:
+                self._lose(capture, f"The microphone “{self.name}” went away: it has delivered nothing for {silence:.0f} s.")
             else:
-                frames += count
-                clock.observe(frames, capture.at)
-                joined.append(capture.frames)
-            self._heard_anything = True
-        self._pass_on(joined, None, intake)
-        self._events += intake.drain_events()
+                return False
+        return True
 
-    def _pass_on(self, frames: list[FloatArray], lost: int | None, intake: Intake) -> None:
-        if frames:
-            self._ready += intake.push(frames[0] if len(frames) == 1 else np.concatenate(frames), lost)
+    def _take(self, captured: list[Captured], capture: Capture) -> None:
+        assert self._intake is not None  # `read` has checked
+        joined: list[FloatArray] = []
+        self._begin(captured[0], capture)
+        for block in captured:
+            if pause := self._pause_before(block, capture.rate):
+                self._pass_on(joined, None)
+                self._lose(capture, pause)
+                return
+            lost = self._missing_before(block, joined)
+            if lost is not None:
+                self._pass_on(joined, None)
+                self._report_gap(lost, bool(block.lost), capture.rate)
+                joined = []
+            self._observe(block, lost or 0, joined)
+            if lost is None:
+                joined.append(block.frames)
+            else:
+                self._pass_on([block.frames], lost)
+            self._last = block
+        self._pass_on(joined, None)
+        self._events += self._intake.drain_events()
 
-    def _missing_before(self, capture: _Capture, frames: int, clock: CaptureClock) -> int | None:
-        """Frames missing between number `frames` and `capture`, or ``None`` where it follows directly."""
-        if not self._heard_anything or not (capture.overrun or capture.lost):
+    def _begin(self, first: Captured, capture: Capture) -> None:
+        """The first block of a stream: at the start, or from a device that is back."""
+        absence, before = self._absence, self._clock
+        if absence is None:
+            return
+        assert before is not None
+        assert self._intake is not None
+        assert self._last is not None  # a device that never delivered anything is not waited for
+        # The clock of the stream before goes on counting meanwhile; it stands still only while the computer sleeps.
+        began = first.at - len(first.frames) / capture.rate
+        asleep = first.asleep - self._last.asleep
+        sample = self._intake.sample_at(before.frames_at(began)) + round(asleep * ENGINE_RATE)
+        self._clock = CaptureClock(capture.rate)
+        self._intake.switch(capture.rate, capture.channels, self._channel, sample, self._clock.time_of)
+        self._last = self._absence = None
+        away = (self._intake.next_sample - absence.sample) / ENGINE_RATE
+        name = capture.device.name
+        known = f"The microphone “{name}” is back" if name == self.name else f"Listening goes on with the microphone “{name}”"
+        self._device = capture.device
+        text = f"{known}; {away:.1f} s were not heard."
+        self._events.append(Event(self._intake.next_sample, "device-back", Severity.INFO, text))
+
+    def _pause_before(self, block: Captured, rate: int) -> str:
+        """What happened where `block` comes so late after the one before that the stream cannot be trusted; else empty.
+
+        Whatever it brings then may be old or new sound: only a stream that is opened anew has a beginning that is known.
+        """
+        if self._last is None:
+            return ""
+        asleep = block.asleep - self._last.asleep
+        pause = block.at - self._last.at - block.lost / rate
+        if asleep + pause <= self._stall_seconds:
+            return ""
+        if asleep > pause:
+            return f"The computer slept for {asleep:.0f} s."
+        return f"The microphone “{self.name}” went away: it has delivered nothing for {pause:.0f} s."
+
+    def _missing_before(self, block: Captured, joined: list[FloatArray]) -> int | None:
+        """Frames missing before `block`, or ``None`` where it follows directly on `joined`."""
+        assert self._intake is not None
+        assert self._clock is not None
+        if self._last is None or not (block.overrun or block.lost):
             return None
-        if not capture.overrun:
-            return capture.lost
-        by_clock = round(clock.frames_at(capture.at)) - frames - len(capture.frames)
-        return max(capture.lost, by_clock)
+        if not block.overrun:
+            return block.lost
+        heard = self._intake.frames + sum(map(len, joined))
+        by_clock = round(self._clock.frames_at(block.at)) - heard - len(block.frames)
+        return max(block.lost, by_clock)
 
-    def _report_gap(self, lost: int, by_us: bool, intake: Intake) -> None:
-        seconds = lost / self._rate
+    def _observe(self, block: Captured, lost: int, joined: list[FloatArray]) -> None:
+        assert self._intake is not None
+        assert self._clock is not None
+        heard = self._intake.frames + sum(map(len, joined)) + lost + len(block.frames)
+        self._clock.observe(heard, block.at)
+
+    def _pass_on(self, frames: list[FloatArray], lost: int | None) -> None:
+        assert self._intake is not None
+        if frames:
+            self._ready += self._intake.push(frames[0] if len(frames) == 1 else np.concatenate(frames), lost)
+
+    def _report_gap(self, lost: int, by_us: bool, rate: int) -> None:
+        assert self._intake is not None
+        seconds = lost / rate
         if by_us:
             what = f"{seconds:.2f} s of sound were lost because this program could not keep up."
             remedy = "Close other programs, or switch off what you do not need here."
         else:
             what = f"The microphone lost about {seconds:.2f} s of sound before this program got it."
             remedy = "If this happens often, close other programs, try another USB port, or use latency “high”."
-        sample = intake.frames * ENGINE_RATE // self._rate
+        sample = self._intake.sample_at(self._intake.frames)
         self._events.append(Event(sample, "gap", Severity.WARNING, f"{what} {remedy}"))
 
-    def _end(self, intake: Intake, failure: DeviceError | None) -> None:
-        lost, self._lost_pending = self._lost_pending, 0
+    def _end(self, capture: Capture) -> None:
+        """No more will come from `capture`: hand out what the resampler still holds."""
+        assert self._intake is not None
+        lost = capture.take_lost()
         if lost:
-            self._report_gap(lost, True, intake)
-        self._ready += intake.finish(lost_after=lost)
-        self._drained = True
-        if failure is not None:
-            failure.__cause__ = self._callback_error
-            self._failure = failure
-            self.close()
+            self._report_gap(lost, True, capture.rate)
+        self._ready += self._intake.finish(lost_after=lost)
 
-    def _went_away(self) -> DeviceError:
-        return DeviceError(
-            f"The microphone “{self.name}” went away.",
-            "Plug it in again and start anew, or choose another one: `realtime-ser devices` lists them.",
-        )
+    # While the device is away: the caller's thread ---------------------------------------------------------------------------
 
-    def _fell_silent(self) -> DeviceError:
-        seconds = self._stall_seconds if self._heard_anything else self._first_block_seconds
-        return DeviceError(
-            f"The microphone “{self.name}” went away: it has delivered nothing for {seconds:g} s.",
+    def _lose(self, capture: Capture, why: str) -> None:
+        """Give the stream up; say so, unless that was said and the device has not been heard since."""
+        assert self._intake is not None
+        with self._closing:
+            if not self._closed:
+                capture.close()
+            self._capture = None
+        # What was dropped behind the last block is part of the gap that begins here.
+        self._ready += self._intake.finish()
+        self._earlier_overruns += capture.overruns
+        self._next_look = self._now() + self._retry_seconds
+        if self._absence is not None:
+            return
+        self._absence = _Absence(why, self._now(), self._intake.next_sample)
+        self._losses += 1
+        if self._last is None or self._return_seconds <= 0:
+            self._give_up(why, capture.error)
+            return
+        until = f" for {_spoken(self._return_seconds)}" if math.isfinite(self._return_seconds) else ""
+        what_next = f"This program looks for it{until} and then goes on: plug it in again."
+        self._events.append(Event(self._intake.next_sample, "device-lost", Severity.ERROR, f"{why} {what_next}"))
+
+    def _give_up(self, problem: str, cause: BaseException | None = None) -> None:
+        self._failure = DeviceError(
+            problem,
             "Check its cable or its wireless connection and start anew, or choose another one: "
             "`realtime-ser devices` lists them.",
         )
+        self._failure.__cause__ = cause
 
-    def _open_stream(self, device: InputDevice) -> InputStream:
+    def _look(self, deadline: float) -> bool:
+        """Look for the device when it is time to, or wait until `deadline`; whether anything happened."""
+        assert self._absence is not None
+        now = self._now()
+        if self._stopping.is_set():
+            self._drained = True
+        elif now - self._absence.since > self._return_seconds:
+            self._give_up(f"{self._absence.why} It did not come back within {_spoken(self._return_seconds)}.")
+        elif now < self._next_look:
+            return self._stopping.wait(max(0.0, min(self._next_look - now, deadline - time.perf_counter())))
+        else:
+            self._next_look = now + self._retry_seconds
+            try:
+                capture = self._open_device(self._found_again(self._backend.devices(anew=True)))
+            except DeviceError:
+                return False
+            self._listen_to(capture)
+        return True
+
+    def _found_again(self, devices: list[InputDevice]) -> InputDevice:
+        """The device to go on with. Raises :class:`~realtime_ser.errors.DeviceError` where it is not there."""
+        assert self._device is not None
+        if self._selector is None:
+            return choose(None, devices)
+        wanted = _lasting_name(self._device)
+        same = [device for device in devices if _lasting_name(device) == wanted]
+        if len(same) == 1:
+            return same[0]
+        if same:  # several are alike: the number may still tell them apart
+            return choose(self._device.index, same)
+        if isinstance(self._selector, str) and not self._selector.strip().isdecimal():
+            return choose(self._selector, devices)
+        raise DeviceError(f"The microphone “{self.name}” is not there.")
+
+    # Opening -----------------------------------------------------------------------------------------------------------------
+
+    def _listen_to(self, capture: Capture) -> None:
+        with self._closing:
+            self._capture = capture
+            if self._closed:  # somebody closed the source while the device was being opened
+                capture.close()
+
+    def _open_device(self, device: InputDevice) -> Capture:
+        """A started stream of `device`."""
+        if self._channel is not None and self._channel >= device.channels:
+            raise DeviceError(
+                f"The microphone “{device.name}” has no channel {self._channel}.",
+                f"Its channels are 0 to {device.channels - 1}.",
+            )
+        # Sound servers offer 32 channels and more for any microphone; the mean of two is what a stereo microphone needs.
+        channels = min(2, device.channels) if self._channel is None else self._channel + 1
+        capture = self._open_at_some_rate(device, channels)
+        try:
+            capture.start()
+        except DeviceError:
+            capture.close()
+            raise
+        return capture
+
+    def _open_at_some_rate(self, device: InputDevice, channels: int) -> Capture:
         own = device.rate if self._wanted_rate is None else self._wanted_rate
         rates = [own] if self._wanted_rate is not None else [own, *(rate for rate in _OTHER_RATES if rate != own)]
         refusal: DeviceError | None = None
         for rate in rates:
-            # Everything that the callback needs is in place before the first one can come.
-            self._rate = rate
-            self._clock = CaptureClock(rate)
-            self._intake = Intake(rate, self._channels, self._channel, self._clock.time_of)
-            self._capacity = max(1, round(self._patience * rate))
             try:
-                stream = self._backend.open(device, rate, self._channels, self._latency, self._on_audio, self._on_finished)
+                return Capture(
+                    self._backend,
+                    device,
+                    rate,
+                    channels,
+                    self._latency,
+                    patience=self._patience,
+                    now=self._now,
+                    asleep=self._asleep,
+                )
             except DeviceError as error:
                 # The reason given for the device's own rate is the one worth telling.
                 refusal = refusal or error
-                continue
-            self._stated_latency = stream.latency
-            return stream
         assert refusal is not None  # there is at least one rate
         raise refusal
+
+
+def _lasting_name(device: InputDevice) -> tuple[str, str]:
+    """What stays the same when a device is plugged in again: ALSA's card number does not."""
+    return device.host_api, re.sub(r" \(hw:\d+,\d+\)", "", device.name)
+
+
+def _spoken(seconds: float) -> str:
+    return f"{seconds / 60:g} minutes" if seconds >= 120 else f"{seconds:g} s"

@@ -1,12 +1,20 @@
-"""Microphones as PortAudio sees them. The only module that imports sounddevice, and only when a device is asked for."""
+"""Microphones as PortAudio sees them. The only module that imports sounddevice, and only when a device is asked for.
+
+PortAudio lists the devices when it is initialised and never again, and being initialised again ends every stream that is open;
+nor may two threads be in it at once. So all of this process's streams are counted here, and one lock guards every call.
+"""
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -33,6 +41,10 @@ _LOOPBACK = re.compile(
     r"monitor|loopback|stereo ?mix|what u hear|wave out mix|blackhole|soundflower|cable output", re.IGNORECASE
 )
 
+# NB: any thread. PortAudio's own thread never takes the lock: callbacks come from there.
+_portaudio = threading.RLock()
+_open_streams: set[_Stream] = set()
+
 
 @dataclass(frozen=True, slots=True)
 class InputDevice:
@@ -41,7 +53,7 @@ class InputDevice:
     Attributes
     ----------
     index
-        PortAudio's number; changes when devices are plugged in or out and the program is started anew.
+        PortAudio's number; changes when devices are plugged in or out and the system is asked anew.
     host_api
         The system's interface, e.g. ``"ALSA"``, ``"Core Audio"``, ``"Windows WASAPI"``. The same device may be there once for
         each interface.
@@ -106,8 +118,8 @@ class InputStream(Protocol):
 class Backend(Protocol):
     """What a microphone source needs of the sound system."""
 
-    def devices(self) -> list[InputDevice]:
-        """All devices that can capture."""
+    def devices(self, *, anew: bool = False) -> list[InputDevice]:
+        """All devices that can capture; with `anew` the system is asked again, where that disturbs no open stream."""
         ...
 
     def open(
@@ -130,20 +142,23 @@ class Backend(Protocol):
 class PortAudio:
     """The real sound system, through sounddevice."""
 
-    def devices(self) -> list[InputDevice]:
-        """All devices that can capture, as they were when the program first asked."""
+    def devices(self, *, anew: bool = False) -> list[InputDevice]:
+        """All devices that can capture, as they were when PortAudio was initialised: now, with `anew` and no stream open."""
         sd = _sounddevice()
-        try:
-            apis = sd.query_hostapis()
-            rows = sd.query_devices()
-        except sd.PortAudioError as error:
-            raise DeviceError(
-                f"The sound system cannot be asked for its devices ({error}).", "Check the sound settings."
-            ) from error
-        try:
-            default = sd.query_devices(kind="input")["index"]
-        except (sd.PortAudioError, ValueError):
-            default = None
+        with _portaudio:
+            try:
+                if anew and not _open_streams:
+                    _initialise_again(sd)
+                apis = sd.query_hostapis()
+                rows = sd.query_devices()
+            except sd.PortAudioError as error:
+                raise DeviceError(
+                    f"The sound system cannot be asked for its devices ({error}).", "Check the sound settings."
+                ) from error
+            try:
+                default = sd.query_devices(kind="input")["index"]
+            except (sd.PortAudioError, ValueError):
+                default = None
         return [
             InputDevice(
                 index=index,
@@ -169,34 +184,40 @@ class PortAudio:
     ) -> InputStream:
         """Open `device` for float32, in blocks as it delivers them, without starting it."""
         sd = _sounddevice()
-        try:
-            stream = sd.InputStream(
-                device=device.index,
-                samplerate=rate,
-                channels=channels,
-                dtype="float32",
-                # The device's own block size: PortAudio then neither waits nor copies to make blocks of another size.
-                blocksize=0,
-                latency=latency,
-                callback=callback,
-                finished_callback=finished,
-            )
-        except (sd.PortAudioError, ValueError) as error:
-            raise DeviceError(
-                f"The microphone “{device.name}” refuses to open at {rate} Hz with {channels} channel(s) ({_reason(error)}).",
-                "Close other programs that may hold it, allow this program to use it in the system's privacy settings, "
-                "or choose another one.",
-            ) from error
-        return _Stream(stream, sd, device.name)
+        with _portaudio, _quiet():
+            try:
+                # The number may have passed to another device since the list was made.
+                if sd.query_devices(device.index)["name"] != device.name:
+                    raise ValueError("the devices have changed meanwhile")
+                stream = sd.InputStream(
+                    device=device.index,
+                    samplerate=rate,
+                    channels=channels,
+                    dtype="float32",
+                    # The device's own block size: PortAudio then neither waits nor copies to make blocks of another size.
+                    blocksize=0,
+                    latency=latency,
+                    callback=callback,
+                    finished_callback=finished,
+                )
+            except (sd.PortAudioError, ValueError) as error:
+                raise DeviceError(
+                    f"The microphone “{device.name}” refuses to open at {rate} Hz with {channels} channel(s) "
+                    f"({_reason(error)}).",
+                    "Close other programs that may hold it, allow this program to use it in the system's privacy settings, "
+                    "or choose another one.",
+                ) from error
+            return _Stream(stream, sd, device.name)
 
 
 class _Stream:
-    """sounddevice's stream with its errors translated."""
+    """sounddevice's stream with its errors translated; counted as open until it is closed."""
 
     def __init__(self, stream: Any, sd: Any, name: str) -> None:
         self._stream = stream
         self._sd = sd
         self._name = name
+        _open_streams.add(self)
 
     @property
     def latency(self) -> float:
@@ -211,7 +232,8 @@ class _Stream:
 
     def start(self) -> None:
         try:
-            self._stream.start()
+            with _portaudio:
+                self._stream.start()
         except self._sd.PortAudioError as error:
             raise DeviceError(
                 f"The microphone “{self._name}” does not start ({_reason(error)}).",
@@ -219,21 +241,24 @@ class _Stream:
             ) from error
 
     def abort(self) -> None:
-        self._stream.abort(ignore_errors=True)
+        with _portaudio:
+            self._stream.abort(ignore_errors=True)
 
     def close(self) -> None:
-        self._stream.close(ignore_errors=True)
+        with _portaudio:
+            self._stream.close(ignore_errors=True)
+            _open_streams.discard(self)
 
 
-def list_devices(backend: Backend | None = None) -> list[InputDevice]:
-    """All devices that can capture, for ``realtime-ser devices``.
+def list_devices(*, anew: bool = False) -> list[InputDevice]:
+    """All devices that can capture; see :meth:`Backend.devices`.
 
     Raises
     ------
     DeviceError
         Where PortAudio is missing.
     """
-    return (PortAudio() if backend is None else backend).devices()
+    return PortAudio().devices(anew=anew)
 
 
 def choose(selector: Selector, devices: list[InputDevice]) -> InputDevice:
@@ -274,6 +299,30 @@ def choose(selector: Selector, devices: list[InputDevice]) -> InputDevice:
     if len(found) > 1:
         raise DeviceError(f"“{selector}” fits {len(found)} microphones.", f"Choose one by its index: {_listed(found)}.")
     return found[0]
+
+
+def _initialise_again(sd: ModuleType) -> None:
+    # PortAudio counts how often it was initialised, and lists the devices at the first time only.
+    while sd._initialized:
+        sd._terminate()
+    sd._initialize()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep PortAudio and ALSA from writing on standard error, over what the terminal shows, what the exception says anyway."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # a program without a standard error
+        yield
+        return
+    try:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _listed(devices: list[InputDevice]) -> str:

@@ -56,7 +56,9 @@ class SourceStatus:
     queue_fill
         Fill of the channel between device and reader, in [0, 1].
     lost
-        True once the device went away.
+        True while the device is away, and for good once it is not waited for any longer.
+    losses
+        How often it went away.
     """
 
     device: str
@@ -70,6 +72,7 @@ class SourceStatus:
     resampling_latency_seconds: float = 0.0
     queue_fill: float = 0.0
     lost: bool = False
+    losses: int = 0
 
 
 class Source(Protocol):
@@ -100,7 +103,7 @@ class Source(Protocol):
         Raises
         ------
         DeviceError
-            Where the device went away, once everything captured before has been delivered.
+            Where the device went away for good, once everything captured before has been delivered.
         """
         ...
 
@@ -111,8 +114,8 @@ class Source(Protocol):
     def drain_events(self) -> list[Event]:
         """Events since the last call, called by the reader after each `read`.
 
-        ``"gap"`` where samples are missing, ``"invalid-samples"``, ``"file-truncated"``. A lost device is an exception of
-        `read`, not an event.
+        ``"gap"`` where samples are missing, ``"invalid-samples"``, ``"file-truncated"``, and ``"device-lost"`` and
+        ``"device-back"`` around a gap. A device that is lost for good is an exception of `read`, not an event.
         """
         ...
 

@@ -14,6 +14,7 @@ import msgspec
 from realtime_ser.errors import BundleError
 
 __all__ = [
+    "COLUMNS",
     "FORMAT",
     "Abstention",
     "AcousticFacts",
@@ -32,6 +33,20 @@ __all__ = [
 
 FORMAT: Final = 1
 """The bundle format that this program reads."""
+
+COLUMNS: Final = frozenset(
+    {
+        *("file", "start", "end", "voiced", "label", "state", "confidence", "voiced_seconds", "word_share"),
+        *("transcript", "transcript_confidence", "recognizer", "note"),
+    }
+)
+"""What stands beside the scores in tables, in columns that are named like this: no class may be called so."""
+
+_LARGEST_LOG = 100
+"""No logarithm of an energy in float32 is larger."""
+_LONGEST_NAME = 40
+_LONGEST_WINDOW = 10
+"""Seconds."""
 
 
 class FilterFacts(msgspec.Struct, frozen=True):
@@ -206,8 +221,15 @@ def _contradiction(manifest: Manifest) -> str:
     filters = acoustic.filters
     if len(manifest.classes) < 2 or len(set(manifest.classes)) != len(manifest.classes):
         return "it needs two or more different classes"
+    for name in manifest.classes:
+        if name in COLUMNS:
+            return f"a class may not be called {name!r}, which is the name of a column of the tables"
+        if name != name.strip() or not name or not name.isprintable() or len(name) > _LONGEST_NAME:
+            return f"a class needs a printable name of 1 to {_LONGEST_NAME} characters, not {name[: 2 * _LONGEST_NAME]!r}"
     if min(manifest.sample_rate, manifest.window, manifest.hop, acoustic.kernel, acoustic.stride, acoustic.bands) <= 0:
         return "rates and lengths must be positive"
+    if manifest.window > _LONGEST_WINDOW * manifest.sample_rate:
+        return f"a window is longer than {_LONGEST_WINDOW} s"
     if manifest.hop % acoustic.stride:
         return f"the stride {acoustic.stride} does not divide the hop {manifest.hop}"
     if manifest.frames_per_window < 1:
@@ -221,6 +243,8 @@ def _contradiction(manifest: Manifest) -> str:
     )
     if any(len(values) != acoustic.bands for values in lists):
         return f"filters and prior must have {acoustic.bands} values"
+    if not all(abs(value) <= _LARGEST_LOG for value in acoustic.normalisation.prior_shape):
+        return f"the prior must lie in [-{_LARGEST_LOG}, {_LARGEST_LOG}]"
     if acoustic.normalisation.kind != "running-band-mean":
         return f"unknown normalisation {acoustic.normalisation.kind!r}"
     if acoustic.normalisation.memory_frames < 1 or acoustic.normalisation.prior_frames < 0:
@@ -228,8 +252,9 @@ def _contradiction(manifest: Manifest) -> str:
     if acoustic.feature % manifest.fusion.segment or manifest.text.feature % manifest.fusion.segment:
         return f"the segment {manifest.fusion.segment} does not divide both features"
     calibration = manifest.calibration
-    if min(calibration.window, calibration.acoustic, calibration.text, calibration.fused) <= 0:
-        return "temperatures must be positive"
+    temperatures = (calibration.window, calibration.acoustic, calibration.text, calibration.fused)
+    if not all(0.001 <= temperature <= 1000 for temperature in temperatures):
+        return "temperatures must lie in [0.001, 1000]"
     if not (0 <= manifest.abstention.acoustic <= 1 and 0 <= manifest.abstention.fused <= 1):
         return "abstention thresholds must lie in [0, 1]"
     return ""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from realtime_ser.acoustic.execution import Execution
+from realtime_ser.config import RETURN_SECONDS
 from realtime_ser.errors import DisplayError
 
 __all__ = ["display_problem", "open_dashboard"]
@@ -27,6 +29,8 @@ def open_dashboard(
     bundle: str | None = None,
     recognizer: str | Path = "auto",
     execution: Execution | None = None,
+    wait: float = RETURN_SECONDS,
+    log: str | None = None,
 ) -> int:
     """Open the window and return its exit code when it is closed.
 
@@ -34,18 +38,28 @@ def open_dashboard(
     ----------
     start
         Input to start on, as on the command line; ``None``: the default microphone, if there is one.
+    wait
+        How long a microphone that went away is waited for, in seconds.
+    log
+        File to write the log into; ``None``: the usual one.
 
     Raises
     ------
     DisplayError
         No window can be opened here.
     """
+    from realtime_ser.commands.log import start_log
     from realtime_ser.controller import Controller
     from realtime_ser.gui.app import run
-    from realtime_ser.inputs import Input, parse_input
+    from realtime_ser.inputs import Input, open_input, parse_input
 
     wanted = Input("microphone") if start is None else parse_input(start)
+    start_log(log)
+
+    def controller() -> Controller:
+        return Controller(bundle, recognizer, execution=execution, open_source=partial(open_input, wait=wait))
+
     if wanted.kind == "file":
-        return run(lambda: Controller(bundle, recognizer, execution=execution), recording=Path(wanted.id), start=True)
+        return run(controller, recording=Path(wanted.id), start=True)
     # A device's number is its id in the menu; a name is looked for in the titles.
-    return run(lambda: Controller(bundle, recognizer, execution=execution), choose=(wanted.kind, wanted.id), start=True)
+    return run(controller, choose=(wanted.kind, wanted.id), start=True)

@@ -9,16 +9,18 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from realtime_ser.acoustic.execution import Execution
 from realtime_ser.assembly import Models, build_engine, load_models
-from realtime_ser.config import ENGINE_RATE
+from realtime_ser.commands.log import errors_into, start_log
+from realtime_ser.config import ENGINE_RATE, RETURN_SECONDS
 from realtime_ser.engine.channel import Channel, ChannelClosed, Policy
 from realtime_ser.engine.engine import Engine
+from realtime_ser.errors import EngineError, RealtimeSerError
 from realtime_ser.inputs import Input, Pace, open_input
 from realtime_ser.records import records
 from realtime_ser.types import (
@@ -63,11 +65,15 @@ class LiveView:
     unsure: int = 0
     tally: dict[str, int] = field(default_factory=dict)
     events: deque[Event] = field(default_factory=lambda: deque(maxlen=3))
+    away: Event | None = None
 
     def take(self, output: Output) -> None:
         """Note an output."""
         match output:
             case Level():
+                # Its return is told by an event too, which a slow terminal may have missed.
+                if self.away is not None and output.span.end > self.away.sample:
+                    self.away = None
                 self.level = output
                 self.position = max(self.position, output.span.end)
             case WindowScores():
@@ -90,6 +96,10 @@ class LiveView:
                 self.health = output
             case Event():
                 self.events.append(output)
+                if output.kind == "device-lost":
+                    self.away, self.level = output, None
+                elif output.kind == "device-back":
+                    self.away = None
             case _:
                 pass
 
@@ -108,6 +118,8 @@ class LiveView:
     def _now(self) -> RenderableType:
         from rich.text import Text
 
+        if self.away is not None:
+            return Text("no microphone", style="bold red").append("   it is looked for; Ctrl-C stops", style="dim")
         estimate = self.estimate
         if estimate is None or estimate.state is EstimateState.NO_SPEECH:
             return Text("no speech", style="dim")
@@ -178,6 +190,8 @@ def health_line(position: int, windows: int, health: Health | None) -> str:
             parts.append(f"{health.real_time_factor:.1%} of a core for the signal")
         if health.recognizer_lag:
             parts.append(f"words {health.recognizer_lag:.1f} s behind")
+        if health.device_losses:
+            parts.append(f"microphone lost {health.device_losses}×")
     return " · ".join(parts)
 
 
@@ -224,8 +238,17 @@ def listen(
     bundle: str | Path | None = None,
     recognizer: str | Path = "auto",
     execution: Execution | None = None,
+    wait: float = RETURN_SECONDS,
+    log: str | None = None,
 ) -> int:
     """Run the engine on an input until it ends or the user stops it.
+
+    Parameters
+    ----------
+    wait
+        How long a microphone that went away is waited for, in seconds.
+    log
+        File to write the log into; ``None``: the usual one.
 
     Raises
     ------
@@ -233,15 +256,17 @@ def listen(
         Whatever prevented or ended it.
     """
     console = _console()
+    log_file = start_log(log)
     if not as_json:
         console.print(f"Loading the networks … listening to {choice}.", style="dim", highlight=False)
     models = load_models(bundle, recognizer, execution)
-    source = open_input(choice, pace)
+    source = open_input(choice, pace, wait)
     engine = build_engine(models, source)
     outputs = engine.subscribe(1_024, Policy.KEEP_ALL if not source.live else Policy.DROP_OLDEST)
     started, work = time.monotonic(), time.process_time()
     view = None
-    with _stopping_on_signals(engine):
+    picture = not as_json and console.is_terminal
+    with _stopping_on_signals(engine), errors_into(log_file) if picture else nullcontext():
         engine.start()
         try:
             if as_json:
@@ -251,14 +276,27 @@ def listen(
         finally:
             outputs.abandon()
             try:
-                engine.close()
+                _close(engine, log_file)
             finally:
                 # Also where the microphone went away: what was heard until then stands.
                 if view is not None:
                     console.print(view.summary(), highlight=False, soft_wrap=True)
                     cost = _cost(time.monotonic() - started, time.process_time() - work)
                     console.print(cost, style="dim", highlight=False, soft_wrap=True)
+                    if view.events:
+                        console.print(f"What happened is in {log_file}.", style="dim", highlight=False, soft_wrap=True)
     return 0
+
+
+def _close(engine: Engine, log_file: Path) -> None:
+    """End the engine; whatever stopped it is raised in words."""
+    try:
+        engine.close()
+    except RealtimeSerError:
+        raise
+    except Exception as error:
+        problem = f"The engine stopped on an internal error: {type(error).__name__}: {error}."
+        raise EngineError(problem, f"Please report it, with what {log_file} says about it.") from error
 
 
 def _cost(elapsed: float, own: float) -> str:
@@ -320,8 +358,8 @@ def _show_live(outputs: Channel[Output], view: LiveView, console: Console) -> No
             if time.monotonic() - drawn >= 1 / _REFRESH:
                 drawn = time.monotonic()
                 live.update(view.render(), refresh=True)
-    for verdict in view.verdicts:
-        console.print(verdict_text(verdict), highlight=False)
+    for line in (*map(verdict_text, view.verdicts), *map(event_text, view.events)):
+        console.print(line, highlight=False)
 
 
 def _show_lines(outputs: Channel[Output], view: LiveView, console: Console) -> None:

@@ -14,6 +14,7 @@ from realtime_ser.acoustic.stream import band_offsets, evaluate_window
 from realtime_ser.assembly import Models, build_engine, build_stages, load_models, run_pipeline
 from realtime_ser.audio.file import FileSource
 from realtime_ser.audio.portaudio import list_devices
+from realtime_ser.audio.rehearsal import rehearse
 from realtime_ser.audio.voice import VoiceDetector
 from realtime_ser.bundle.loader import asset_path
 from realtime_ser.commands.gui import display_problem
@@ -46,7 +47,8 @@ def selftest(
     yield Check(True, f"Computed by {models.acoustic.form}")
     try:
         batch = list(run_pipeline(_demonstration(), build_stages(models, live=False, words=False)))
-        yield _same_everywhere(models, batch)
+        yield _agreement("The engine with its threads", _threaded(models), models, batch)
+        yield _agreement("A microphone that hears the same", _captured(models), models, batch)
         yield _same_as_single_windows(models, batch)
     except RealtimeSerError as error:
         yield Check(False, str(error))
@@ -60,47 +62,68 @@ def _demonstration() -> FileSource:
     return FileSource(asset_path(DEMONSTRATION))
 
 
-def _logits(outputs: list[Output]) -> FloatArray:
-    return np.concatenate([output.logits for output in outputs if isinstance(output, WindowScores)])
+def _windows(outputs: list[Output]) -> FloatArray:
+    return np.concatenate([output.scores for output in outputs if isinstance(output, WindowScores)])
 
 
-def _verdicts(outputs: list[Output]) -> FloatArray:
-    return np.stack([output.estimate.scores for output in outputs if isinstance(output, Verdict)])
+def _verdicts(outputs: list[Output]) -> list[Verdict]:
+    return [output for output in outputs if isinstance(output, Verdict)]
 
 
-def _same_everywhere(models: Models, batch: list[Output]) -> Check:
-    """`analyze` (one thread) against the engine (threads, other blocks)."""
+def _threaded(models: Models) -> list[Output]:
+    """The demonstration audio through the engine's threads, in other blocks."""
     engine = build_engine(models, FileSource(asset_path(DEMONSTRATION), block=777), words=False)
     channel = engine.subscribe(64, Policy.KEEP_ALL)
-    threaded: list[Output] = []
+    outputs: list[Output] = []
     with engine:
         while True:
             try:
                 output = channel.get(1.0)
             except ChannelClosed:
-                break
+                return outputs
             if output is not None:
-                threaded.append(output)
-    ours, theirs = _logits(batch), _logits(threaded)
-    verdicts, others = _verdicts(batch), _verdicts(threaded)
-    if ours.shape != theirs.shape or verdicts.shape != others.shape:
-        return Check(False, f"The engine gave {len(theirs)} windows where the analysis gave {len(ours)}.")
-    difference = np.abs(ours - theirs).max(axis=1)
+                outputs.append(output)
+
+
+def _captured(models: Models) -> list[Output]:
+    """The demonstration audio through the microphone's path: callbacks of a sound card, in blocks of changing size."""
+    signal = read_all(_demonstration())
+    source = rehearse(np.stack([signal, signal], axis=1), models.manifest.sample_rate)
+    return list(run_pipeline(source, build_stages(models, live=False, words=False)))
+
+
+def _agreement(way: str, outputs: list[Output], models: Models, batch: list[Output]) -> Check:
+    """Another way to the scores against the analysis of the file, as ``analyze`` does it."""
+    ours, theirs = _windows(batch), _windows(outputs)
+    hop, rate = models.manifest.hop, models.manifest.sample_rate
     tolerance = models.acoustic.form.rounding
-    if difference.max() > tolerance or np.abs(verdicts - others).max() > tolerance:
-        first = int(np.argmax(difference > tolerance))
-        at = first * models.manifest.hop / models.manifest.sample_rate
-        return Check(False, f"Engine and analysis differ, first in the window at {at:.2f} s, by {difference[first]:.1e}.")
-    return Check(
-        True,
-        f"Engine and analysis agree in {len(ours)} windows and {len(verdicts)} utterances (within {difference.max():.0e}).",
-    )
+    count = min(len(ours), len(theirs))
+    differences = np.abs(ours[:count] - theirs[:count])
+    wrong = np.flatnonzero(differences.max(axis=1) > tolerance)
+    if len(wrong):
+        window = int(wrong[0])
+        index = int(differences[window].argmax())
+        return Check(
+            False,
+            f"{way} differs from the analysis, first in window {window} at {window * hop / rate:.2f} s: "
+            f"{models.classes[index]} {theirs[window, index]:.6f} where the analysis gives {ours[window, index]:.6f}.",
+        )
+    if len(ours) != len(theirs):
+        return Check(False, f"{way} gave {len(theirs)} windows where the analysis gave {len(ours)}; the first {count} agree.")
+    said, expected = _verdicts(outputs), _verdicts(batch)
+    for one, other in zip(said, expected, strict=False):
+        if one.span != other.span or np.abs(one.estimate.scores - other.estimate.scores).max() > tolerance:
+            return Check(False, f"{way} differs from the analysis, first in the utterance at {other.span.first / rate:.2f} s.")
+    if len(said) != len(expected):
+        return Check(False, f"{way} gave {len(said)} utterances where the analysis gave {len(expected)}.")
+    largest = float(differences.max())
+    return Check(True, f"{way} and the analysis agree in {count} windows and {len(said)} utterances (within {largest:.0e}).")
 
 
 def _same_as_single_windows(models: Models, batch: list[Output]) -> Check:
     """The stream against windows evaluated one by one, every 50 ms."""
     model = models.acoustic
-    streamed = np.concatenate([output.scores for output in batch if isinstance(output, WindowScores)])
+    streamed = _windows(batch)
     samples = read_all(_demonstration())
     activity = VoiceDetector().process(samples, 0)
     offsets = band_offsets(model, samples, activity)

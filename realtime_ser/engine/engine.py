@@ -8,13 +8,15 @@ makes the channels drop and count; one that can (a file) is held back, and then 
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from realtime_ser.audio.sources import Source
 from realtime_ser.config import ENGINE_RATE
@@ -23,16 +25,23 @@ from realtime_ser.engine.metrics import LatencyMeter, LoadMeter
 from realtime_ser.engine.pipeline import Stages
 from realtime_ser.engine.signal import SignalResult, Step
 from realtime_ser.engine.words import Heard
-from realtime_ser.errors import AudioFileError, DeviceError, EngineError
-from realtime_ser.types import Event, Health, Output, Severity, Transcript, WindowScores
+from realtime_ser.errors import AudioFileError, DeviceError, EngineError, RealtimeSerError
+from realtime_ser.types import Block, Event, Health, Output, Severity, Transcript, WindowScores
 
 __all__ = ["Engine", "Phase"]
+
+_log = logging.getLogger(__name__)
 
 _WAIT = 0.2
 """Longest wait of any thread, in seconds, before it looks whether it should stop."""
 
 _BACKLOG_AT_STOP = 20
 """Steps (2 s of sound) that the recogniser may still catch up with once a stop was asked for."""
+
+_LOGGED_EVERY = 60 * ENGINE_RATE
+"""Samples between two entries of the health in the log."""
+
+_LEVELS = {Severity.INFO: logging.INFO, Severity.WARNING: logging.WARNING, Severity.ERROR: logging.ERROR}
 
 _STOP_WITHIN = 5.0
 """Seconds that the threads get to finish after a stop was asked for; then they are told to drop what they have."""
@@ -88,7 +97,12 @@ class Engine:
         self._latency = LatencyMeter()
         self._load = LoadMeter()
         self._heard_until = 0
-        self._reported_behind = 0
+        # NB: the judgement thread's own.
+        self._early: deque[Heard] = deque()
+        # NB: the signal thread's own.
+        self._next_health = 0
+        self._next_logged = 0
+        self._reported_drops: dict[Channel[Any], int] = {}
 
     @property
     def phase(self) -> Phase:
@@ -132,6 +146,7 @@ class Engine:
             self._spawn("words", self._hear)
         try:
             self._source.open()
+            _log.info("listening to %s", self._source.status().device)
         except BaseException as error:
             self._fail(error)
             self._join(_STOP_WITHIN)
@@ -228,34 +243,50 @@ class Engine:
     def _listen(self) -> None:
         """Thread *signal*: source → signal stage → steps."""
         signal = self._stages.signal
-        next_health = 0
         try:
             while not self._stop.is_set() and not self._source.exhausted:
-                block = self._source.read(_WAIT)
-                self._publish(self._source.drain_events())
+                block = self._read(_WAIT)
                 if block is None:
+                    if self._source.status().lost:
+                        self._forward(signal.pause())
                     continue
-                self._load.start()
-                result = signal.process(block)
-                self._load.stop(len(block.span) / ENGINE_RATE)
-                self._note_latency(result)
-                self._forward(result)
-                if signal.position >= next_health:
-                    next_health = signal.position + ENGINE_RATE
-                    self._publish([self._health()])
-                    self._publish(self._falling_behind())
+                self._take(block)
+            if self._error is None:
+                # A stop ends the capture, not what was captured before it.
+                self._source.close()
+                while (block := self._read(0.0)) is not None:
+                    self._take(block)
         except (DeviceError, AudioFileError) as error:
             # The source is gone, but what it delivered is not: it is finished below like any other end.
-            self._publish([Event(signal.position, "source-lost", Severity.ERROR, str(error))])
+            self._publish([*self._source.drain_events(), Event(signal.position, "source-lost", Severity.ERROR, str(error))])
             self._fail(error, keep_queued=True)
         finally:
             try:
                 self._source.close()
             finally:
                 self._forward(signal.finish())
-                self._publish([self._health()])
+                self._next_logged = 0  # the last one in any case
+                self._publish_health()
+                self._tell_what_was_dropped()
                 self._to_words.close()
                 self._to_judgement.close()
+
+    def _read(self, timeout: float) -> Block | None:
+        block = self._source.read(timeout)
+        self._publish(self._source.drain_events())
+        return block
+
+    def _take(self, block: Block) -> None:
+        signal = self._stages.signal
+        self._load.start()
+        result = signal.process(block)
+        self._load.stop(len(block.span) / ENGINE_RATE)
+        self._note_latency(result)
+        self._forward(result)
+        if signal.position >= self._next_health:
+            self._next_health = signal.position + ENGINE_RATE
+            self._publish_health()
+            self._tell_what_was_dropped()
 
     def _hear(self) -> None:
         """Thread *words*: steps → recogniser → transcripts."""
@@ -294,6 +325,9 @@ class Engine:
                 except ChannelClosed:
                     break
                 if step is None:
+                    if self._source.live:
+                        # While a device is away no step brings the last words of the utterance before.
+                        self._publish(judgement.hear(self._words_until(position), position))
                     continue
                 position = step.span.end
                 transcripts = self._words_until(position)
@@ -311,13 +345,15 @@ class Engine:
                 channel.close()
 
     def _words_until(self, position: int) -> list[Transcript]:
-        """Transcripts that are due with a step: for files all of them, live whatever is there."""
+        """Transcripts that are due with a step: for files all of them, live those that are there."""
         if self._stages.words is None:
             return []
         transcripts: list[Transcript] = []
         if self._source.live:
-            for heard in self._heard.drain():
-                transcripts += heard.transcripts
+            # Where the verdicts lag behind, words of utterances that they have not come to yet must wait for them.
+            self._early += self._heard.drain()
+            while self._early and self._early[0].until <= position:
+                transcripts += self._early.popleft().transcripts
             return transcripts
         while True:
             try:
@@ -337,6 +373,9 @@ class Engine:
             self._to_judgement.put(step)
 
     def _publish(self, outputs: Sequence[Output]) -> None:
+        for output in outputs:
+            if isinstance(output, Event):
+                _log.log(_LEVELS[output.severity], "%.1f s: %s: %s", output.sample / ENGINE_RATE, output.kind, output.message)
         for channel in self._subscriptions:
             for output in outputs:
                 channel.put(output)
@@ -348,6 +387,13 @@ class Engine:
         for output in result.shown:
             if isinstance(output, WindowScores) and output.captured_at is not None:
                 self._latency.add(now - output.captured_at)
+
+    def _publish_health(self) -> None:
+        health = self._health()
+        if health.sample >= self._next_logged:
+            self._next_logged = health.sample + _LOGGED_EVERY
+            _log_health(health)
+        self._publish([health])
 
     def _health(self) -> Health:
         signal = self._stages.signal
@@ -366,6 +412,7 @@ class Engine:
             latency_p95=p95,
             recognizer_lag=lag,
             clock_drift=status.clock_drift_ppm,
+            device_losses=status.losses,
             real_time_factor=self._load.real_time_factor,
             queue_fill=max(fills) if self._source.live else 0.0,
         )
@@ -373,14 +420,24 @@ class Engine:
     def _step_seconds(self) -> float:
         return self._stages.signal.step / ENGINE_RATE
 
-    def _falling_behind(self) -> list[Event]:
-        dropped = self._to_words.dropped
-        if dropped <= self._reported_behind:
-            return []
-        missed = (dropped - self._reported_behind) * self._step_seconds()
-        self._reported_behind = dropped
-        message = f"The recogniser is too slow for this computer: it missed {missed:.1f} s. Meanwhile the voice alone counts."
-        return [Event(self._stages.signal.position, "recognizer-behind", Severity.WARNING, message)]
+    def _tell_what_was_dropped(self) -> None:
+        if missed := self._dropped_since(self._to_words) * self._step_seconds():
+            text = f"The recogniser is too slow for this computer: it missed {missed:.1f} s. Meanwhile the voice alone counts."
+            self._publish([Event(self.position, "recognizer-behind", Severity.WARNING, text)])
+        if missed := self._dropped_since(self._to_judgement) * self._step_seconds():
+            text = f"The verdicts are too slow for this computer: {missed:.1f} s do not count in them. Close other programs."
+            self._publish([Event(self.position, "judgement-behind", Severity.WARNING, text)])
+        for channel in self._subscriptions:
+            if missed := self._dropped_since(channel):
+                text = f"{missed} results were dropped because they were not taken in time; none was changed."
+                channel.put(Event(self.position, "outputs-dropped", Severity.WARNING, text))
+
+    def _dropped_since(self, channel: Channel[Any]) -> int:
+        """Items that `channel` has dropped since the last call."""
+        dropped = channel.dropped
+        before = self._reported_drops.get(channel, 0)
+        self._reported_drops[channel] = dropped
+        return dropped - before
 
     # Ends -----------------------------------------------------------------------------------------------------------------
 
@@ -389,6 +446,8 @@ class Engine:
             # The first failure is the cause; those that follow are its effects.
             if self._error is None:
                 self._error = error
+                # What the program means to say needs no stack; a bug does.
+                _log.error("failed: %s", error, exc_info=None if isinstance(error, RealtimeSerError) else error)
         self._stop.set()
         if not keep_queued:
             # Nobody may be left waiting for a thread that is no more.
@@ -410,4 +469,25 @@ class Engine:
 
     def _conclude(self) -> None:
         with self._lock:
-            self._phase = Phase.FAILED if self._error is not None else Phase.FINISHED
+            over = Phase.FAILED if self._error is not None else Phase.FINISHED
+            if self._phase is not over:
+                self._phase = over
+                _log.info("%s after %.1f s", over, self.position / ENGINE_RATE)
+
+
+def _log_health(health: Health) -> None:
+    _log.info(
+        "%.1f s: %d windows, %d skipped; %d overruns, %.2f s dropped, %d times without microphone; "
+        "latency %.0f/%.0f ms, clock %+.0f ppm, load %.1f %%, words %.1f s behind",
+        health.sample / ENGINE_RATE,
+        health.windows_computed,
+        health.windows_skipped,
+        health.overruns,
+        health.dropped_samples / ENGINE_RATE,
+        health.device_losses,
+        1000 * health.latency_p50,
+        1000 * health.latency_p95,
+        health.clock_drift,
+        100 * health.real_time_factor,
+        health.recognizer_lag,
+    )

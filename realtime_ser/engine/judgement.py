@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from realtime_ser.engine.signal import Step
 from realtime_ser.fusion.decision import Decider
-from realtime_ser.types import Estimate, Transcript, UtteranceStart, Verdict
+from realtime_ser.types import EndReason, Estimate, Span, Transcript, UtteranceEnd, UtteranceStart, Verdict
 
 __all__ = ["JudgementStage"]
 
@@ -29,6 +29,8 @@ class JudgementStage:
         self._expects_words = expects_words
         self._patience = patience
         self._spoke = True
+        self._onset = 0
+        self._position = 0
 
     @property
     def waiting(self) -> bool:
@@ -36,16 +38,25 @@ class JudgementStage:
         return bool(self._decider.pending)
 
     def process(self, step: Step, transcripts: Iterable[Transcript]) -> list[Estimate | Verdict]:
-        """Apply a step, and the transcripts that are known by its end."""
+        """Apply a step, and the transcripts that are known by its end.
+
+        Steps that are missing (a live stream that the verdicts cannot follow) end the utterance under way; one whose beginning
+        is missing gets no verdict.
+        """
         decider = self._decider
+        if decider.current is not None and step.span.first != self._position:
+            known = Span(self._onset, max(self._onset, self._position))
+            decider.end(UtteranceEnd(decider.current, known, self._position, EndReason.GAP))
+        self._position = step.span.end
         # The order does not depend on how the step was filled: windows belong to an utterance by their centre, which lies
         # before any decision of this step.
         for windows in step.windows:
             decider.add(windows)
         for mark in step.marks:
             if isinstance(mark, UtteranceStart):
+                self._onset = mark.onset
                 decider.begin(mark)
-            else:
+            elif mark.utterance == decider.current:
                 decider.end(mark)
         for transcript in transcripts:
             decider.hear(transcript)

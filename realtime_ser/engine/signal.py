@@ -182,6 +182,16 @@ class SignalStage:
         self._cut(result)
         return result
 
+    def pause(self) -> SignalResult:
+        """Nothing comes for a while, then a gap: end here what the gap would end, so that nobody has to wait for it.
+
+        Further calls change nothing.
+        """
+        result = SignalResult()
+        if self._position is not None:
+            self._end_stretch(self._position, EndReason.GAP, result)
+        return result
+
     def finish(self) -> SignalResult:
         """The stream is over: end the utterance under way and hand out what is left."""
         result = SignalResult()

@@ -59,24 +59,33 @@ def run(
     settings = QtCore.QSettings(
         QtCore.QSettings.Format.IniFormat, QtCore.QSettings.Scope.UserScope, "realtime-ser", "dashboard"
     )
-    window = DashboardWindow(controller_factory, settings, recording=recording, choose=choose, start=start)
+    window: DashboardWindow | None = None
+    told_to_end = False
 
     def report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         # Qt swallows what a slot raises. It is printed as ever, and shown.
         sys.__excepthook__(kind, error, trace)
-        if not issubclass(kind, KeyboardInterrupt):
+        if window is not None and not issubclass(kind, KeyboardInterrupt):
             window.report(error)
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        window.close()
+        nonlocal told_to_end
+        told_to_end = True
+        if window is not None:
+            # By the event loop, also where that has not begun to run yet: it would never learn of a window closed before.
+            QtCore.QTimer.singleShot(0, window.close)
 
     hook, sys.excepthook = sys.excepthook, report
-    handler = signal.signal(signal.SIGINT, interrupt)
+    handlers = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
+        window = DashboardWindow(controller_factory, settings, recording=recording, choose=choose, start=start)
+        if told_to_end:
+            QtCore.QTimer.singleShot(0, window.close)
         window.show()
         if quit_after is not None:
             QtCore.QTimer.singleShot(round(1000.0 * quit_after), window.close)
         return int(application.exec())
     finally:
         sys.excepthook = hook
-        signal.signal(signal.SIGINT, handler)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)

@@ -423,11 +423,13 @@ _PHASES: dict[Phase, tuple[str, str]] = {
 }
 
 
-def now_view(phase: Phase, estimate: Estimate | None, classes: Sequence[str]) -> NowView:
-    """Put the latest estimate, or the reason why there is none, into words."""
+def now_view(phase: Phase, estimate: Estimate | None, classes: Sequence[str], *, away: bool = False) -> NowView:
+    """Put the latest estimate, or the reason why there is none, into words; `away`: the microphone is being looked for."""
     if phase != "running":
         headline, explanation = _PHASES[phase]
         return NowView(headline, explanation)
+    if away:
+        return NowView("No microphone", "it is looked for, and heard again as soon as it is back")
     if estimate is None or estimate.state is EstimateState.NO_SPEECH:
         return NowView("No speech", "nothing is claimed without a voice")
     e = estimate
@@ -485,6 +487,8 @@ class DashboardModel:
         First sample of the utterance under way, if any.
     gaps
         Spans that were never heard, as far as they reach into the time shown.
+    away
+        The event that told that the microphone went away, as long as it is not back.
     """
 
     classes: tuple[str, ...]
@@ -497,6 +501,7 @@ class DashboardModel:
     open_onset: int | None = None
     verdicts: deque[Verdict] = field(default_factory=deque)
     gaps: deque[Span] = field(default_factory=deque)
+    away: Event | None = None
     meter: MeterModel = field(default_factory=MeterModel)
     transcripts: TranscriptModel = field(default_factory=TranscriptModel)
     events: EventLog = field(default_factory=EventLog)
@@ -525,7 +530,7 @@ class DashboardModel:
     def reset(self) -> None:
         """Forget the stream, for a new one begins at sample 0; events and the clipping mark stay."""
         self.position = 0
-        self.estimate = self.health = self.last_verdict = None
+        self.estimate = self.health = self.last_verdict = self.away = None
         self.open_onset = self._open_utterance = self._estimated_utterance = self._heard_until = None
         self.verdicts = deque()
         self.gaps = deque()
@@ -563,7 +568,7 @@ class DashboardModel:
                     self.verdicts.append(message)
                     self.transcripts.consume(message)
                 case Event():
-                    self.events.consume(message)
+                    self._consume_event(message)
                 case Health():
                     self.health = message
         oldest = self.position - self.seconds * self.sample_rate
@@ -578,12 +583,24 @@ class DashboardModel:
             if ring is not None:
                 ring.advance(self.end_bin)
 
+    def _consume_event(self, event: Event) -> None:
+        self.events.consume(event)
+        if event.kind == "device-lost":
+            self.away = event
+            self.meter.rest()
+        elif event.kind == "device-back":
+            self.away = None
+
     def _consume_level(self, level: Level) -> None:
+        # What was captured before the loss may still come. A return is told by an event too, which can be missed.
+        if self.away is not None and level.span.end > self.away.sample:
+            self.away = None
         if self._heard_until is not None and level.span.first > self._heard_until:
             self.gaps.append(Span(self._heard_until, level.span.first))
         self._heard_until = level.span.end
         self.position = max(self.position, level.span.end)
-        self.meter.consume(level)
+        if self.away is None:
+            self.meter.consume(level)
         first, last = level.span.first // BIN_SAMPLES, max(level.span.first, level.span.end - 1) // BIN_SAMPLES
         row = np.array([[max(level.peak, SILENCE_DB), max(level.rms, SILENCE_DB)]], dtype=np.float32)
         self.envelope.add(np.arange(first, last + 1), np.repeat(row, last + 1 - first, axis=0))

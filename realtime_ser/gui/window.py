@@ -438,8 +438,11 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._transport.show_text(clock(position, ENGINE_RATE), words)
         running = phase in {"starting", "running"}
         shown = next((self._notices[name] for name in NOTICE_ORDER if name in self._notices), None)
+        if running and self._model.away is not None:
+            shown = Notice(Severity.ERROR, self._model.away.message)
         self._notice_bar.show_notice(None if running and shown and shown.severity is Severity.INFO else shown)
-        self._now.show_view(now_view(phase, self._model.estimate, self._model.classes), self._model.last_verdict)
+        model = self._model
+        self._now.show_view(now_view(phase, model.estimate, model.classes, away=model.away is not None), model.last_verdict)
         self._level.refresh_text(self._model.meter)
         self._log.refresh_text(self._model, recognizer)
         self._health.refresh_text(health_items(self._model.health, self._model.sample_rate))

@@ -111,17 +111,17 @@ CLIPPED = np.clip(tone(0.1, 3.0), -1, 1)
 
 
 def test_a_muted_microphone_is_said_once_per_episode() -> None:
-    assert watched((1, SPEECH), (10, SILENCE), (1, SPEECH), (2.9, SILENCE), (1, SPEECH), (3, SILENCE)) == [
-        (4.0, "blocked-microphone"),
+    assert watched((1, SPEECH), (10, SILENCE), (1, SPEECH), (0.9, SILENCE), (1, SPEECH), (1, SILENCE)) == [
+        (2.0, "blocked-microphone"),
         (11.1, "blocked-microphone-over"),
-        (18.9, "blocked-microphone"),
+        (14.9, "blocked-microphone"),
     ]
 
 
 def test_a_faint_microphone_is_said_and_muting_it_is_another_matter() -> None:
     assert watched((12, FAINT), (5, SILENCE), (5, FAINT), (1, SPEECH)) == [
         (10.0, "no-signal"),
-        (15.0, "blocked-microphone"),
+        (13.0, "blocked-microphone"),
         (17.1, "blocked-microphone-over"),
         (22.1, "no-signal-over"),
     ]
@@ -131,6 +131,17 @@ def test_clipping_is_said_when_it_lasts_and_is_over_after_three_seconds_without(
     assert watched((0.4, CLIPPED), (2, SPEECH)) == []
     speech_too_loud = [(0.2, CLIPPED), (0.4, SPEECH)] * 10
     assert watched(*speech_too_loud, (2.5, SPEECH), (0.1, CLIPPED), (5, SPEECH)) == [(1.3, "clipping"), (11.6, "clipping-over")]
+
+
+def test_a_constant_offset_is_said_when_it_lasts() -> None:
+    offset = SPEECH * np.float32(0.1) + np.float32(0.03)
+    assert watched((2.9, offset), (1, SPEECH)) == []
+    assert watched((1, SPEECH), (5, -offset), (0.9, SPEECH), (1, -offset), (2, SPEECH)) == [
+        (4.0, "dc-offset"),
+        (8.9, "dc-offset-over"),
+    ]
+    (level,) = measured(offset)
+    assert level.offset == pytest.approx(0.03, abs=1e-6)
 
 
 def test_the_monitor_takes_gaps_as_they_come() -> None:

@@ -135,6 +135,20 @@ def test_no_window_spans_a_gap_and_the_gap_is_counted(models: Models, speech: np
     assert stages.signal.windows_skipped == (45_000 - last_before) // 160 - (1 if last_before % 160 == 45_000 % 160 else 0)
 
 
+def test_a_pause_before_a_gap_changes_nothing_but_the_time_of_the_verdict(models: Models, speech: np.ndarray) -> None:
+    before = blocks(speech[:41_000], [1_600] * 26)
+    after = blocks(speech[60_000:90_000], [1_600] * 40, first=60_000)
+    marked = [Block(after[0].span, after[0].samples, gap_before=True), *after[1:]]
+    without = run(models, before + marked)
+    pipeline = Pipeline(build_stages(models, live=False))
+    outputs = [output for block in before for output in pipeline.process(block)]
+    pause = [*pipeline._follow(pipeline._stages.signal.pause())]
+    assert [output.reason for output in pause if isinstance(output, Verdict)] == [EndReason.GAP]
+    assert not pipeline._follow(pipeline._stages.signal.pause())
+    outputs += pause + [output for block in marked for output in pipeline.process(block)] + pipeline.finish()
+    assert_same(without, outputs)
+
+
 def test_what_follows_a_gap_equals_a_stream_that_begins_there(models: Models, speech: np.ndarray) -> None:
     """Except for the running mean, which goes on: so the second part is preceded by silence that leaves it untouched."""
     part = speech[70_000:150_000]

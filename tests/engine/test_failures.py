@@ -64,14 +64,18 @@ def test_a_source_that_is_lost_leaves_a_verdict_on_what_was_heard(loaded: Models
     assert "Plug it in." in event.message or "Copy it." in event.message
 
 
-def test_a_worker_that_raises_stops_the_engine_and_is_raised_in_the_caller(loaded: Models, speech: np.ndarray) -> None:
+@pytest.mark.parametrize("worker", ["signal", "words", "judgement"])
+@pytest.mark.parametrize("live", [True, False])
+def test_a_worker_that_raises_stops_the_engine_and_is_raised_in_the_caller(
+    loaded: Models, speech: np.ndarray, worker: str, live: bool, caplog: pytest.LogCaptureFixture
+) -> None:
     broken = with_recognizer(loaded)
 
     def explode(*_: object) -> None:
         raise ZeroDivisionError("a bug")
 
-    engine = build_engine(broken, ScriptedSource(blocks(speech, [800] * 100), live=True, then="wait"))
-    engine._stages.judgement.process = explode  # type: ignore[method-assign, assignment]
+    engine = build_engine(broken, ScriptedSource(blocks(speech, [800] * 100), live=live, then="wait"))
+    getattr(engine._stages, worker).process = explode
     channel = engine.subscribe(4_096, Policy.DROP_OLDEST)
     engine.start()
     collect(channel)
@@ -79,6 +83,10 @@ def test_a_worker_that_raises_stops_the_engine_and_is_raised_in_the_caller(loade
         engine.wait(10)
     with pytest.raises(ZeroDivisionError):
         engine.close()
+    # A bug leaves its stack in the log.
+    (record,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert "explode" in caplog.text
+    assert record.name == "realtime_ser.engine.engine"
 
 
 @pytest.mark.parametrize("live", [True, False])

@@ -35,6 +35,26 @@ def played(seconds: float, cut: int = 1) -> DashboardModel:
     return model
 
 
+def test_a_microphone_that_is_away_is_said_until_it_is_heard_again() -> None:
+    model = played(2.0)
+    loudness = model.meter.peak
+    lost = Event(model.position, "device-lost", Severity.ERROR, "It went away.")
+    model.consume([lost])
+    assert now_view("running", model.estimate, CLASSES, away=model.away is not None).headline == "No microphone"
+    assert now_view("stopped", model.estimate, CLASSES, away=True).headline == "Ready"
+    assert model.meter.peak == -math.inf < loudness
+    model.consume([Level(Span(lost.sample - 1_600, lost.sample), -10.0, -20.0)])  # captured before
+    assert model.away is lost
+    assert model.meter.peak == -math.inf
+    model.consume([Event(lost.sample + 16_000, "device-back", Severity.INFO, "It is back.")])
+    assert model.away is None
+    model.consume([lost, Level(Span(lost.sample + 16_000, lost.sample + 17_600), -10.0, -20.0)])
+    assert model.away is None
+    model.consume([lost])
+    model.reset()
+    assert model.away is None
+
+
 steps = st.lists(st.tuples(st.integers(0, 9), st.floats(-5.0, 5.0, width=32)), min_size=1, max_size=60)
 
 

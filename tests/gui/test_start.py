@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -30,6 +31,35 @@ def test_it_runs_and_closes_by_itself(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     assert list(tmp_path.rglob("dashboard.ini"))
+
+
+UNTIL_TOLD = """
+import sys
+sys.path[:0] = [{tests!r}, {root!r}]
+from realtime_ser.gui.app import run
+from gui.scripted_controller import ScriptedController
+
+def controller():
+    print("the window is up", flush=True)
+    return ScriptedController()
+
+sys.exit(run(controller, start=True))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no signal to send to another process")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_closes_the_window(tmp_path: Path, number: signal.Signals) -> None:
+    environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen", "XDG_CONFIG_HOME": str(tmp_path)}
+    command = [sys.executable, "-c", UNTIL_TOLD.format(tests=str(TESTS), root=str(TESTS.parent))]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == "the window is up\n"
+        running.send_signal(number)
+        _, errors = running.communicate(timeout=60)
+    assert running.returncode == 0, errors
+    assert "Traceback" not in errors
+    assert list(tmp_path.rglob("dashboard.ini"))  # it was closed, not killed
 
 
 def test_a_missing_library_is_named_with_its_package() -> None:

@@ -202,6 +202,30 @@ def test_a_lost_device_is_told_with_its_remedy(running: Driver) -> None:
     assert not bar.isVisible()
 
 
+def test_a_microphone_that_is_waited_for_is_told_until_it_is_back(running: Driver) -> None:
+    running.play(5.0)
+    at = running.controller.stream.position
+    running.controller.emit(Event(at, "device-lost", Severity.ERROR, "The microphone went away. This program looks for it."))
+    running.tick()
+    bar, now = running.window.findChild(NoticeBar), running.window.findChild(NowPanel)
+    assert bar.isVisible()
+    assert bar.notice.problem == "The microphone went away. This program looks for it."
+    assert not any(button.isVisible() for button in bar.findChildren(QtWidgets.QPushButton)), "nothing has to be done here"
+    assert now.view.headline == "No microphone"
+    assert running.controller.state().phase == "running"
+    running.controller.emit(Event(at + 10 * RATE, "device-back", Severity.INFO, "The microphone is back."))
+    running.tick()
+    assert not bar.isVisible()
+    assert now.view.headline != "No microphone"
+    # And stopped while it is away, nothing is left of it.
+    running.controller.emit(Event(at + 20 * RATE, "device-lost", Severity.ERROR, "It went away."))
+    running.tick()
+    start_button(running.window).click()
+    running.tick()
+    assert not bar.isVisible()
+    assert now.view.headline == "Ready"
+
+
 def test_no_bundle_is_told_and_can_be_tried_again(drive: Drive) -> None:
     error = BundleError("There is no model bundle.", "Fetch one: realtime-ser models fetch default")
     controller = ScriptedController(bundle_error=error)
