@@ -91,7 +91,7 @@ class AcousticSettings:
     crop_frames, joint_crop_frames
         Lengths of crops in either phase, in frames of 10 ms; one is drawn for each batch.
     rate, joint_rate, cutoff_rate
-        Learning rates (AdamW, "plateau"): of the network in either phase, of the cutoffs in f/fs.
+        Learning rates (AdamW, "plateau"): of the network in either phase, of the cutoffs in widths of their filters.
     decay
         Weight decay of the network.
     smoothing
@@ -126,7 +126,7 @@ class AcousticSettings:
     joint_crop_frames: tuple[int, ...] = (100,)
     rate: float = 4e-4
     joint_rate: float = 5e-5
-    cutoff_rate: float = 2e-4
+    cutoff_rate: float = 4e-3
     decay: float = 0.05
     smoothing: float = 0.05
     window_share: float = 0.5
@@ -272,7 +272,7 @@ class AcousticTask:
         self._augment = Augmentation(settings.shape, training.noise(), 0, settings.augmentation, centre)
 
     def optimizer(self) -> torch.optim.Optimizer:
-        """AdamW; the cutoffs, in f/fs, have a rate of their own and gradients too large to be clipped with the others."""
+        """AdamW; the cutoffs, in widths, have a rate of their own and gradients too large to be clipped with the others."""
         cutoffs = list(self.module.bands.parameters())
         rest = [parameter for name, parameter in self.module.named_parameters() if not name.startswith("bands.")]
         groups: list[dict[str, Any]] = [{"params": rest, "lr": self._rate, "weight_decay": self.settings.decay}]

@@ -162,8 +162,9 @@ def initial_cutoffs(shape: AcousticShape) -> tuple[NDArray[np.float64], NDArray[
 class SincBands(nn.Module):
     """Learnt band-pass filters (SincNet layer), then the log energy of each in every hop.
 
-    The cutoffs are parametrised in f/fs, not in Hz: with Adam the step is about the learning rate whatever the unit, and
-    1e-3 Hz would never move a filter.
+    What is learnt is how far a cutoff has moved, in widths of its filter at the start. With Adam a step is about the learning
+    rate whatever the unit: 1e-3 Hz would never move a filter, and what is right for a band of 300 Hz, in f/fs, throws one of
+    27 Hz about, which then no longer hears the harmonic that the network knows it by.
 
     Parameters
     ----------
@@ -184,16 +185,19 @@ class SincBands(nn.Module):
         low_hz, high_hz = initial_cutoffs(shape)
         self.register_buffer("initial_low_hz", torch.tensor(low_hz, dtype=torch.float32))
         self.register_buffer("initial_high_hz", torch.tensor(high_hz, dtype=torch.float32))
-        self.low = nn.Parameter(torch.tensor((low_hz - MIN_LOW_HZ) / SAMPLE_RATE, dtype=torch.float32))
-        self.band = nn.Parameter(torch.tensor((high_hz - low_hz - MIN_BAND_HZ) / SAMPLE_RATE, dtype=torch.float32))
+        self.low_moved = nn.Parameter(torch.zeros(shape.bands))
+        self.width_moved = nn.Parameter(torch.zeros(shape.bands))
         half = shape.kernel // 2
         self.register_buffer("time", torch.arange(-half, half + 1, dtype=torch.float32))
         self.register_buffer("taper", torch.hamming_window(shape.kernel, periodic=False))
 
     def cutoffs(self) -> tuple[Tensor, Tensor]:
         """Lower and upper cutoffs f1 < f2 as fractions of the sample rate, shape ``(bands,)``, within (0, 0.5]."""
-        low = MIN_LOW_HZ / SAMPLE_RATE + self.low.abs()
-        return low, (low + MIN_BAND_HZ / SAMPLE_RATE + self.band.abs()).clamp(max=0.5)
+        width = self.initial_high_hz - self.initial_low_hz
+        low = MIN_LOW_HZ + (self.initial_low_hz - MIN_LOW_HZ + width * self.low_moved).abs()
+        low = low.clamp(max=SAMPLE_RATE / 2 - MIN_BAND_HZ)
+        high = low + MIN_BAND_HZ + (width - MIN_BAND_HZ + width * self.width_moved).abs()
+        return low / SAMPLE_RATE, (high / SAMPLE_RATE).clamp(max=0.5)
 
     def filters(self) -> Tensor:
         """Impulse responses, shape ``(bands, kernel)``."""

@@ -23,8 +23,8 @@ def lively_network(seed: int = 4) -> AcousticNetwork:
     torch.manual_seed(seed)
     network = AcousticNetwork(SHAPE).eval()
     with torch.no_grad():
-        network.bands.low.add_(torch.randn(SHAPE.bands) * 0.002)
-        network.bands.band.add_(torch.randn(SHAPE.bands) * 0.002)
+        network.bands.low_moved.add_(torch.randn(SHAPE.bands) * 0.2)
+        network.bands.width_moved.add_(torch.randn(SHAPE.bands) * 0.2)
         network.normaliser.prior_shape.copy_(torch.randn(SHAPE.bands))
         for module in network.modules():
             if isinstance(module, torch.nn.BatchNorm1d):
@@ -53,8 +53,9 @@ def sinc_filters(w: dict[str, np.ndarray]) -> np.ndarray:
     half = SHAPE.kernel // 2
     filters = np.zeros((SHAPE.bands, SHAPE.kernel))
     for band in range(SHAPE.bands):
-        f1 = 20 / RATE + abs(w["bands.low"][band])
-        f2 = min(f1 + 20 / RATE + abs(w["bands.band"][band]), 0.5)
+        low, high = w["bands.initial_low_hz"][band], w["bands.initial_high_hz"][band]
+        f1 = (20 + abs(low - 20 + (high - low) * w["bands.low_moved"][band])) / RATE
+        f2 = min(f1 + (20 + abs(high - low - 20 + (high - low) * w["bands.width_moved"][band])) / RATE, 0.5)
         for n in range(-half, half + 1):
             hamming = 0.54 + 0.46 * math.cos(math.pi * n / half)
             g = 2 * f2 * sinc(2 * math.pi * f2 * n) - 2 * f1 * sinc(2 * math.pi * f1 * n)

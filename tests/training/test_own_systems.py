@@ -131,7 +131,7 @@ def test_cutoffs_are_said_in_hertz() -> None:
     np.testing.assert_allclose(before["low_hz"], before["initial_low_hz"], atol=0.01)
     np.testing.assert_allclose(before["high_hz"], before["initial_high_hz"], atol=0.01)
     with torch.no_grad():
-        bands.low += 100 / 16_000
+        bands.low_moved += 100 / (bands.initial_high_hz - bands.initial_low_hz)
     after = cutoffs_of(bands)
     np.testing.assert_allclose(np.subtract(after["low_hz"], before["low_hz"]), 100, atol=0.1)
     assert after["initial_low_hz"] == before["initial_low_hz"]

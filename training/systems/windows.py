@@ -5,7 +5,7 @@ minimises the cross-entropy of single windows. At test time the softmax of every
 2048-D features of the windows are averaged for the fusion.
 
 The network is that of :mod:`training.acoustic_network` without what the paper does not have: in place of the running band mean
-stands a batch normalisation of the band energies. The cutoffs are learnt in units of the sample rate, since in Hz Adam would
+stands a batch normalisation of the band energies. The cutoffs are learnt in widths of their filters, since in Hz Adam would
 not move them.
 """
 
