@@ -76,7 +76,7 @@ def made_up(settings: AcousticSettings) -> Any:
         pools={"made-up": [pool]},
         shares={"made-up": 1.0},
         noise=lambda: noise,
-        validate=lambda network, frozen: (0.0, None),
+        validate=lambda network, frozen: 0.0,
     )
 
 

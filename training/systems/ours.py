@@ -41,7 +41,7 @@ from training.word_vectors import read_word_vectors
 __all__ = ["AcousticSystem", "FusionSystem", "TextSystem", "clips_key", "cutoffs_of", "utterance_features"]
 
 Filters = Literal["learnt", "frozen"]
-DRAWS_PER_CLIP = 40
+DRAWS_PER_CLIP = 48
 QUICK_STEPS = 4
 QUICK_SETTINGS: dict[str, Any] = {"frozen_steps": 4, "joint_steps": 2, "batch": 8, "joint_batch": 4, "windows": 2}
 
@@ -63,17 +63,17 @@ def clips_key(fold: Fold, job: Job) -> dict[str, Any]:
     return {"classes": list(job.classes), "clips": hashlib.sha256(lines.encode()).hexdigest()[:16], "quick": job.quick}
 
 
-def _described(module: nn.Module, outcome: Outcome, unit: str) -> dict[str, Any]:
+def _described(module: nn.Module, outcome: Outcome, unit: str, score: str = "best_validation_ua") -> dict[str, Any]:
     return {
+        score: round(outcome.best_score, 4),
         "parameters": sum(parameter.numel() for parameter in module.parameters()),
-        "best_validation_ua": round(outcome.best_score, 4),
         "best_step": outcome.best_step,
         f"{unit}_per_second": round(outcome.units_per_second, 1),
     }
 
 
 def one_corpus_settings(clips: int) -> AcousticSettings:
-    """Settings for a fold with so many training clips: each is drawn about forty times, in hundreds of steps."""
+    """Settings for a fold with so many training clips: each is drawn about fifty times, in hundreds of steps."""
     settings = AcousticSettings()
     hundreds = round(DRAWS_PER_CLIP * clips / settings.batch / 100)
     return dataclasses.replace(settings, frozen_steps=100 * max(2, hundreds))
@@ -160,8 +160,8 @@ class AcousticSystem:
             "recipe": "utterances, as of the default bundle" if len(corpora) > 1 else "utterances, as for one corpus",
             "settings": asdict(settings),
             "auxiliary_classes": list(data.auxiliary),
-            **_described(self.network, best, "chunks"),
-            "validation_ua": {name: round(outcome.best_score, 4) for name, outcome in outcomes.items()},
+            **_described(self.network, best, "chunks", "best_validation_log_probability"),
+            "validation_log_probability": {name: round(outcome.best_score, 4) for name, outcome in outcomes.items()},
         }
 
     @staticmethod
