@@ -45,6 +45,9 @@ LICENCE = (
     "CC BY-NC-SA 3.0 (ISEAR) and terms for research (MELD, EmoryNLP, SemEval-2018); they are passed on under CC BY-NC-SA 4.0."
 )
 
+TEXT_USE = "training utterances of the text network"
+"""What a bundle's card says of the texts that its text network learnt from, after their number."""
+
 LIMITS = (
     "The voices were actors in studios. Acted anger or sadness is louder and clearer than anybody's at a desk: on "
     "everyday speech expect figures far below the ones given here.",
@@ -93,7 +96,8 @@ def assemble(
     Parameters
     ----------
     acoustic, text, fusion
-        Export folders of the three trainings.
+        Export folders of the three trainings. That of the text network may be an earlier bundle, whose text network and figures
+        then are taken over.
     conditions
         Files of ``python -m training conditions --acoustic …``, whose figures go into the card.
 
@@ -103,8 +107,11 @@ def assemble(
         A part is missing, the fusion network or the conditions belong to other networks than these, the class lists differ, or
         the result is too large or not what the runtime reads. An earlier bundle in `out` is then left as it was.
     """
-    reports = {part: _report(path) for part, path in (("acoustic", acoustic / "acoustic.json"), ("text", text / "report.json"))}
-    reports["fusion"] = _report(fusion / "fusion.json")
+    reports = {
+        "acoustic": _report(acoustic / "acoustic.json"),
+        "text": _text_report(text),
+        "fusion": _report(fusion / "fusion.json"),
+    }
     sources = {
         **{graph: acoustic / graph for graph in ("bands.onnx", "trunk.onnx", "head.onnx")},
         **{file: text / file for file in ("text.onnx", "vocabulary.txt")},
@@ -181,6 +188,25 @@ def _report(path: Path) -> dict[str, Any]:
     return report
 
 
+def _text_report(folder: Path) -> dict[str, Any]:
+    """The report of the training of the text network in `folder`, or what an earlier bundle there says of it."""
+    path = folder / "report.json"
+    if path.is_file() or not (folder / MANIFEST_NAME).is_file():
+        return _report(path)
+    manifest = _report(folder / MANIFEST_NAME)
+    card = manifest["card"]
+    return {
+        "classes": manifest["classes"],
+        "calibration": {"text": manifest["calibration"]["text"]},
+        "sources": [
+            {"name": data["name"], "licence": data["licence"], "rows": int(data["use"].split()[0])}
+            for data in card["data"]
+            if TEXT_USE in data["use"]
+        ],
+        "figures": [figure for figure in card["figures"] if figure["name"].startswith("text ")],
+    }
+
+
 def _manifest(
     reports: dict[str, dict[str, Any]],
     contents: dict[str, bytes],
@@ -198,7 +224,7 @@ def _manifest(
     for title, licence in map(VOICE_DATA.get, acoustic["strangers"]):
         data.append({"name": title, "licence": licence, "use": calibrating})
     for source in text["sources"]:
-        use = f"{source['rows']} training utterances of the text network; its other parts in label-matched pairs"
+        use = f"{source['rows']} {TEXT_USE}; its other parts in label-matched pairs"
         data.append({"name": source["name"], "licence": source["licence"], "use": use})
     return {
         "format": FORMAT,

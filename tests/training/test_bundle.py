@@ -148,3 +148,15 @@ def test_the_commands_defaults_are_plain_values(command: str) -> None:
     importlib.import_module(f"training.{command}").add_arguments(parser)
     for name, value in vars(parser.parse_args([])).items():
         assert value is None or value == [] or isinstance(value, int | float | str | Path), name
+
+
+def test_the_text_network_may_come_from_an_earlier_bundle(exports: dict[str, Path], tmp_path: Path) -> None:
+    figures = json.loads((exports["text"] / "report.json").read_text(encoding="utf-8"))["figures"]
+    first = assemble(exports["acoustic"], exports["text"], exports["fusion"], tmp_path / "first", "a", "1")
+    again = assemble(exports["acoustic"], tmp_path / "first", exports["fusion"], tmp_path / "again", "a", "1")
+    assert again.manifest.card == first.manifest.card
+    assert again.manifest.calibration.text == 0.9
+    assert [figure.name for figure in again.manifest.card.figures if figure.name.startswith("text ")] == [
+        figure["name"] for figure in figures
+    ]
+    assert again.content("text.onnx") == first.content("text.onnx")
