@@ -15,10 +15,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import torch
+
 from realtime_ser.errors import ConfigError
-from training.acoustic import AcousticData, AcousticSettings, AcousticTraining
+from training.acoustic import SECOND_PHASE, AcousticData, AcousticSettings, AcousticTraining
 from training.corpora import Clip, load_clips
 from training.folds import validating_speakers
+from training.loop import write_atomically
 
 __all__ = ["PRETRAINING", "pretrain", "pretraining_data"]
 
@@ -79,8 +82,13 @@ def pretrain(
     if both:
         raise ConfigError(f"{', '.join(sorted(both))} cannot be learnt from beforehand and be tested.", "Name other corpora.")
     settings = replace(settings, seed=seed)
-    key = json.dumps([asdict(settings), [[clip.path, clip.emotion] for clip in clips]])
+    used = {name: value for name, value in asdict(settings).items() if name not in SECOND_PHASE}
+    key = json.dumps([used, [[clip.path, clip.emotion] for clip in clips]])
     out = cache / f"pretrained-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
-    training = AcousticTraining(settings, pretraining_data(clips), data, out, cache)
-    training.train()
-    return out / "frozen.pt"
+    result = out / "pretrained.pt"
+    # Not the loop's checkpoint, for which everything would have to be opened to see that nothing is left to do.
+    if not result.is_file():
+        training = AcousticTraining(settings, pretraining_data(clips), data, out, cache)
+        training.phase("frozen", settings.frozen_steps, frozen=True)
+        write_atomically(result, lambda part: torch.save({"best": training.network.state_dict()}, part))
+    return result
