@@ -206,7 +206,7 @@ def test_without_display_and_torch_the_bare_command_plays_the_demonstration(rand
         "for name in ('torch', 'onnx', 'sklearn', 'scipy', 'training'): sys.modules[name] = None\n"
         "import realtime_ser.inputs as inputs, realtime_ser.commands.listen as listen\n"
         # At full speed: a minute of synthetic speech proves no more than what it says.
-        "real = inputs.open_input; listen.open_input = lambda choice, pace, wait: real(choice, 'fast')\n"
+        "real = inputs.open_input; listen.open_input = lambda choice, pace, wait: real(choice, 'fast', wait)\n"
         "from realtime_ser.cli import main; sys.exit(main([]))"
     )
     bare = {"DISPLAY": "", "WAYLAND_DISPLAY": "", "QT_QPA_PLATFORM": ""}
