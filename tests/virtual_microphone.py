@@ -114,6 +114,8 @@ class VirtualMicrophone:
             yield name
         finally:
             self._pactl("unload-module", module)
+            if self._module is not None:
+                self._pactl("set-default-source", f"{SINK}.monitor")
 
     @contextmanager
     def piped(self, fifo: Path, rate: int) -> Iterator[None]:
