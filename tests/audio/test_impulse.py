@@ -81,7 +81,7 @@ def time_of(sample: int, blocks: list[Block]) -> float:
 
 def test_an_impulse_is_found_within_five_milliseconds_and_behind_a_gap_too(virtual_microphone: Any, tmp_path: Path) -> None:
     fifo = tmp_path / "pipe"
-    source = MicrophoneSource(retry_seconds=0.1)
+    source = MicrophoneSource(latency=0.2, retry_seconds=0.1)
     errors: list[float] = []
     anchors: list[tuple[int, float]] = []
     try:
