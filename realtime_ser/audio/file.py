@@ -96,7 +96,7 @@ class FileSource(RecordedSource):
             if not self.path.exists():
                 raise AudioFileError(f"There is no file {self.path}.", "Check the path.")
             if self.path.is_dir():
-                raise AudioFileError(f"{self.path} is a folder, not a sound file.", "Name a file in it.")
+                raise AudioFileError(f"{self.path} is a folder, not a sound file.", "Name a file, or a folder that holds some.")
             if self.path.is_file() and self.path.stat().st_size == 0:
                 raise AudioFileError(f"{self.path} is empty.", "Record or copy it again.")
             with self.path.open("rb"):

@@ -92,8 +92,6 @@ def analyze(
     wanted = Execution.wanted() if execution is None else execution
     _, form = choose_networks(opened, wanted)
     recordings = find_recordings(files)
-    if not recordings:
-        raise AudioFileError(f"There is no sound file in {', '.join(files)}.", "Name files or folders with recordings.")
     run = {
         "version": __version__, "bundle": opened.manifest.files, "windows": windows, "segmentation": segmentation,
         "recognizer": str(choice.label), "provider": form.provider.value, "weights": form.weights,

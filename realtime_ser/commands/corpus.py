@@ -92,14 +92,16 @@ class Outcome:
 
 
 def find_recordings(given: Sequence[str]) -> list[Recording]:
-    """The files that are meant, in order; a folder stands for all sound files in it and below, by name."""
+    """The files that are meant, in order; a folder stands for all sound files in it and below, by name.
+
+    A folder without any is meant itself: it cannot be read, and that is told like any other file's failure.
+    """
     found: list[Recording] = []
     for name in given:
         path = Path(name)
-        if name and path.is_dir():
-            inside = sorted(one for one in path.rglob("*") if one.suffix.lower() in _SUFFIXES and one.is_file())
-            found += [Recording(str(one.absolute()), str(one)) for one in inside]
-        else:
+        inside = sorted(one for one in path.rglob("*") if one.suffix.lower() in _SUFFIXES and one.is_file()) if name else []
+        found += [Recording(str(one.absolute()), str(one)) for one in inside]
+        if not inside:
             found.append(Recording(str(path.absolute()) if name else name, name))
     return found
 

@@ -192,7 +192,7 @@ def test_a_cluster_needs_a_place_for_its_results(recordings: Path, capsys: pytes
 
 def test_a_folder_without_sound_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["analyze", str(tmp_path), "--recognizer", "none"]) == 4
-    assert "no sound file" in capsys.readouterr().err
+    assert "is a folder, not a sound file" in capsys.readouterr().err
 
 
 def test_a_cluster_writes_the_same_table(recordings: Path, tmp_path: Path) -> None:
