@@ -467,7 +467,7 @@ class AcousticTraining:
         return np.load(path)
 
     def validate(self, network: AcousticNetwork, frozen: bool, every: int = 3) -> float:
-        """Minus the cross-entropy of at most 200 validation clips of each corpus, mean over the corpora.
+        """Minus the cross-entropy of at most 200 validation clips of each corpus, mean over its classes and the corpora.
 
         UA jumps by more between two validations than the networks differ, where a few people validate: the state that it
         calls the best may be one that has hardly learnt.
@@ -484,8 +484,10 @@ class AcousticTraining:
             bands = self.bands[store.key] if frozen else None
             part = score_clips(network, store, members, bands, every, labels=self.data.labels)
             first, end = self.data.apart.get(name, (0, len(self.data.classes)))
-            among = torch.from_numpy(part.logits[:, first:end])
-            entropies.append(float(functional.cross_entropy(among, torch.from_numpy(part.labels - first))))
+            among, labels = torch.from_numpy(part.logits[:, first:end]), torch.from_numpy(part.labels - first)
+            entropy = functional.cross_entropy(among, labels, reduction="none")
+            # Every class counts the same, as in the UA, and as they are drawn in training.
+            entropies.append(np.mean([float(entropy[labels == label].mean()) for label in labels.unique()]))
         return -float(np.mean(entropies))
 
     def phase(self, name: str, steps: int, frozen: bool, fabric: Fabric | None = None) -> Outcome:
