@@ -58,6 +58,8 @@ CLIP_NORM = 5.0
 SECOND_PHASE = ("joint_steps", "joint_batch", "joint_crop_frames", "joint_rate", "cutoff_rate", "learn_cutoffs")
 """Settings that the first phase does not know."""
 VALIDATION_CLIPS = 200
+MEMBER_SEED = 1_000
+"""Distance between the seeds of the members."""
 OWN_STATE = ("head.classifier.", "normaliser.")
 """What a network keeps for itself that takes over only what another has learnt to hear."""
 
@@ -83,6 +85,9 @@ class AcousticSettings:
         Whether real background sound is mixed in; it must then be in the data folder.
     frozen_steps, joint_steps
         Length of the two phases in batches; a phase of 0 is left out.
+    members
+        How many times the first phase is run from one start, over other batches; the mean of their weights goes on (Wortsman
+        et al., ICML 2022). Only what starts from another training has a start near enough to all of them.
     learn_cutoffs
         False keeps the filters frozen in the second phase, too: what is the same else says what learning them is worth.
     batch, joint_batch, windows
@@ -117,6 +122,7 @@ class AcousticSettings:
     background: bool = True
     frozen_steps: int = 1_200
     joint_steps: int = 80
+    members: int = 1
     learn_cutoffs: bool = True
     batch: int = 32
     joint_batch: int = 24
@@ -233,17 +239,23 @@ class AcousticTask:
     ----------
     frozen
         Whether the filters stay as they are, so that crops are cached energies.
+    second
+        Whether this is the second phase.
+    member
+        Which of several runs of the phase this is.
     """
 
     unit = "chunks"
 
-    def __init__(self, training: AcousticTraining, settings: AcousticSettings, frozen: bool, second: bool) -> None:
+    def __init__(
+        self, training: AcousticTraining, settings: AcousticSettings, frozen: bool, second: bool, member: int = 0
+    ) -> None:
         self.training, self.settings, self.frozen = training, settings, frozen
         self.module: AcousticNetwork = training.network
         self._rate = settings.joint_rate if second else settings.rate
         self._batch = settings.joint_batch if second else settings.batch
         self._crop_frames = settings.joint_crop_frames if second else settings.crop_frames
-        self._seed = settings.seed * 2 + second
+        self._seed = settings.seed * 2 + second + MEMBER_SEED * member
         self.units = self._batch * settings.windows
         self._main = len(training.data.classes)
         self._groups = sorted(training.data.apart.values()) or [(0, settings.shape.classes)]
@@ -363,6 +375,7 @@ class AcousticTraining:
         shape = replace(settings.shape, classes=len(data.classes) + len(data.auxiliary))
         self.settings = settings = replace(settings, shape=shape)
         self.data, self.root, self.out, self.cache = data, root, out, cache
+        self._started = False
         found = sorted({clip.corpus for clip in data.train})
         self.shares = dict(settings.shares) or dict.fromkeys(found, 1.0)
         if sorted(self.shares) != found:
@@ -419,6 +432,7 @@ class AcousticTraining:
                 own = self.network.state_dict()
                 state = {name: own[name] if name.startswith(OWN_STATE) else value for name, value in state.items()}
             self.network.load_state_dict(state)
+            self._started = True
         except (OSError, KeyError, RuntimeError) as error:
             raise ConfigError(f"{checkpoint} is no state of this network: {error}") from error
 
@@ -490,17 +504,40 @@ class AcousticTraining:
             entropies.append(np.mean([float(entropy[labels == label].mean()) for label in labels.unique()]))
         return -float(np.mean(entropies))
 
-    def phase(self, name: str, steps: int, frozen: bool, fabric: Fabric | None = None) -> Outcome:
+    def phase(self, name: str, steps: int, frozen: bool, fabric: Fabric | None = None, member: int = 0) -> Outcome:
         """Train for `steps` batches, or the rest of them; the averaged state that validated best is then the network's."""
         settings = self.settings
-        task = AcousticTask(self, settings, frozen, second=name == "joint")
+        second = name == "joint"
+        task = AcousticTask(self, settings, frozen, second, member)
         every = min(settings.validate_every, max(1, steps // 6))
-        loop = LoopSettings(steps, every, settings.patience, "plateau", CLIP_NORM, settings.average, settings.seed)
-        outcome = fit(task, loop, self.out if name == "joint" else self.first, fabric, name)
+        seed = settings.seed + MEMBER_SEED * member
+        loop = LoopSettings(steps, every, settings.patience, "plateau", CLIP_NORM, settings.average, seed)
+        label = f"{name}-{member + 1}" if member else name
+        outcome = fit(task, loop, self.out if second else self.first, fabric, label)
         if not frozen:
             moved = float(cutoff_movement(self.network).abs().mean())
             print(f"{name}: the cutoffs moved by {moved:.1f} Hz on average", flush=True)
         return outcome
+
+    def _members(self, fabric: Fabric | None) -> Outcome:
+        """The first phase several times from one start; the mean of the weights is then the network's."""
+        if not self._started:
+            raise ValueError("members need a start from another training: far apart, a mean of weights is no network")
+        settings, start = self.settings, copy.deepcopy(self.network.state_dict())
+        states, outcomes = [], []
+        for member in range(settings.members):
+            self.network.load_state_dict(start)
+            outcomes.append(self.phase("frozen", settings.frozen_steps, True, fabric, member))
+            states.append(copy.deepcopy(self.network.state_dict()))
+        mean = {
+            name: torch.stack([state[name] for state in states]).mean(dim=0) if value.is_floating_point() else value
+            for name, value in states[0].items()
+        }
+        self.network.load_state_dict(mean)
+        best = max(outcomes, key=lambda outcome: outcome.best_score)
+        score = self.validate(self.network, frozen=True)
+        print(f"mean of {len(states)} members: validation {score:.4f} (best of them {best.best_score:.4f})", flush=True)
+        return replace(best, best_score=score)
 
     def train(self, fabric: Fabric | None = None) -> dict[str, Outcome]:
         """Both phases; then the network has the task's classes alone.
@@ -512,7 +549,9 @@ class AcousticTraining:
         """
         settings = self.settings
         outcomes = {}
-        if settings.frozen_steps:
+        if settings.frozen_steps and settings.members > 1:
+            outcomes["frozen"] = self._members(fabric)
+        elif settings.frozen_steps:
             outcomes["frozen"] = self.phase("frozen", settings.frozen_steps, True, fabric)
         if settings.joint_steps:
             outcomes["joint"] = self.phase("joint", settings.joint_steps, not settings.learn_cutoffs, fabric)

@@ -105,6 +105,23 @@ def test_what_was_learnt_is_taken_over_but_for_the_classes(recordings: list[Clip
         training.start_from(checkpoint)
 
 
+def test_the_mean_of_some_members_goes_on(recordings: list[Clip], tmp_path: Path) -> None:
+    checkpoint = pretrain(["A"], [], tmp_path, tmp_path / "cache", QUICK)
+    own = [clip for clip in recordings if clip.corpus == "B"]
+    labels = {clip.path: ("anger", "joy", "sadness").index(clip.emotion) for clip in own}
+    data = AcousticData(tuple(own[:3]), tuple(own[3:]), labels, ("anger", "joy", "sadness"))
+    training = AcousticTraining(replace(QUICK, members=2), data, tmp_path, tmp_path / "out", tmp_path / "cache")
+    with pytest.raises(ValueError, match="members need a start"):
+        training.train()
+    training.start_from(checkpoint, hearing_alone=True)
+    outcome = training.train()["frozen"]
+    states = [torch.load(tmp_path / "out" / f"{name}.pt", weights_only=False)["best"] for name in ("frozen", "frozen-2")]
+    weights = [state["head.connected.weight"] for state in states]
+    assert not torch.equal(*weights)
+    torch.testing.assert_close(training.network.state_dict()["head.connected.weight"], (weights[0] + weights[1]) / 2)
+    assert outcome.best_score == pytest.approx(training.validate(training.network, frozen=True))
+
+
 def test_pretraining_is_done_once(recordings: list[Clip], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first = pretrain(["A", "B"], [], tmp_path, tmp_path / "cache", QUICK)
     state = first.read_bytes()

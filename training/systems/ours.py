@@ -41,7 +41,9 @@ from training.word_vectors import read_word_vectors
 __all__ = ["AcousticSystem", "FusionSystem", "TextSystem", "clips_key", "cutoffs_of", "utterance_features"]
 
 Filters = Literal["learnt", "frozen"]
-DRAWS_PER_CLIP = 48
+DRAWS_PER_CLIP = 32
+MEMBERS = 3
+"""Trainings whose weights are averaged, where they start from what other corpora have taught."""
 QUICK_STEPS = 4
 QUICK_SETTINGS: dict[str, Any] = {"frozen_steps": 4, "joint_steps": 2, "batch": 8, "joint_batch": 4, "windows": 2}
 
@@ -73,7 +75,7 @@ def _described(module: nn.Module, outcome: Outcome, unit: str, score: str = "bes
 
 
 def one_corpus_settings(clips: int) -> AcousticSettings:
-    """Settings for a fold with so many training clips: each is drawn about fifty times, in hundreds of steps."""
+    """Settings for a fold with so many training clips: each is drawn about thirty times, in hundreds of steps."""
     settings = AcousticSettings()
     hundreds = round(DRAWS_PER_CLIP * clips / settings.batch / 100)
     return dataclasses.replace(settings, frozen_steps=100 * max(2, hundreds))
@@ -139,6 +141,7 @@ class AcousticSystem:
             chosen,
             seed=job.seed,
             learn_cutoffs=self.filters == "learnt",
+            members=1 if job.pretrained is None else MEMBERS,
             # The default shares are of the default bundle's corpora.
             shares=chosen.shares if set(chosen.corpora) == corpora else (),
             background=any((job.data / "clips" / "meetings").glob("trn*.flac")),
