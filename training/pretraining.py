@@ -19,14 +19,28 @@ import torch
 
 from realtime_ser.errors import ConfigError
 from training.acoustic import SECOND_PHASE, AcousticData, AcousticSettings, AcousticTraining
+from training.acoustic_data import AugmentationSettings
 from training.corpora import Clip, load_clips
 from training.folds import validating_speakers
 from training.loop import write_atomically
 
 __all__ = ["PRETRAINING", "pretrain", "pretraining_data"]
 
-PRETRAINING = AcousticSettings(frozen_steps=2_400, joint_steps=0, validate_every=600)
-"""How long and how: the filters stay where they are."""
+PRETRAINING = AcousticSettings(
+    augmentation=AugmentationSettings(
+        speed=(0.87, 1.15),
+        warp_share=0.5,
+        warp=(0.88, 1.14),
+        channel=0.2,
+        gain_db=(-20.0, 6.0),
+        noise_share=0.1,
+        mask_share=0.33,
+    ),
+    frozen_steps=2_400,
+    joint_steps=0,
+    validate_every=600,
+)
+"""How long and how: the filters stay where they are, and voices are changed more than where the task itself is learnt."""
 
 
 def pretraining_data(clips: Sequence[Clip]) -> AcousticData:

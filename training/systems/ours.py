@@ -42,6 +42,7 @@ __all__ = ["AcousticSystem", "FusionSystem", "TextSystem", "clips_key", "cutoffs
 
 Filters = Literal["learnt", "frozen"]
 DRAWS_PER_CLIP = 32
+DRAWS_AFTER_PRETRAINING = 16
 MEMBERS = 3
 """Trainings whose weights are averaged, where they start from what other corpora have taught."""
 QUICK_STEPS = 4
@@ -74,10 +75,11 @@ def _described(module: nn.Module, outcome: Outcome, unit: str, score: str = "bes
     }
 
 
-def one_corpus_settings(clips: int) -> AcousticSettings:
-    """Settings for a fold with so many training clips: each is drawn about thirty times, in hundreds of steps."""
+def one_corpus_settings(clips: int, pretrained: bool = False) -> AcousticSettings:
+    """Settings for a fold with so many training clips: each is drawn some dozen times, in hundreds of steps."""
     settings = AcousticSettings()
-    hundreds = round(DRAWS_PER_CLIP * clips / settings.batch / 100)
+    draws = DRAWS_AFTER_PRETRAINING if pretrained else DRAWS_PER_CLIP
+    hundreds = round(draws * clips / settings.batch / 100)
     return dataclasses.replace(settings, frozen_steps=100 * max(2, hundreds))
 
 
@@ -135,7 +137,9 @@ class AcousticSystem:
     def _fit_utterances(self, fold: Fold, job: Job) -> None:
         corpora = {clip.corpus for clip in fold.train}
         chosen = self._settings or (
-            BUNDLE_SETTINGS if len(corpora) > 1 else one_corpus_settings(len(fold.train) + len(fold.auxiliary))
+            BUNDLE_SETTINGS
+            if len(corpora) > 1
+            else one_corpus_settings(len(fold.train) + len(fold.auxiliary), job.pretrained is not None)
         )
         settings = dataclasses.replace(
             chosen,
