@@ -149,6 +149,8 @@ class Recorder:
         Where the session's folder is made.
     header
         See :func:`~realtime_ser.session.header.make_header`; it says whether words and sound are kept.
+    on_failure
+        Called by the writing thread should the recording end before its time; it must not raise.
 
     Raises
     ------
@@ -156,7 +158,7 @@ class Recorder:
         The folder cannot be written.
     """
 
-    def __init__(self, root: Path, header: Header) -> None:
+    def __init__(self, root: Path, header: Header, on_failure: Callable[[RecordingStatus], None] = lambda status: None) -> None:
         self.header = header
         parts = (
             header.created[:19].replace(":", "-"),
@@ -167,7 +169,8 @@ class Recorder:
         self.folder = root / "_".join(filter(None, parts))
         kept = header.kept
         try:
-            self.folder.mkdir(parents=True)
+            root.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(mode=0o700)
             self._lock = hold_lock(self.folder)
             make_database(self.folder / STREAMS_NAME, STREAMS_SCHEMA)
             if kept.audio:
@@ -190,6 +193,7 @@ class Recorder:
         self._why = ""
         self._guard = threading.Lock()
         self._status = RecordingStatus("recording", self.folder, 0.0, kept.words, kept.audio)
+        self._on_failure = on_failure
         self._device = ""
         self._position = 0
         self._taker = threading.Thread(target=self._take, name="record-take", daemon=True)
@@ -314,9 +318,9 @@ class Recorder:
         for item in items:
             if isinstance(item, Heard):
                 self._position = item.span.end
-        self._watch_device(items)
         ending = (time.time(), self._position, "closed", self._why) if last else None
         try:
+            self._watch_device(items)
             self._writer.write(items, ending)
         except Exception as error:  # noqa: BLE001 - whatever it is must end the recording in words, and never the engine
             self._fail(error, items)
@@ -338,13 +342,11 @@ class Recorder:
             return
         status = self._source.status()
         if status.device != self._device:
+            first = not self._device
             self._device = status.device
-            latency = status.input_latency_seconds
-            items.append(
-                Device(
-                    self._position, status.device, status.native_rate, status.channels, None if math.isnan(latency) else latency
-                )
-            )
+            latency = None if math.isnan(status.input_latency_seconds) else status.input_latency_seconds
+            since = 0 if first else self._position
+            items.append(Device(since, status.device, status.native_rate, status.channels, latency))
 
     def _fail(self, error: Exception, items: list[Item]) -> None:
         """End in a clear state: what was written stays, the reserve makes room for the last second and for saying why."""
@@ -360,7 +362,8 @@ class Recorder:
         for rest in (items, []):
             with contextlib.suppress(Exception):
                 self._writer.write(rest, ending)
-                return
+                break
+        self._on_failure(self.status())
 
     def _set(self, phase: RecordingPhase) -> None:
         with self._guard:
