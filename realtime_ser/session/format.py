@@ -146,13 +146,7 @@ def connect(path: Path, *, write: bool = False) -> sqlite3.Connection:
     try:
         if not path.is_file():
             raise SessionError(f"{path} is missing.", "The session is incomplete; copy its whole folder again.")
-        mode = "rw" if write else "ro"
-        uri = f"{path.resolve().as_uri()}?mode={mode}"
-        if not write and not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists():
-            uri += "&immutable=1"  # a medium that cannot be written, where SQLite could make no shared memory
-        database = sqlite3.connect(uri, uri=True, timeout=_BUSY, isolation_level=None, check_same_thread=False)
-        database.row_factory = sqlite3.Row
-        version = database.execute("PRAGMA user_version").fetchone()[0]
+        database, version = _open(path, write)
         if write:
             # What is deleted shall be gone from the file, not only from the tables; a commit shall outlive a power cut.
             database.execute("PRAGMA secure_delete=ON")
@@ -163,6 +157,31 @@ def connect(path: Path, *, write: bool = False) -> sqlite3.Connection:
         database.close()
         raise newer_version(path, version)
     return database
+
+
+def _open(path: Path, write: bool) -> tuple[sqlite3.Connection, int]:
+    """A connection, and the version that the file has."""
+    uri = f"{path.resolve().as_uri()}?mode={'rw' if write else 'ro'}"
+    if not write and not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists():
+        uri += "&immutable=1"  # a medium that cannot be written, where SQLite could make no shared memory
+    try:
+        return _try(uri)
+    except sqlite3.OperationalError:
+        # On a full disk there is no room for shared memory either; who has the file alone needs none.
+        return _try(f"{path.resolve().as_uri()}?mode=rw", alone=True)
+
+
+def _try(uri: str, *, alone: bool = False) -> tuple[sqlite3.Connection, int]:
+    database = sqlite3.connect(uri, uri=True, timeout=_BUSY, isolation_level=None, check_same_thread=False)
+    try:
+        database.row_factory = sqlite3.Row
+        if alone:
+            database.execute("PRAGMA locking_mode=EXCLUSIVE")
+        database.execute("SELECT count(*) FROM sqlite_master")
+        return database, int(database.execute("PRAGMA user_version").fetchone()[0])
+    except sqlite3.Error:
+        database.close()
+        raise
 
 
 def newer_version(path: Path, version: int) -> SessionError:

@@ -58,6 +58,9 @@ _INTERVAL = 0.4
 _RESERVE = 256 * 1024
 """Bytes kept free on the disk for the last transaction: a disk that is full must not hide that it was."""
 
+_ITEMS = 256
+"""Items of a transaction at most: several seconds of a stream, more than come between two commits of a live one."""
+
 _WAIT = 0.2
 
 
@@ -314,28 +317,31 @@ class Recorder:
             self._writer.close()
 
     def _commit(self, last: bool) -> bool:
-        items = self._waiting()
-        for item in items:
-            if isinstance(item, Heard):
-                self._position = item.span.end
-        ending = (time.time(), self._position, "closed", self._why) if last else None
-        try:
-            self._watch_device(items)
-            self._writer.write(items, ending)
-        except Exception as error:  # noqa: BLE001 - whatever it is must end the recording in words, and never the engine
-            self._fail(error, items)
-            return False
-        with self._guard:
-            self._status = replace(self._status, seconds=self._position / ENGINE_RATE)
-        return True
+        """Write what waits, in transactions that stay small also where a file is faster than the disk; whether that worked."""
+        while True:
+            items = self._waiting()
+            done = len(items) < _ITEMS
+            for item in items:
+                if isinstance(item, Heard):
+                    self._position = item.span.end
+            ending = (time.time(), self._position, "closed", self._why) if last and done else None
+            try:
+                self._watch_device(items)
+                self._writer.write(items, ending)
+            except Exception as error:  # noqa: BLE001 - whatever it is must end the recording in words, and never the engine
+                self._fail(error)
+                return False
+            with self._guard:
+                self._status = replace(self._status, seconds=self._position / ENGINE_RATE)
+            if done:
+                return True
 
     def _waiting(self) -> list[Item]:
         items: list[Item] = []
-        while True:
-            try:
+        with contextlib.suppress(queue.Empty):
+            while len(items) < _ITEMS:
                 items.append(self._items.get_nowait())
-            except queue.Empty:
-                return items
+        return items
 
     def _watch_device(self, items: list[Item]) -> None:
         if self._source is None or self._position == 0:
@@ -348,8 +354,8 @@ class Recorder:
             since = 0 if first else self._position
             items.append(Device(since, status.device, status.native_rate, status.channels, latency))
 
-    def _fail(self, error: Exception, items: list[Item]) -> None:
-        """End in a clear state: what was written stays, the reserve makes room for the last second and for saying why."""
+    def _fail(self, error: Exception) -> None:
+        """End in a clear state: what was written stays, and the reserve makes room for saying why."""
         seconds = self.status().seconds
         problem = f"The recording ended at {seconds:.1f} s: {_reason(error)}. What was written until then is kept."
         remedy = "Listening goes on. Make room and start a new session."
@@ -358,11 +364,9 @@ class Recorder:
             self._status = replace(self._status, phase="failed", problem=problem, remedy=remedy)
         with contextlib.suppress(OSError):
             (self.folder / RESERVE_NAME).unlink(missing_ok=True)
-        ending = (time.time(), self._position, "failed", problem)
-        for rest in (items, []):
-            with contextlib.suppress(Exception):
-                self._writer.write(rest, ending)
-                break
+        # Nothing but the ending: another try of what did not fit would use up the room that was just made.
+        with contextlib.suppress(sqlite3.Error):
+            self._writer.write([], (time.time(), round(seconds * ENGINE_RATE), "failed", problem))
         self._on_failure(self.status())
 
     def _set(self, phase: RecordingPhase) -> None:

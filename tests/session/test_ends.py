@@ -76,13 +76,13 @@ def test_a_kill_loses_less_than_a_second_and_is_told(random_bundle: Path, tmp_pa
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 700 kB."""
+    """A file system of 1.5 MB."""
     disk = tmp_path / "disk"
     disk.mkdir()
     mount = shutil.which("mount")
     if mount is None or os.geteuid() != 0:
         pytest.skip("only root may mount a small disk")
-    made = subprocess.run([mount, "-t", "tmpfs", "-o", "size=700k", "tmpfs", str(disk)], capture_output=True, text=True)
+    made = subprocess.run([mount, "-t", "tmpfs", "-o", "size=1500k", "tmpfs", str(disk)], capture_output=True, text=True)
     if made.returncode:
         pytest.skip(f"no small disk can be mounted here: {made.stderr.strip()}")
     yield disk
@@ -119,7 +119,7 @@ def test_a_full_disk_ends_the_recording_and_nothing_else(
     with Session(recorder.folder) as session:
         state = session.state()
         assert (state.phase, state.message) == ("failed", status.problem)
-        assert session.seconds == pytest.approx(status.seconds, abs=30)
+        assert session.seconds == status.seconds > 1
         windows = session.windows()
         assert len(windows.first) > 0
         assert np.isfinite(windows.scores).all()

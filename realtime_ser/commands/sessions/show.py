@@ -8,10 +8,12 @@ from pathlib import Path
 from realtime_ser.errors import RealtimeSerError, SessionError
 from realtime_ser.session.export.files import FORMATS, export_session
 from realtime_ser.session.export.methods import methods_paragraph
+from realtime_ser.session.export.tables import write_frame
 from realtime_ser.session.format import session_folders
 from realtime_ser.session.reader import Session, utc_text
+from realtime_ser.session.summary import MEANING, summarise
 
-__all__ = ["describe", "export", "list_sessions", "methods"]
+__all__ = ["describe", "export", "list_sessions", "methods", "summary"]
 
 
 def list_sessions(root: Path) -> list[str]:
@@ -110,6 +112,30 @@ def export(folder: Path, to: str, formats: Sequence[str]) -> list[str]:
             problem = f"{target} cannot be written: {error.strerror or error}."
             raise SessionError(problem, "Make room or choose another folder.") from error
     return [f"Wrote {path}" for path in paths]
+
+
+def summary(root: Path, out: str | None) -> list[str]:
+    """Scores per participant and condition, as a table.
+
+    Raises
+    ------
+    SessionError, ConfigError
+        There are no sessions; they do not go together; the table cannot be written.
+    """
+    import pandas as pd
+
+    rows = summarise(session_folders(root))
+    if not rows:
+        raise SessionError(f"No session in {root} has an utterance.", "`realtime-ser sessions list` shows what there is.")
+    frame = pd.DataFrame(rows)
+    if out is None:
+        return [frame.to_csv(index=False, float_format="%.4f").rstrip(), "", MEANING]
+    path = Path(out)
+    try:
+        write_frame(frame, path)
+    except OSError as error:
+        raise SessionError(f"{path} cannot be written: {error.strerror or error}.", "Choose another place.") from error
+    return [f"Wrote {path}", MEANING]
 
 
 def _at(sample: int, rate: int) -> str:

@@ -8,6 +8,8 @@ from typing import TypeAlias
 
 import numpy as np
 
+from realtime_ser.session.export.annotations import write_elan, write_textgrid
+from realtime_ser.session.export.subtitles import write_srt, write_vtt
 from realtime_ser.session.export.tables import write_tables
 from realtime_ser.session.reader import Session
 from realtime_ser.types import FloatArray
@@ -39,10 +41,19 @@ def _without_gaps(session: Session) -> Iterator[FloatArray]:
         position = first + len(samples)
 
 
+def _one(write: Callable[[Session, Path], None], session: Session, path: Path) -> list[Path]:
+    write(session, path)
+    return [path]
+
+
 FORMATS: dict[str, _Writer] = {
     "csv": lambda session, folder: write_tables(session, folder, ".csv"),
     "parquet": lambda session, folder: write_tables(session, folder, ".parquet"),
     "jsonl": lambda session, folder: write_tables(session, folder, ".jsonl"),
+    "elan": lambda session, folder: _one(write_elan, session, folder / "session.eaf"),
+    "praat": lambda session, folder: _one(write_textgrid, session, folder / "session.TextGrid"),
+    "srt": lambda session, folder: _one(write_srt, session, folder / "session.srt"),
+    "vtt": lambda session, folder: _one(write_vtt, session, folder / "session.vtt"),
     "flac": _flac,
 }
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from realtime_ser.errors import ConfigError
 from realtime_ser.session.reader import Row, Session
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["TABLES", "table", "write_tables"]
+__all__ = ["ENDINGS", "TABLES", "table", "write_frame", "write_tables"]
+
+ENDINGS = (".csv", ".parquet", ".jsonl")
 
 TABLES = (
     "windows",
@@ -100,22 +102,30 @@ def _flat(row: Row) -> Row:
     return flat
 
 
-def write_tables(session: Session, folder: Path, ending: str, names: tuple[str, ...] = TABLES) -> list[Path]:
-    """Write tables into `folder`, in the format of `ending` (".csv", ".parquet", ".jsonl"); their paths.
+def write_frame(frame: pd.DataFrame, path: Path) -> None:
+    """Write a table in the format of the ending of `path`, one of :data:`ENDINGS`.
 
     Raises
     ------
+    ConfigError
+        It has another ending.
     OSError
         It cannot be written.
     """
-    writers: dict[str, Callable[[pd.DataFrame, Path], object]] = {
-        ".csv": lambda frame, path: frame.to_csv(path, index=False),
-        ".parquet": lambda frame, path: frame.to_parquet(path, index=False),
-        ".jsonl": lambda frame, path: frame.to_json(path, orient="records", lines=True, force_ascii=False, double_precision=15),
-    }
-    paths = []
-    for name in names:
-        path = folder / f"{name}{ending}"
-        writers[ending](table(session, name), path)
-        paths.append(path)
+    match path.suffix:
+        case ".csv":
+            frame.to_csv(path, index=False)
+        case ".parquet":
+            frame.to_parquet(path, index=False)
+        case ".jsonl":
+            frame.to_json(path, orient="records", lines=True, force_ascii=False, double_precision=15)
+        case _:
+            raise ConfigError(f"{path.name} does not say how to write it.", f"Its name must end in {', '.join(ENDINGS)}.")
+
+
+def write_tables(session: Session, folder: Path, ending: str) -> list[Path]:
+    """Write all tables into `folder`, in the format of `ending`; their paths. Raises :class:`OSError`."""
+    paths = [folder / f"{name}{ending}" for name in TABLES]
+    for name, path in zip(TABLES, paths, strict=True):
+        write_frame(table(session, name), path)
     return paths
