@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from realtime_ser import __version__
+from realtime_ser.commands.sessions.options import add_recording, add_sessions
 from realtime_ser.config import RETURN_SECONDS
 from realtime_ser.errors import RealtimeSerError
 
@@ -56,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     listen.add_argument("--json", action="store_true", help="one JSON object a line on standard output instead of the view")
     _add_models(listen)
+    add_recording(listen)
 
     analyze = commands.add_parser(
         "analyze",
@@ -93,6 +95,8 @@ def _parser() -> argparse.ArgumentParser:
     fetch.add_argument("--folder", help="where to put it; default: the user's data folder")
     fetch.add_argument("--sha256", default="", help="refuse any archive with another SHA-256")
     fetch.add_argument("--replace", action="store_true", help="install it anew if it is there")
+
+    add_sessions(commands)
 
     selftest = commands.add_parser(
         "selftest",
@@ -218,6 +222,7 @@ def _run(options: argparse.Namespace) -> int:
             return _gui(options)
         case "listen":
             from realtime_ser.commands.listen import listen
+            from realtime_ser.commands.sessions.options import wanted_recording
 
             return listen(
                 _input(options.input),
@@ -228,7 +233,12 @@ def _run(options: argparse.Namespace) -> int:
                 execution=_execution(options),
                 wait=options.wait,
                 log=options.log,
+                recording=wanted_recording(options),
             )
+        case "sessions":
+            from realtime_ser.commands.sessions.options import run_sessions
+
+            return _say(run_sessions(options))
         case "analyze":
             from realtime_ser.commands.analyze import analyze
 

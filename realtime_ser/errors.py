@@ -16,6 +16,7 @@ __all__ = [
     "EngineError",
     "RealtimeSerError",
     "RecognizerError",
+    "SessionError",
 ]
 
 
@@ -78,3 +79,9 @@ class EngineError(RealtimeSerError):
     """A worker of the engine failed or would not stop."""
 
     exit_code = 8
+
+
+class SessionError(RealtimeSerError):
+    """A session that is missing, damaged, from a newer version, or cannot be written."""
+
+    exit_code = 9

@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,7 @@ from realtime_ser.assembly import Models, build_engine, load_models
 from realtime_ser.commands.log import errors_into, start_log
 from realtime_ser.config import ENGINE_RATE, RETURN_SECONDS
 from realtime_ser.engine.channel import Channel, ChannelClosed, Policy
-from realtime_ser.engine.engine import Engine
+from realtime_ser.engine.engine import Engine, Phase
 from realtime_ser.errors import EngineError, RealtimeSerError
 from realtime_ser.inputs import Input, Pace, open_input
 from realtime_ser.records import records
@@ -38,6 +38,8 @@ from realtime_ser.types import (
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+
+    from realtime_ser.commands.sessions.record import Recording
 
 __all__ = ["LiveView", "listen"]
 
@@ -66,6 +68,8 @@ class LiveView:
     tally: dict[str, int] = field(default_factory=dict)
     events: deque[Event] = field(default_factory=lambda: deque(maxlen=3))
     away: Event | None = None
+    recording: Callable[[], RenderableType] | None = None
+    """Draws the sign that something is recorded."""
 
     def take(self, output: Output) -> None:
         """Note an output."""
@@ -109,7 +113,8 @@ class LiveView:
         from rich.panel import Panel
         from rich.text import Text
 
-        parts: list[RenderableType] = [self._now(), Text()]
+        parts: list[RenderableType] = [] if self.recording is None else [self.recording(), Text()]
+        parts += [self._now(), Text()]
         parts += [self._bar(index, name) for index, name in enumerate(self.classes)]
         parts += [Text(), self._meter(), Text(), *(verdict_text(verdict) for verdict in self.verdicts)]
         parts += [Text(), self._health_line(), *(event_text(event) for event in self.events)]
@@ -240,6 +245,7 @@ def listen(
     execution: Execution | None = None,
     wait: float = RETURN_SECONDS,
     log: str | None = None,
+    recording: Recording | None = None,
 ) -> int:
     """Run the engine on an input until it ends or the user stops it.
 
@@ -249,6 +255,8 @@ def listen(
         How long a microphone that went away is waited for, in seconds.
     log
         File to write the log into; ``None``: the usual one.
+    recording
+        Records it.
 
     Raises
     ------
@@ -261,20 +269,26 @@ def listen(
         console.print(f"Loading the networks … listening to {choice}.", style="dim", highlight=False)
     models = load_models(bundle, recognizer, execution)
     source = open_input(choice, pace, wait)
-    engine = build_engine(models, source)
+    tapped = source if recording is None else recording.tap(source, models, choice)
+    engine = build_engine(models, tapped)
+    if recording is not None:
+        recording.start(engine)
     outputs = engine.subscribe(1_024, Policy.KEEP_ALL if not source.live else Policy.DROP_OLDEST)
     started, work = time.monotonic(), time.process_time()
     view = None
     picture = not as_json and console.is_terminal
-    with _stopping_on_signals(engine), errors_into(log_file) if picture else nullcontext():
+    beside = nullcontext() if recording is None else recording
+    with _stopping_on_signals(engine), beside, errors_into(log_file) if picture else nullcontext():
         engine.start()
         try:
             if as_json:
                 _write_json(outputs, models)
             else:
-                view = _show(outputs, models, str(choice), console)
+                view = _show(outputs, models, str(choice), console, recording)
         finally:
             outputs.abandon()
+            if recording is not None:
+                recording.stopped = engine.phase is Phase.STOPPING
             try:
                 _close(engine, log_file)
             finally:
@@ -335,9 +349,11 @@ def _write_json(outputs: Channel[Output], models: Models) -> None:
         sys.stdout.flush()
 
 
-def _show(outputs: Channel[Output], models: Models, title: str, console: Console) -> LiveView:
+def _show(outputs: Channel[Output], models: Models, title: str, console: Console, recording: Recording | None) -> LiveView:
     label = models.recognizer.label
     view = LiveView(title, "nobody" if label is None else str(label), models.classes)
+    if recording is not None:
+        view.recording = recording.sign
     note = " ".join(filter(None, (models.recognizer.note, models.recognizer.advice, f"Computed by {models.acoustic.form}")))
     console.print(note, style="dim", highlight=False, soft_wrap=True)
     if console.is_terminal:

@@ -1,0 +1,1 @@
+"""``realtime-ser sessions``, and what ``listen --record`` asks and shows."""

@@ -1,0 +1,172 @@
+"""The options of recording and of ``realtime-ser sessions``, and what they call. Imports nothing heavy before that."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from realtime_ser.errors import ConfigError
+
+if TYPE_CHECKING:
+    from realtime_ser.commands.sessions.record import Recording
+
+__all__ = ["add_recording", "add_sessions", "run_sessions", "wanted_recording"]
+
+_NEEDS_RECORD = ("participant", "condition", "keep_words", "keep_audio", "consent", "note", "marker")
+
+
+def add_recording(parser: argparse.ArgumentParser) -> None:
+    """The options of ``listen`` that record a session."""
+    group = parser.add_argument_group("recording", "A session holds scores, never words or sound unless you ask for them.")
+    group.add_argument(
+        "--record", nargs="?", const="", metavar="FOLDER", help="record a session, in FOLDER or in the user's folder for data"
+    )
+    group.add_argument("--participant", metavar="P", help="who is recorded: a code, not a name")
+    group.add_argument("--condition", metavar="C", help="under which condition")
+    group.add_argument("--note", action="append", metavar="TEXT", help="a remark to keep with the session; may be repeated")
+    group.add_argument("--keep-words", action="store_true", help="keep the recognised words; needs consent")
+    group.add_argument("--keep-audio", action="store_true", help="keep the sound, as FLAC; needs consent")
+    group.add_argument("--consent", action="store_true", help="you have the participant's consent: do not ask for it")
+    group.add_argument(
+        "--marker",
+        action="append",
+        metavar="KEY=NAME[:COLOUR]",
+        help="what a key marks in a terminal; may be repeated; default: 1 to 9 and m",
+    )
+
+
+def wanted_recording(options: argparse.Namespace) -> Recording | None:
+    """What ``listen`` shall record, if anything; asks for the consent where it is needed.
+
+    Raises
+    ------
+    ConfigError
+        Options that only make sense with ``--record``.
+    SessionError
+        There is no consent.
+    """
+    if options.record is None:
+        for name in _NEEDS_RECORD:
+            if getattr(options, name):
+                raise ConfigError(f"--{name.replace('_', '-')} needs --record.", "Add --record, or leave it out.")
+        return None
+    from realtime_ser.commands.sessions.record import Recording, RecordingWish, key_markers
+
+    return Recording(
+        RecordingWish(
+            folder=options.record,
+            participant=options.participant or "",
+            condition=options.condition or "",
+            keep_words=options.keep_words,
+            keep_audio=options.keep_audio,
+            consent=options.consent,
+            notes=tuple(options.note or ()),
+            keys=key_markers(options.marker or ()),
+        )
+    )
+
+
+def add_sessions(commands: Any) -> None:
+    """``sessions`` and its actions."""
+    sessions = commands.add_parser(
+        "sessions", help="recorded sessions", description="Shows, exports and changes sessions recorded by `listen --record`."
+    )
+    actions = sessions.add_subparsers(dest="action", metavar="ACTION", required=True)
+
+    listed = actions.add_parser("list", help="which sessions there are, and how they ended")
+    listed.add_argument("folder", nargs="?", help="where they are; default: the user's folder for data")
+
+    shown = _action(actions, "show", "what is in a session, and what happened to it")
+    shown.add_argument("--methods", action="store_true", help="a paragraph for a paper instead")
+
+    summary = actions.add_parser("summary", help="scores per participant and condition over many sessions, with intervals")
+    summary.add_argument("folder", nargs="?", help="where the sessions are; default: the user's folder for data")
+    summary.add_argument("--out", metavar="TABLE", help="a file instead of the terminal: .csv, .parquet or .jsonl")
+
+    export = _action(actions, "export", "write a session in the formats of other tools")
+    export.add_argument("--to", required=True, metavar="FOLDER", help="where to write; made if it is not there")
+    export.add_argument(
+        "--format",
+        action="append",
+        metavar="FORMAT",
+        help="csv, parquet, jsonl, elan, praat, srt, vtt, flac; may be repeated; default: all of them",
+    )
+
+    mark = _action(actions, "mark", "add a marker, also while recording; or change one")
+    mark.add_argument("--name", help="what it marks")
+    mark.add_argument("--at", type=float, metavar="SECONDS", help="when; default: now, while the session is being recorded")
+    mark.add_argument("--colour", help="for those who draw it")
+    mark.add_argument("--id", type=int, metavar="N", help="change this one")
+    mark.add_argument("--remove", action="store_true", help="take the marker --id back")
+
+    note = _action(actions, "note", "add a remark")
+    note.add_argument("text")
+    note.add_argument("--at", type=float, metavar="SECONDS", help="what moment it is about; default: the whole session")
+
+    label = _action(actions, "label", "say what an utterance was, or what was really said; the original stays")
+    label.add_argument("utterance", type=int)
+    label.add_argument("--emotion", metavar="LABEL", help="any word")
+    label.add_argument("--words", metavar="TEXT", help="the right words; only where words are kept")
+
+    redact = _action(actions, "redact", "bleep the sound and remove the words of a span, for good")
+    redact.add_argument("start", type=float, help="seconds")
+    redact.add_argument("end", type=float, help="seconds")
+    redact.add_argument("--audio", action="store_true", help="only the sound")
+    redact.add_argument("--words", action="store_true", help="only the words")
+
+    delete = _action(actions, "delete", "delete a session, or its sound or words, for good")
+    delete.add_argument("--audio", action="store_true", help="only the sound")
+    delete.add_argument("--words", action="store_true", help="only the words")
+    delete.add_argument("--yes", action="store_true", help="do not ask")
+
+    for parser in (mark, label, redact, delete):
+        parser.add_argument("--reason", default="", metavar="TEXT", help="why, for the log")
+
+
+def _action(actions: Any, name: str, help_text: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = actions.add_parser(name, help=help_text)
+    parser.add_argument("session", help="folder of the session, or its name in the usual place")
+    return parser
+
+
+def run_sessions(options: argparse.Namespace) -> list[str]:
+    """Do what ``sessions`` was asked for; lines to print.
+
+    Raises
+    ------
+    RealtimeSerError
+        What stands in the way.
+    """
+    from realtime_ser.commands.sessions import change, show
+    from realtime_ser.session.format import resolve_session, sessions_folder
+
+    if options.action == "list":
+        return show.list_sessions(sessions_folder(options.folder))
+    if options.action == "summary":
+        return show.summary(sessions_folder(options.folder), options.out)
+    folder = resolve_session(options.session)
+    match options.action:
+        case "show":
+            return show.methods(folder) if options.methods else show.describe(folder)
+        case "export":
+            return show.export(folder, options.to, options.format or ())
+        case "mark":
+            return change.mark(
+                folder,
+                name=options.name,
+                at=options.at,
+                colour=options.colour,
+                marker=options.id,
+                remove=options.remove,
+                reason=options.reason,
+            )
+        case "note":
+            return change.note(folder, options.text, options.at)
+        case "label":
+            return change.label(folder, options.utterance, emotion=options.emotion, words=options.words, reason=options.reason)
+        case "redact":
+            return change.redact(
+                folder, options.start, options.end, audio=options.audio, words=options.words, reason=options.reason
+            )
+        case _:
+            return change.delete(folder, audio=options.audio, words=options.words, yes=options.yes, reason=options.reason)

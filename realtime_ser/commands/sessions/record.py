@@ -1,0 +1,227 @@
+"""``listen --record``: what is asked before, and what is shown meanwhile."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from realtime_ser.assembly import Models
+from realtime_ser.audio.sources import Source
+from realtime_ser.commands.sessions.keys import Keys
+from realtime_ser.engine.channel import Policy
+from realtime_ser.engine.engine import Engine
+from realtime_ser.errors import ConfigError, SessionError
+from realtime_ser.inputs import Input
+from realtime_ser.session.format import sessions_folder
+from realtime_ser.session.header import Kept, make_header
+from realtime_ser.session.notice import USE_NOTICE, Consent, consent_text
+from realtime_ser.session.recorder import Recorder, RecordingStatus
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.text import Text
+
+__all__ = ["KeyMarker", "Recording", "RecordingWish", "agree", "begin", "key_markers", "recording_text", "what_is_kept"]
+
+
+_RECORDED = 4_096
+"""Outputs that wait for the recorder's taking thread, which does nothing that could make it wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyMarker:
+    """What a key marks."""
+
+    name: str
+    colour: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingWish:
+    """What the user wants recorded.
+
+    Attributes
+    ----------
+    folder
+        Where the session's folder is made; empty: the usual place.
+    consent
+        The researcher has the participant's agreement and needs not be asked.
+    keys
+        Markers by key.
+    """
+
+    folder: str = ""
+    participant: str = ""
+    condition: str = ""
+    keep_words: bool = False
+    keep_audio: bool = False
+    consent: bool = False
+    notes: Sequence[str] = ()
+    keys: dict[str, KeyMarker] = field(default_factory=dict)
+
+
+def key_markers(options: Sequence[str]) -> dict[str, KeyMarker]:
+    """Understand ``--marker KEY=NAME[:COLOUR]``; without any, the digits and ``m`` mark.
+
+    Raises
+    ------
+    ConfigError
+        It is none.
+    """
+    found = {key: KeyMarker(f"marker {key}") for key in "123456789"} | {"m": KeyMarker("marker")}
+    if options:
+        found = {}
+    for option in options:
+        key, equals, rest = option.partition("=")
+        name, _, colour = rest.partition(":")
+        if len(key) != 1 or not key.isprintable() or not equals or not name.strip():
+            raise ConfigError(f"{option!r} is no marker.", "Write KEY=NAME or KEY=NAME:COLOUR, as in --marker s=stimulus:red.")
+        found[key] = KeyMarker(name.strip(), colour.strip())
+    return found
+
+
+def agree(wish: RecordingWish) -> Kept:
+    """Show the use notice, and ask for the consent that the wish needs.
+
+    Raises
+    ------
+    SessionError
+        It was not given, or nobody can be asked.
+    """
+    for sentence in USE_NOTICE:
+        _tell(sentence)
+    text = consent_text(words=wish.keep_words, audio=wish.keep_audio)
+    if not text:
+        return Kept()
+    _tell(f"\n{text}")
+    if wish.consent:
+        how = "confirmed by the researcher (--consent)"
+    elif sys.stdin.isatty():
+        _tell("Does the participant agree? Type yes:")
+        if sys.stdin.readline().strip().lower() != "yes":
+            raise SessionError(
+                "Nothing is recorded, since there is no consent.", "Without --keep-words and --keep-audio none is needed."
+            )
+        how = "answered in the terminal"
+    else:
+        raise SessionError(
+            "Words and sound need the participant's consent, and nobody can be asked here.",
+            "Add --consent where you have it, or leave out --keep-words and --keep-audio.",
+        )
+    return Kept(wish.keep_words, wish.keep_audio, Consent(text, datetime.now(UTC).isoformat(timespec="seconds"), how))
+
+
+def begin(wish: RecordingWish, kept: Kept, models: Models, choice: Input, live: bool) -> Recorder:
+    """A recorder in its new folder. Raises :class:`SessionError`."""
+    header = make_header(
+        models,
+        participant=wish.participant,
+        condition=wish.condition,
+        input_name=choice.kind if choice.kind != "file" else Path(choice.id).name,
+        live=live,
+        kept=kept,
+    )
+    recorder = Recorder(sessions_folder(wish.folder), header, lambda status: _tell(f"{status.problem} {status.remedy}"))
+    for note in wish.notes:
+        recorder.note(note)
+    return recorder
+
+
+class Recording:
+    """A session that is recorded beside what is shown; entered around the engine's life.
+
+    Parameters
+    ----------
+    wish
+        What to record; the consent for it is asked here, before anything is loaded or opened.
+    """
+
+    def __init__(self, wish: RecordingWish) -> None:
+        self._wish = wish
+        self._kept = agree(wish)
+        self._recorder: Recorder | None = None
+        self._engine: Engine | None = None
+        self.stopped = False
+        """Whether somebody asked for the end, before the input came to its own."""
+        self._keys = Keys(self._mark)
+
+    @property
+    def recorder(self) -> Recorder:
+        """Once there is a source."""
+        if self._recorder is None:
+            raise ValueError("tap a source first")
+        return self._recorder
+
+    def tap(self, source: Source, models: Models, choice: Input) -> Source:
+        """The source for the engine."""
+        self._recorder = begin(self._wish, self._kept, models, choice, source.live)
+        return self._recorder.tap(source)
+
+    def start(self, engine: Engine) -> None:
+        """Subscribe to an engine that is not yet started."""
+        self._engine = engine
+        self.recorder.start(engine.subscribe(_RECORDED, Policy.KEEP_ALL))
+
+    def sign(self) -> RenderableType:
+        """What is shown meanwhile."""
+        return recording_text(self.recorder.status(), self._wish.keys if self._keys.active else None)
+
+    def _mark(self, key: str, at: float) -> None:
+        # NB: the keys' thread.
+        marker = self._wish.keys.get(key)
+        if marker is not None:
+            self.recorder.mark(marker.name, colour=marker.colour, source=f"key {key}", at=at)
+
+    def __enter__(self) -> Recording:
+        status = self.recorder.status()
+        _tell(f"● Recording into {status.folder}: {what_is_kept(status)}.")
+        self._keys.__enter__()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self._keys.__exit__(kind, error, traceback)
+        assert self._engine is not None  # entered after `start`
+        if self._engine.position == 0 and error is not None:
+            self.recorder.discard()
+            return
+        if error is not None:
+            why = str(error) or type(error).__name__
+        else:
+            why = "it was stopped" if self.stopped else "the input ended"
+        status = self.recorder.finish(why)
+        _tell(f"Recorded {status.seconds:.1f} s in {status.folder}")
+        if status.phase == "failed" and error is None:
+            raise SessionError(status.problem, "Make room and start a new session.")
+
+
+def what_is_kept(status: RecordingStatus) -> str:
+    """In words."""
+    parts = ["scores", *(["words"] * status.words), *(["SOUND"] * status.audio)]
+    if len(parts) == 1:
+        return "scores only, no words and no sound"
+    return f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def recording_text(status: RecordingStatus, keys: dict[str, KeyMarker] | None = None) -> Text:
+    """The sign that something is recorded, and what: one line, or what went wrong."""
+    from rich.text import Text
+
+    if status.phase == "failed":
+        return Text(f"NOT RECORDING: {status.problem} {status.remedy}", style="bold red")
+    line = Text("● REC ", style="bold red").append(f"{status.seconds:7.1f} s  ", style="")
+    line.append(f"{what_is_kept(status)} kept", style="bold white on red" if status.audio else "")
+    if status.markers:
+        line.append(f" · {status.markers} marker{'s' if status.markers > 1 else ''}")
+    if keys:
+        line.append(f" · {' '.join(keys)} mark", style="dim")
+    return line
+
+
+def _tell(text: str) -> None:
+    # Standard output may carry JSON lines.
+    print(text, file=sys.stderr, flush=True)  # noqa: T201 - the command line speaks to the user

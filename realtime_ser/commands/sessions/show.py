@@ -1,0 +1,147 @@
+"""``sessions list``, ``show`` and ``export``: looking without changing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from realtime_ser.errors import RealtimeSerError, SessionError
+from realtime_ser.session.export.files import FORMATS, export_session
+from realtime_ser.session.export.methods import methods_paragraph
+from realtime_ser.session.export.tables import write_frame
+from realtime_ser.session.format import session_folders
+from realtime_ser.session.reader import Session, utc_text
+from realtime_ser.session.summary import MEANING, summarise
+
+__all__ = ["describe", "export", "list_sessions", "methods", "summary"]
+
+
+def list_sessions(root: Path) -> list[str]:
+    """A line for every session in `root`; one that cannot be opened is named too."""
+    folders = session_folders(root)
+    if not folders:
+        return [f"There are no sessions in {root}.", "`realtime-ser listen --record` records one."]
+    lines = [f"Sessions in {root}:"]
+    for folder in folders:
+        try:
+            with Session(folder) as session:
+                header = session.header
+                who = " ".join(filter(None, (header.participant, header.condition))) or "nobody named"
+                kept = [name for name, is_kept in (("words", header.kept.words), ("SOUND", session.has_audio)) if is_kept]
+                state = session.state().phase
+                lines.append(f"  {folder.name}  {_clock(session.seconds)}  {state:<11}  {who}  {' and '.join(kept)}".rstrip())
+        except RealtimeSerError as error:
+            lines.append(f"  {folder.name}  cannot be opened: {error}")
+    return lines
+
+
+def describe(folder: Path) -> list[str]:
+    """What is in a session."""
+    with Session(folder) as session:
+        header = session.header
+        windows, utterances, markers = session.windows(), session.utterances(), session.markers()
+        gaps, changes = session.gaps(), session.changes()
+        kept = header.kept
+        lines = [
+            f"{folder}",
+            f"Participant {header.participant or '–'}, condition {header.condition or '–'}, begun {header.created}",
+            session.state().message,
+            f"{_clock(session.seconds)} of {header.input}: {len(windows.first)} windows, {len(utterances)} utterances, "
+            f"{len(markers)} markers, {len(session.notes())} notes, {len(gaps)} gaps.",
+            f"Bundle {header.bundle.name} {header.bundle.version} ({header.bundle.sha256[:12]}…), words by "
+            f"{header.recognizer}, program {header.program}, Python {header.python}, {header.system}.",
+        ]
+        lines += [f"From {_at(row['sample'], header.sample_rate)} on: {row['device']}." for row in session.devices()]
+        lines.append(f"Words {'kept' if kept.words else 'not kept'}, sound {'KEPT' if session.has_audio else 'not kept'}.")
+        if kept.consent is not None:
+            lines.append(f"Consent {kept.consent.how}, {kept.consent.confirmed}: “{kept.consent.text}”")
+        lines += ["", "Utterances:"] if utterances else []
+        for row in utterances:
+            label = row["label"] or f"({row['state']})"
+            said = row["corrected"] or row["words"]
+            thought = f"  labelled {row['annotation']}" if row["annotation"] else ""
+            where = f"{_at(row['start_sample'], header.sample_rate)} – {_at(row['end_sample'], header.sample_rate)}"
+            lines.append(
+                f"  {row['utterance']:>4}  {where}  {label:<10} {row['confidence']:4.0%}{thought}"
+                + (f"  “{said}”" if said else "")
+            )
+        lines += ["", "Markers:"] if markers else []
+        for row in markers:
+            colour = f" ({row['colour']})" if row["colour"] else ""
+            before = f", was {row['original']}" if row["original"] else ""
+            when = _at(row["sample"], header.sample_rate)
+            lines.append(f"  {row['id']:>4}  {when}  {row['name']}{colour}, {row['source']}{before}")
+        lines += [f"Note: {row['text']}" for row in session.notes()]
+        lines += [
+            f"Not heard: {_at(row['start_sample'], header.sample_rate)} – {_at(row['end_sample'], header.sample_rate)}"
+            for row in gaps
+        ]
+        lines += [f"Event: {_at(row['sample'], header.sample_rate)}  {row['message']}" for row in session.events()]
+        for row in changes:
+            number = "" if row["target_id"] is None else f" {row['target_id']}"
+            reason = f" ({row['reason']})" if row["reason"] else ""
+            what = f"{row['kind']} {row['target']}{number} {row['field']}: {row['after']}{reason}"
+            lines.append(f"Change: {utc_text(row['utc'])}  {what}")
+        return [*lines, "", *header.notice]
+
+
+def methods(folder: Path) -> list[str]:
+    """A paragraph for a paper."""
+    with Session(folder) as session:
+        return [methods_paragraph(session)]
+
+
+def export(folder: Path, to: str, formats: Sequence[str]) -> list[str]:
+    """Write files, and say which.
+
+    Raises
+    ------
+    SessionError
+        A format that there is not, or a folder that cannot be written.
+    """
+    target = Path(to)
+    unknown = [name for name in formats if name not in FORMATS]
+    if unknown:
+        raise SessionError(f"There is no format {unknown[0]!r}.", f"Formats: {', '.join(FORMATS)}.")
+    with Session(folder) as session:
+        chosen = formats or [name for name in FORMATS if name != "flac" or session.has_audio]
+        try:
+            target.mkdir(parents=True, exist_ok=True)
+            paths = [path for name in chosen for path in export_session(session, target, name)]
+        except OSError as error:
+            problem = f"{target} cannot be written: {error.strerror or error}."
+            raise SessionError(problem, "Make room or choose another folder.") from error
+    return [f"Wrote {path}" for path in paths]
+
+
+def summary(root: Path, out: str | None) -> list[str]:
+    """Scores per participant and condition, as a table.
+
+    Raises
+    ------
+    SessionError, ConfigError
+        There are no sessions; they do not go together; the table cannot be written.
+    """
+    import pandas as pd
+
+    rows = summarise(session_folders(root))
+    if not rows:
+        raise SessionError(f"No session in {root} has an utterance.", "`realtime-ser sessions list` shows what there is.")
+    frame = pd.DataFrame(rows)
+    if out is None:
+        return [frame.to_csv(index=False, float_format="%.4f").rstrip(), "", MEANING]
+    path = Path(out)
+    try:
+        write_frame(frame, path)
+    except OSError as error:
+        raise SessionError(f"{path} cannot be written: {error.strerror or error}.", "Choose another place.") from error
+    return [f"Wrote {path}", MEANING]
+
+
+def _at(sample: int, rate: int) -> str:
+    return f"{sample / rate:.2f} s"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"

@@ -1,0 +1,46 @@
+"""Subtitles with emotion: SubRip (``.srt``) and WebVTT (``.vtt``). An abstention is written as what it is."""
+
+from __future__ import annotations
+
+import html
+from pathlib import Path
+
+from realtime_ser.session.reader import Row, Session
+
+__all__ = ["write_srt", "write_vtt"]
+
+
+def write_srt(session: Session, path: Path) -> None:
+    """A subtitle per utterance: ``[emotion 87 %] words``. Raises :class:`OSError`."""
+    blocks = []
+    for number, row in enumerate(session.utterances(), 1):
+        times = f"{_time(session, row['start_sample'], ',')} --> {_time(session, row['end_sample'], ',')}"
+        blocks.append(f"{number}\n{times}\n[{_verdict(row)}]{_words(row)}\n")
+    path.write_text("\n".join(blocks), encoding="utf-8")
+
+
+def write_vtt(session: Session, path: Path) -> None:
+    """The same for browsers, with a class to style every emotion by. Raises :class:`OSError`."""
+    blocks = ["WEBVTT\n"]
+    for row in session.utterances():
+        times = f"{_time(session, row['start_sample'], '.')} --> {_time(session, row['end_sample'], '.')}"
+        # Class names end at white space and dots.
+        name = "".join(letter if letter.isalnum() else "-" for letter in row["label"] or row["state"])
+        verdict = html.escape(_verdict(row), quote=False)
+        blocks.append(f"{row['utterance']}\n{times}\n<c.{name}>[{verdict}]</c>{html.escape(_words(row), quote=False)}\n")
+    path.write_text("\n".join(blocks), encoding="utf-8")
+
+
+def _verdict(row: Row) -> str:
+    return f"{row['label'] or row['state']} {row['confidence']:.0%}"
+
+
+def _words(row: Row) -> str:
+    said = " ".join((row["corrected"] or row["words"]).split())
+    return f" {said}" if said else ""
+
+
+def _time(session: Session, sample: int, mark: str) -> str:
+    milliseconds = round(1000 * sample / session.header.sample_rate)
+    seconds, rest = divmod(milliseconds, 1000)
+    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}{mark}{rest:03d}"

@@ -1,0 +1,131 @@
+"""Tables: CSV, Parquet and JSON Lines, one file per stream."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from realtime_ser.errors import ConfigError
+from realtime_ser.session.reader import Row, Session
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["ENDINGS", "TABLES", "table", "write_frame", "write_tables"]
+
+ENDINGS = (".csv", ".parquet", ".jsonl")
+
+TABLES = (
+    "windows",
+    "estimates",
+    "utterances",
+    "words",
+    "markers",
+    "notes",
+    "events",
+    "health",
+    "gaps",
+    "anchors",
+    "devices",
+    "changes",
+)
+
+_COLUMNS = {
+    "words": ["utterance", "position", "text", "confidence"],
+    "markers": ["id", "name", "colour", "source", "utc", "original"],
+    "notes": ["id", "text", "utc"],
+    "events": ["id", "kind", "severity", "message"],
+    "changes": ["id", "utc", "kind", "target", "target_id", "field", "before", "after", "reason"],
+    "anchors": ["perf_counter", "utc", "kind"],
+}
+"""Columns of tables that may have no rows, so that whoever reads them finds the same ones."""
+
+
+def table(session: Session, name: str) -> pd.DataFrame:
+    """A stream as a table: `start` and `end` in seconds, `start_sample` and `end_sample`, then what belongs to it.
+
+    Scores have a column a class, named by the class; those of voice and words alone are prefixed ``acoustic_``, ``text_``.
+    """
+    import pandas as pd
+
+    if name not in TABLES:
+        raise ValueError(f"name must be one of {', '.join(TABLES)}, got {name!r}")
+    if name == "windows":
+        return _windows(session)
+    rows = [_flat(row) for row in getattr(session, name)()]
+    timeless = name == "changes"
+    frame = pd.DataFrame(rows) if rows else pd.DataFrame(columns=_COLUMNS.get(name, []))
+    if not timeless:
+        single = frame.pop("sample") if "sample" in frame else None
+        starts = frame.pop("start_sample") if "start_sample" in frame else single
+        ends = frame.pop("end_sample") if "end_sample" in frame else single
+        _put_times(frame, starts, ends, session.header.sample_rate)
+    return frame
+
+
+def _windows(session: Session) -> pd.DataFrame:
+    import pandas as pd
+
+    windows = session.windows()
+    columns = dict(zip(session.header.classes, windows.scores.T, strict=True))
+    frame = pd.DataFrame({**columns, "voiced": windows.voiced})
+    first = pd.Series(windows.first)
+    _put_times(frame, first, first + windows.length, session.header.sample_rate)
+    return frame
+
+
+def _put_times(frame: pd.DataFrame, starts: pd.Series | None, ends: pd.Series | None, rate: int) -> None:
+    import pandas as pd
+
+    starts = pd.Series(dtype="Int64") if starts is None else starts
+    ends = pd.Series(dtype="Int64") if ends is None else ends
+    # A remark about the whole session has no time, and stays an empty cell beside whole numbers.
+    starts, ends = starts.astype("Int64"), ends.astype("Int64")
+    frame.insert(0, "start", (starts / rate).astype("Float64"))
+    frame.insert(1, "end", (ends / rate).astype("Float64"))
+    frame.insert(2, "start_sample", starts)
+    frame.insert(3, "end_sample", ends)
+
+
+def _flat(row: Row) -> Row:
+    flat: Row = {}
+    for key, value in row.items():
+        if key == "scores":
+            flat.update(value)
+        elif key in ("acoustic", "text_scores"):
+            prefix = key.removesuffix("_scores")
+            flat.update({f"{prefix}_{name}": score for name, score in (value or {}).items()})
+        elif isinstance(value, dict):
+            flat[key] = "; ".join(f"{name}={part}" for name, part in value.items())
+        else:
+            flat[key] = value
+    return flat
+
+
+def write_frame(frame: pd.DataFrame, path: Path) -> None:
+    """Write a table in the format of the ending of `path`, one of :data:`ENDINGS`.
+
+    Raises
+    ------
+    ConfigError
+        It has another ending.
+    OSError
+        It cannot be written.
+    """
+    match path.suffix:
+        case ".csv":
+            frame.to_csv(path, index=False)
+        case ".parquet":
+            frame.to_parquet(path, index=False)
+        case ".jsonl":
+            frame.to_json(path, orient="records", lines=True, force_ascii=False, double_precision=15)
+        case _:
+            raise ConfigError(f"{path.name} does not say how to write it.", f"Its name must end in {', '.join(ENDINGS)}.")
+
+
+def write_tables(session: Session, folder: Path, ending: str) -> list[Path]:
+    """Write all tables into `folder`, in the format of `ending`; their paths. Raises :class:`OSError`."""
+    paths = [folder / f"{name}{ending}" for name in TABLES]
+    for name, path in zip(TABLES, paths, strict=True):
+        write_frame(table(session, name), path)
+    return paths

@@ -1,0 +1,295 @@
+"""Opening a session: what state it is in, and its streams as arrays and tables.
+
+The session is never written here; a session that is being recorded can be read meanwhile.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from realtime_ser.errors import SessionError
+from realtime_ser.session.format import AUDIO_NAME, STREAMS_NAME, connect, is_recording
+from realtime_ser.session.header import Header, read_header
+from realtime_ser.types import FloatArray
+
+__all__ = ["Session", "SessionState", "Windows", "utc_text"]
+
+Phase: TypeAlias = Literal["recording", "closed", "failed", "interrupted"]
+Row: TypeAlias = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionState:
+    """How a recording ended, and what that means, in words."""
+
+    phase: Phase
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """All window scores of a session.
+
+    Attributes
+    ----------
+    first
+        First sample of every window, int64, shape ``(n,)``, ascending.
+    length
+        Samples of a window.
+    scores
+        float32, shape ``(n, classes)``, as the engine gave them.
+    voiced
+        bool, shape ``(n,)``.
+    """
+
+    first: NDArray[np.int64]
+    length: int
+    scores: FloatArray
+    voiced: NDArray[np.bool_]
+
+
+class Session:
+    """A recorded session, opened for reading; a context manager.
+
+    Parameters
+    ----------
+    folder
+        Of the session.
+
+    Raises
+    ------
+    SessionError
+        It is missing, damaged, or of a newer version; reading may raise it, too.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self.header: Header = read_header(self.folder)
+        self._streams = connect(self.folder / STREAMS_NAME)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the file up."""
+        self._streams.close()
+
+    def _rows(self, query: str, *values: object) -> list[sqlite3.Row]:
+        try:
+            return self._streams.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            problem = f"{self.folder / STREAMS_NAME} cannot be read: {error}."
+            raise SessionError(problem, "It is damaged; use a copy of it.") from error
+
+    # State ----------------------------------------------------------------------------------------------------------------
+
+    @property
+    def samples(self) -> int:
+        """Length of the stream that was recorded, in samples, gaps included."""
+        (row,) = self._rows("SELECT max(sample) AS last FROM anchors")
+        return int(row["last"] or 0)
+
+    @property
+    def seconds(self) -> float:
+        """Length of the stream that was recorded, in seconds."""
+        return self.samples / self.header.sample_rate
+
+    def state(self) -> SessionState:
+        """Whether it was closed, and what happened if not."""
+        if is_recording(self.folder):
+            return SessionState("recording", "It is being recorded at this moment.")
+        endings = self._rows("SELECT * FROM endings ORDER BY id DESC LIMIT 1")
+        if not endings:
+            (last,) = self._rows("SELECT max(utc) AS utc FROM anchors")
+            when = f" at about {utc_text(last['utc'])}" if last["utc"] is not None else ""
+            return SessionState(
+                "interrupted",
+                f"It was not closed: the program or the computer ended without warning{when}. Everything up to "
+                f"{self.seconds:.1f} s is here; at most the second after that is lost.",
+            )
+        if endings[0]["state"] == "failed":
+            return SessionState("failed", endings[0]["why"])
+        return SessionState("closed", f"It was closed at {utc_text(endings[0]['utc'])}: {endings[0]['why']}.")
+
+    # Streams --------------------------------------------------------------------------------------------------------------
+
+    def windows(self) -> Windows:
+        """All window scores: a million of them take a second."""
+        rows = self._rows("SELECT * FROM windows ORDER BY start_sample")
+        classes = len(self.header.classes)
+        first = [row["start_sample"] + np.arange(row["count"], dtype=np.int64) * row["hop"] for row in rows]
+        scores = [np.frombuffer(row["scores"], "<f4").reshape(row["count"], classes) for row in rows]
+        voiced = [
+            np.unpackbits(np.frombuffer(row["voiced"], np.uint8), count=row["count"], bitorder="little").astype(bool)
+            for row in rows
+        ]
+        return Windows(
+            np.concatenate(first) if first else np.empty(0, np.int64),
+            rows[0]["length"] if rows else self.header.window,
+            np.concatenate(scores).astype(np.float32) if scores else np.empty((0, classes), np.float32),
+            np.concatenate(voiced) if voiced else np.empty(0, bool),
+        )
+
+    def estimates(self) -> list[Row]:
+        """Estimates of utterances so far, in order; see :meth:`utterances` for the keys."""
+        return [self._scored(row) for row in self._rows("SELECT * FROM estimates ORDER BY id")]
+
+    def utterances(self) -> list[Row]:
+        """Committed verdicts, in order.
+
+        `label` is ``None`` where the tool abstained. `words` are those of the recogniser ("" where they were not kept);
+        `corrected` and `annotation` are what somebody wrote or thought later, or ``None``.
+        """
+        words: dict[int, list[str]] = {}
+        for word in self.words():
+            words.setdefault(word["utterance"], []).append(word["text"])
+        changed = self._latest("utterance")
+        found = []
+        for row in self._rows("SELECT * FROM utterances ORDER BY start_sample"):
+            number = row["utterance"]
+            later = changed.get(number, {})
+            found.append(
+                {
+                    "utterance": number,
+                    "reason": row["reason"],
+                    **self._scored(row),
+                    "words": " ".join(words.get(number, [])),
+                    "corrected": later.get("words"),
+                    "annotation": later.get("label"),
+                }
+            )
+        return found
+
+    def words(self) -> list[Row]:
+        """Recognised words with their utterance, span in samples, and confidence (``None``: not known)."""
+        return [dict(row) for row in self._rows("SELECT * FROM words ORDER BY utterance, position")]
+
+    def markers(self) -> list[Row]:
+        """Markers as they are now, by time; `original` holds what was changed, as it was."""
+        changed = self._latest("marker")
+        found = []
+        for row in self._rows("SELECT * FROM markers ORDER BY sample, id"):
+            marker = dict(row)
+            later = changed.get(marker["id"], {})
+            if later.pop("deleted", None):
+                continue
+            original = {name: marker[name] for name in later}
+            marker.update({name: int(value or 0) if name == "sample" else value for name, value in later.items()})
+            found.append({**marker, "original": original})
+        return sorted(found, key=lambda marker: marker["sample"])
+
+    def notes(self) -> list[Row]:
+        """Remarks; `sample` is ``None`` where they are about the whole."""
+        return [dict(row) for row in self._rows("SELECT * FROM notes ORDER BY id")]
+
+    def events(self) -> list[Row]:
+        """What happened to the stream."""
+        return [dict(row) for row in self._rows("SELECT * FROM events ORDER BY sample, id")]
+
+    def health(self) -> list[Row]:
+        """How the engine was doing, every second."""
+        rows = self._rows("SELECT * FROM health ORDER BY id")
+        return [{"sample": row["sample"], **json.loads(row["figures"])} for row in rows]
+
+    def gaps(self) -> list[Row]:
+        """Stretches of the stream that were not heard."""
+        return [dict(row) for row in self._rows("SELECT * FROM gaps ORDER BY start_sample")]
+
+    def anchors(self) -> list[Row]:
+        """Moments at which sample, ``perf_counter()`` and UTC are known together; twice a second."""
+        return [dict(row) for row in self._rows("SELECT * FROM anchors ORDER BY sample")]
+
+    def devices(self) -> list[Row]:
+        """What delivered the sound, from which sample on."""
+        rows = self._rows("SELECT * FROM devices ORDER BY sample")
+        return [{"sample": row["sample"], "device": row["device"], **json.loads(row["figures"])} for row in rows]
+
+    def changes(self) -> list[Row]:
+        """Everything that was changed, removed or labelled after the recording, in order."""
+        return [dict(row) for row in self._rows("SELECT * FROM changes ORDER BY id")]
+
+    def utc_of(self, sample: int) -> float | None:
+        """Seconds since 1970 at which `sample` was captured; ``None`` where nothing was recorded."""
+        rows = self._rows("SELECT * FROM anchors ORDER BY abs(sample - ?) LIMIT 1", sample)
+        if not rows:
+            return None
+        return float(rows[0]["utc"] + (sample - rows[0]["sample"]) / self.header.sample_rate)
+
+    # Sound ----------------------------------------------------------------------------------------------------------------
+
+    @property
+    def has_audio(self) -> bool:
+        """Whether sound was kept and not removed since."""
+        return (self.folder / AUDIO_NAME).is_file()
+
+    def audio(self, first: int = 0, end: int | None = None) -> Iterator[tuple[int, FloatArray]]:
+        """Pieces of the sound that touch the samples [first, end): the first sample of each, and its float32 samples.
+
+        Raises
+        ------
+        SessionError
+            No sound was kept, or it is damaged.
+        """
+        if not self.has_audio:
+            raise SessionError(f"No sound was kept with {self.folder.name}.", "Only `--keep-audio` keeps it.")
+        from realtime_ser.session.sound import PIECE, decode
+
+        audio = connect(self.folder / AUDIO_NAME)
+        try:
+            query = "SELECT * FROM audio WHERE start_sample > ? AND start_sample < ? ORDER BY start_sample"
+            for row in audio.execute(query, (first - PIECE, self.samples if end is None else end)):
+                if row["start_sample"] + row["count"] > first:
+                    yield row["start_sample"], decode(row["flac"])
+        except sqlite3.Error as error:
+            raise SessionError(f"{self.folder / AUDIO_NAME} cannot be read: {error}.", "Use a copy of it.") from error
+        finally:
+            audio.close()
+
+    # Helpers --------------------------------------------------------------------------------------------------------------
+
+    def _latest(self, target: str) -> dict[int, dict[str, str | None]]:
+        """What the fields of every `target` were changed to last, by its number."""
+        found: dict[int, dict[str, str | None]] = {}
+        for row in self._rows("SELECT * FROM changes WHERE target = ? AND kind = 'edit' ORDER BY id", target):
+            found.setdefault(row["target_id"], {})[row["field"]] = row["after"]
+        return found
+
+    def _scored(self, row: sqlite3.Row) -> Row:
+        def by_class(blob: bytes | None) -> dict[str, float] | None:
+            if blob is None:
+                return None
+            return dict(zip(self.header.classes, np.frombuffer(blob, "<f4").tolist(), strict=True))
+
+        return {
+            "utterance": row["utterance"],
+            "start_sample": row["start_sample"],
+            "end_sample": row["end_sample"],
+            "state": row["state"],
+            "label": row["label"],
+            "confidence": row["confidence"],
+            "scores": by_class(row["scores"]),
+            "acoustic": by_class(row["acoustic"]),
+            "text_scores": by_class(row["text"]),
+            "voice_share": row["voice_share"],
+            "word_share": row["word_share"],
+            "voiced_seconds": row["voiced_seconds"],
+            "note": row["note"],
+        }
+
+
+def utc_text(utc: float) -> str:
+    """Seconds since 1970 as a user reads them."""
+    return datetime.fromtimestamp(utc, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

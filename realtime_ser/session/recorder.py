@@ -1,0 +1,395 @@
+"""Recording a running engine.
+
+Three activities, on three threads:
+
+* *signal*, the engine's: reads the source through a tap that notes when what arrived, and hands it over.
+* *record-take*: takes every output at once and throws away what is large and not recorded, so that the engine, whose channel
+  keeps everything, never waits for a disk.
+* *record-write*: twice a second and more, writes what has come since into a transaction.
+
+In between lies a queue without a lock or limit: what waits there is a few kilobytes a second.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import queue
+import shutil
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from realtime_ser.audio.sources import Source, SourceStatus
+from realtime_ser.config import ENGINE_RATE
+from realtime_ser.engine.channel import Channel, ChannelClosed
+from realtime_ser.errors import SessionError
+from realtime_ser.session.format import (
+    AUDIO_NAME,
+    AUDIO_SCHEMA,
+    LOCK_NAME,
+    RESERVE_NAME,
+    STREAMS_NAME,
+    STREAMS_SCHEMA,
+    hold_lock,
+    make_database,
+    safe_name,
+)
+from realtime_ser.session.header import Header, write_header
+from realtime_ser.session.writer import Device, Heard, Item, Marker, Note, StreamWriter
+from realtime_ser.types import Block, Estimate, Event, Health, Output, Transcript, Verdict, WindowScores
+
+__all__ = ["Recorder", "RecordingStatus", "TappedSource"]
+
+_log = logging.getLogger(__name__)
+
+RecordingPhase: TypeAlias = Literal["recording", "closed", "failed"]
+
+_INTERVAL = 0.4
+"""Seconds between two commits: with the time that a commit takes, less than a second is lost to a kill."""
+
+_RESERVE = 256 * 1024
+"""Bytes kept free on the disk for the last transaction: a disk that is full must not hide that it was."""
+
+_ITEMS = 256
+"""Items of a transaction at most: several seconds of a stream, more than come between two commits of a live one."""
+
+_WAIT = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingStatus:
+    """How a recording is doing.
+
+    Attributes
+    ----------
+    seconds
+        Of the stream, written so far.
+    problem, remedy
+        Why it failed, and what can be done.
+    """
+
+    phase: RecordingPhase
+    folder: Path
+    seconds: float
+    words: bool
+    audio: bool
+    markers: int = 0
+    problem: str = ""
+    remedy: str = ""
+
+
+class TappedSource:
+    """A source that tells what it delivers; in everything else it is the one that it wraps.
+
+    Parameters
+    ----------
+    source
+        Not yet opened.
+    take
+        Called with every block by the thread that reads; it must not wait.
+    """
+
+    def __init__(self, source: Source, take: Callable[[Block], None]) -> None:
+        self._source = source
+        self._take = take
+
+    @property
+    def name(self) -> str:
+        """What to call it in front of a user."""
+        return self._source.name
+
+    @property
+    def live(self) -> bool:
+        """True where sound that is not read in time is lost."""
+        return self._source.live
+
+    @property
+    def exhausted(self) -> bool:
+        """True once no block will come any more."""
+        return self._source.exhausted
+
+    def open(self) -> None:
+        """Start."""
+        self._source.open()
+
+    def read(self, timeout: float) -> Block | None:
+        """The next block, noted."""
+        block = self._source.read(timeout)
+        if block is not None:
+            self._take(block)
+        return block
+
+    def status(self) -> SourceStatus:
+        """How it is doing."""
+        return self._source.status()
+
+    def drain_events(self) -> list[Event]:
+        """Events since the last call."""
+        return self._source.drain_events()
+
+    def close(self) -> None:
+        """Stop and release everything."""
+        self._source.close()
+
+
+class Recorder:
+    """Records one engine into a folder of its own.
+
+    ``recorder.tap(source)`` is what the engine reads, ``recorder.start(engine.subscribe(…, Policy.KEEP_ALL))`` comes before the
+    engine's start, and :meth:`finish` after its end. :meth:`mark`, :meth:`note` and :meth:`status` may be called by any thread.
+
+    Parameters
+    ----------
+    root
+        Where the session's folder is made.
+    header
+        See :func:`~realtime_ser.session.header.make_header`; it says whether words and sound are kept.
+    on_failure
+        Called by the writing thread should the recording end before its time; it must not raise.
+
+    Raises
+    ------
+    SessionError
+        The folder cannot be written.
+    """
+
+    def __init__(self, root: Path, header: Header, on_failure: Callable[[RecordingStatus], None] = lambda status: None) -> None:
+        self.header = header
+        parts = (
+            header.created[:19].replace(":", "-"),
+            safe_name(header.participant),
+            safe_name(header.condition),
+            header.id[:6],
+        )
+        self.folder = root / "_".join(filter(None, parts))
+        kept = header.kept
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(mode=0o700)
+            self._lock = hold_lock(self.folder)
+            make_database(self.folder / STREAMS_NAME, STREAMS_SCHEMA)
+            if kept.audio:
+                make_database(self.folder / AUDIO_NAME, AUDIO_SCHEMA)
+            (self.folder / RESERVE_NAME).write_bytes(bytes(_RESERVE))
+            # Last: a folder with a header is a session.
+            write_header(self.folder, header)
+            self._writer = StreamWriter(self.folder, header.classes, words=kept.words, audio=kept.audio)
+        except (OSError, sqlite3.Error) as error:
+            problem = f"The session {self.folder} cannot be written: {_reason(error)}."
+            raise SessionError(problem, "Make room or choose another folder.") from error
+        # NB: any thread puts, the writing thread alone takes.
+        self._items: queue.SimpleQueue[Item] = queue.SimpleQueue()
+        # NB: replaced as a whole by the signal thread, read once by others: where the stream stood, and when.
+        self._clock: tuple[int, float] | None = None
+        self._expected: int | None = None
+        self._source: Source | None = None
+        self._outputs: Channel[Output] | None = None
+        self._over = threading.Event()
+        self._why = ""
+        self._guard = threading.Lock()
+        self._status = RecordingStatus("recording", self.folder, 0.0, kept.words, kept.audio)
+        self._on_failure = on_failure
+        self._device = ""
+        self._position = 0
+        self._taker = threading.Thread(target=self._take, name="record-take", daemon=True)
+        self._pen = threading.Thread(target=self._write, name="record-write", daemon=True)
+
+    def tap(self, source: Source) -> TappedSource:
+        """The source for the engine."""
+        self._source = source
+        return TappedSource(source, self._hear)
+
+    def start(self, outputs: Channel[Output]) -> None:
+        """Begin to record what comes through `outputs`."""
+        self._outputs = outputs
+        self._taker.start()
+        self._pen.start()
+
+    def status(self) -> RecordingStatus:
+        """How it is doing."""
+        with self._guard:
+            return self._status
+
+    def sample_at(self, perf_counter: float) -> int:
+        """Where the stream stood, or will have stood, at a time of ``time.perf_counter()``; 0 before the first sample."""
+        clock = self._clock
+        if clock is None:
+            return 0
+        sample, then = clock
+        return max(0, sample + round((perf_counter - then) * ENGINE_RATE))
+
+    def mark(
+        self, name: str, *, colour: str = "", source: str = "program", at: float | None = None, sample: int | None = None
+    ) -> Marker:
+        """Mark a moment: `sample`, or `at` (``perf_counter()``, seconds), or now."""
+        now = time.perf_counter()
+        at = now if at is None else at
+        marker = Marker(self.sample_at(at) if sample is None else sample, name, colour, source, time.time() - (now - at))
+        self._put(marker)
+        with self._guard:
+            self._status = replace(self._status, markers=self._status.markers + 1)
+        return marker
+
+    def note(self, text: str, *, sample: int | None = None) -> None:
+        """Keep a remark about a moment, or about the whole session."""
+        self._put(Note(sample, text, time.time()))
+
+    def finish(self, why: str) -> RecordingStatus:
+        """End the recording once the engine has ended: write the rest, say `why`, and make single files of it."""
+        if self._outputs is not None:
+            self._outputs.close()
+            self._taker.join()
+            self._why = why
+            self._over.set()
+            self._pen.join()
+        else:
+            self._writer.close()
+        self._lock.close()
+        for name in (LOCK_NAME, RESERVE_NAME):
+            with contextlib.suppress(OSError):
+                (self.folder / name).unlink(missing_ok=True)
+        return self.status()
+
+    def discard(self) -> None:
+        """Finish, and remove the folder: nothing was heard."""
+        self.finish("discarded")
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    # The engine's signal thread -------------------------------------------------------------------------------------------
+
+    def _hear(self, block: Block) -> None:
+        now, utc = time.perf_counter(), time.time()
+        span = block.span
+        at = now if block.captured_at is None else block.captured_at
+        self._clock = (span.end, at)
+        missing = 0 if self._expected is None else span.first - self._expected
+        self._expected = span.end
+        kind = "read" if block.captured_at is None else "capture"
+        samples = block.samples if self.header.kept.audio else None
+        self._put(Heard(span, at, utc - (now - at), kind, missing, samples))
+
+    # Taking ---------------------------------------------------------------------------------------------------------------
+
+    def _take(self) -> None:
+        assert self._outputs is not None  # the thread is only started with it
+        while True:
+            try:
+                output = self._outputs.get(_WAIT)
+            except ChannelClosed:
+                return
+            match output:
+                case WindowScores():
+                    self._put(_light(output))
+                case Transcript():
+                    if self.header.kept.words:
+                        self._put(output)
+                case Estimate() | Verdict() | Event() | Health():
+                    self._put(output)
+                case _:
+                    pass
+
+    def _put(self, item: Item) -> None:
+        # NB: a recording that has failed takes nothing any more, but goes on emptying the engine's channel.
+        if self._status.phase == "recording":
+            self._items.put(item)
+
+    # Writing --------------------------------------------------------------------------------------------------------------
+
+    def _write(self) -> None:
+        try:
+            over = False
+            while not over:
+                over = self._over.wait(_INTERVAL)
+                if not self._commit(over):
+                    return
+            with contextlib.suppress(sqlite3.Error):  # stays in WAL mode, which is as readable
+                self._writer.seal()
+            self._set("closed")
+        finally:
+            self._writer.close()
+
+    def _commit(self, last: bool) -> bool:
+        """Write what waits, in transactions that stay small also where a file is faster than the disk; whether that worked."""
+        while True:
+            items = self._waiting()
+            done = len(items) < _ITEMS
+            for item in items:
+                if isinstance(item, Heard):
+                    self._position = item.span.end
+            ending = (time.time(), self._position, "closed", self._why) if last and done else None
+            try:
+                self._watch_device(items)
+                self._writer.write(items, ending)
+            except Exception as error:  # noqa: BLE001 - whatever it is must end the recording in words, and never the engine
+                self._fail(error)
+                return False
+            with self._guard:
+                self._status = replace(self._status, seconds=self._position / ENGINE_RATE)
+            if done:
+                return True
+
+    def _waiting(self) -> list[Item]:
+        items: list[Item] = []
+        with contextlib.suppress(queue.Empty):
+            while len(items) < _ITEMS:
+                items.append(self._items.get_nowait())
+        return items
+
+    def _watch_device(self, items: list[Item]) -> None:
+        if self._source is None or self._position == 0:
+            return
+        status = self._source.status()
+        if status.device != self._device:
+            first = not self._device
+            self._device = status.device
+            latency = None if math.isnan(status.input_latency_seconds) else status.input_latency_seconds
+            since = 0 if first else self._position
+            items.append(Device(since, status.device, status.native_rate, status.channels, latency))
+
+    def _fail(self, error: Exception) -> None:
+        """End in a clear state: what was written stays, and the reserve makes room for saying why."""
+        seconds = self.status().seconds
+        problem = f"The recording ended at {seconds:.1f} s: {_reason(error)}. What was written until then is kept."
+        remedy = "Listening goes on. Make room and start a new session."
+        _log.error("%s", problem, exc_info=None if isinstance(error, sqlite3.Error | OSError) else error)
+        with self._guard:
+            self._status = replace(self._status, phase="failed", problem=problem, remedy=remedy)
+        with contextlib.suppress(OSError):
+            (self.folder / RESERVE_NAME).unlink(missing_ok=True)
+        # Nothing but the ending: another try of what did not fit would use up the room that was just made.
+        with contextlib.suppress(sqlite3.Error):
+            self._writer.write([], (time.time(), round(seconds * ENGINE_RATE), "failed", problem))
+        self._on_failure(self.status())
+
+    def _set(self, phase: RecordingPhase) -> None:
+        with self._guard:
+            self._status = replace(self._status, phase=phase)
+
+
+def _light(windows: WindowScores) -> WindowScores:
+    """`windows` without their features, which are a hundred times as large as their scores."""
+    nothing = np.empty((0, 0), np.float32)
+    return replace(
+        windows,
+        scores=windows.scores.copy(),
+        voiced=windows.voiced.copy(),
+        logits=nothing,
+        features=nothing,
+        band_energies=nothing,
+    )
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    if isinstance(error, sqlite3.OperationalError) and "full" in str(error):
+        return "the disk is full"
+    return str(error) or type(error).__name__
