@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import select
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,61 +10,10 @@ from typing import Any
 import pytest
 
 pytest.importorskip("termios", reason="pseudo-terminals are POSIX's")
-import pty
-import termios
+
+from pseudo_terminal import Terminal
 
 HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
-
-
-class Terminal:
-    """A program in a terminal of 100 by 40 characters; `text` is everything that it wrote there."""
-
-    def __init__(self, arguments: list[str], environment: dict[str, str]) -> None:
-        self._ours, self._theirs = pty.openpty()
-        self.before = termios.tcgetattr(self._theirs)
-        self.text = ""
-        environment = {**environment, "TERM": "xterm-256color", "COLUMNS": "100", "LINES": "40"}
-        self.program = subprocess.Popen(
-            [sys.executable, "-m", "realtime_ser", *arguments],
-            stdin=self._theirs,
-            stdout=self._theirs,
-            stderr=self._theirs,
-            env=environment,
-        )
-
-    def wait_for(self, wanted: str, seconds: float = 40.0) -> None:
-        """Read on until `wanted` was written."""
-        begin = len(self.text)
-        deadline = time.monotonic() + seconds
-        while wanted not in self.text[begin:]:
-            assert time.monotonic() < deadline, f"{wanted!r} was not written, but:\n{self.text[begin:]}"
-            self._read(0.2)
-
-    def end(self) -> int:
-        """Read on until the program has ended; returns its exit status."""
-        deadline = time.monotonic() + 40
-        while self.program.poll() is None:
-            assert time.monotonic() < deadline, f"it did not end:\n{self.text}"
-            self._read(0.2)
-        while self._read(0.0):
-            pass
-        return self.program.returncode
-
-    @property
-    def after(self) -> Any:
-        return termios.tcgetattr(self._theirs)
-
-    def close(self) -> None:
-        self.program.kill()
-        self.program.wait()
-        os.close(self._ours)
-        os.close(self._theirs)
-
-    def _read(self, seconds: float) -> bool:
-        if not select.select([self._ours], [], [], seconds)[0]:
-            return False
-        self.text += os.read(self._ours, 65_536).decode(errors="replace")
-        return True
 
 
 @pytest.fixture

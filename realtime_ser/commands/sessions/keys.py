@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import threading
 import time
@@ -11,6 +12,9 @@ from types import TracebackType
 from typing import Any, Self
 
 __all__ = ["Keys"]
+
+_SEVERAL = re.compile(r"\x1b(?:[\[O][0-?]*[ -/]*[@-~])?")
+"""What a terminal sends for arrows, function keys and the like (ECMA-48), and a bare escape."""
 
 _POLL = 0.02
 """Seconds between two looks on Windows, whose consoles cannot be waited for together with something else."""
@@ -90,9 +94,8 @@ class Keys:
 
     def _tell(self, typed: str) -> None:
         at = time.perf_counter()
-        if not typed.startswith("\x1b"):
-            for key in typed:
-                self._on_key(key, at)
+        for key in _SEVERAL.sub("", typed):
+            self._on_key(key, at)
 
 
 def _ours() -> bool:
