@@ -13,10 +13,14 @@ from pathlib import Path
 from realtime_ser.bundle.manifest import Manifest, digest, parse_manifest
 from realtime_ser.errors import BundleError
 
-__all__ = ["MANIFEST_NAME", "REQUIRED_FILES", "Bundle", "asset_path", "find_bundles", "load_bundle", "read_manifest"]
+__all__ = [
+    "DEFAULT_BUNDLE", "MANIFEST_NAME", "REQUIRED_FILES", "Bundle", "asset_path", "find_bundles", "load_bundle", "read_manifest",
+]  # fmt: skip
 
 MANIFEST_NAME = "manifest.json"
 REQUIRED_FILES = ("bands.onnx", "trunk.onnx", "head.onnx", "text.onnx", "fusion.onnx", "vocabulary.txt")
+DEFAULT_BUNDLE = "default-bundle"
+"""Name of the bundle that is shipped and used unless another one is chosen."""
 BUNDLE_VARIABLE = "REALTIME_SER_BUNDLE"
 """Environment variable that names a bundle folder to use instead of the default one."""
 
@@ -25,10 +29,17 @@ _LARGEST_FILE = 512 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """An opened bundle: its manifest and the checked content of its files."""
+    """An opened bundle: its manifest and the checked content of its files.
+
+    Attributes
+    ----------
+    fingerprint
+        SHA-256 of the manifest, in hex; the manifest holds the hashes of all other files.
+    """
 
     path: Path
     manifest: Manifest
+    fingerprint: str
     _contents: dict[str, bytes]
 
     def content(self, name: str) -> bytes:
@@ -73,7 +84,7 @@ def find_bundles() -> dict[str, Path]:
 def resolve_bundle(choice: str | Path | None) -> Path:
     """Folder of the chosen bundle: a path, the name of a shipped one, or ``None`` for the environment's or the default one."""
     if choice is None:
-        choice = os.environ.get(BUNDLE_VARIABLE) or "default-bundle"
+        choice = os.environ.get(BUNDLE_VARIABLE) or DEFAULT_BUNDLE
     path = Path(choice)
     if path.is_dir():
         return path
@@ -114,7 +125,8 @@ def load_bundle(choice: str | Path | None = None) -> Bundle:
         When a file is missing, altered, or the manifest does not fit this program.
     """
     folder = resolve_bundle(choice)
-    manifest = parse_manifest(_read(folder / MANIFEST_NAME), str(folder / MANIFEST_NAME))
+    written = _read(folder / MANIFEST_NAME)
+    manifest = parse_manifest(written, str(folder / MANIFEST_NAME))
     unlisted = [name for name in REQUIRED_FILES if name not in manifest.files]
     if unlisted:
         raise BundleError(f"The bundle {folder} lists no hash for {', '.join(unlisted)}.", "Fetch or build the bundle again.")
@@ -133,4 +145,4 @@ def load_bundle(choice: str | Path | None = None) -> Bundle:
         contents["vocabulary.txt"].decode("utf-8")
     except UnicodeDecodeError as error:
         raise BundleError(f"The vocabulary of the bundle {folder} is not UTF-8 text.", "Build the bundle again.") from error
-    return Bundle(folder, manifest, contents)
+    return Bundle(folder, manifest, digest(written), contents)

@@ -16,7 +16,7 @@ from realtime_ser import __version__
 from realtime_ser.acoustic.execution import Execution, choose_networks
 from realtime_ser.asr.discovery import choose_recognizer
 from realtime_ser.assembly import SegmentationKind
-from realtime_ser.bundle.loader import load_bundle
+from realtime_ser.bundle.loader import DEFAULT_BUNDLE, Bundle, find_bundles, load_bundle
 from realtime_ser.bundle.providers import parse_provider
 from realtime_ser.commands.corpus import Job, Outcome, Recording, find_recordings, read_piece, score_all
 from realtime_ser.commands.tables import TableFile, check_table_path
@@ -93,7 +93,7 @@ def analyze(
     _, form = choose_networks(opened, wanted)
     recordings = find_recordings(files)
     run = {
-        "version": __version__, "bundle": opened.manifest.files, "windows": windows, "segmentation": segmentation,
+        "version": __version__, "bundle": opened.fingerprint, "windows": windows, "segmentation": segmentation,
         "recognizer": str(choice.label), "provider": form.provider.value, "weights": form.weights,
     }  # fmt: skip
     # What was found here, or by the run that goes on, holds for all workers, so that all files are scored alike.
@@ -103,8 +103,7 @@ def analyze(
     columns = ["file", "start", "end", *classes, *(("voiced",) if windows else VERDICT_COLUMNS)]
     with _work_folder(out, run) as folder, _progress() as progress:
         job = Job(
-            str(folder.absolute()), None if bundle is None else str(opened.path.absolute()), str(recognizer), windows,
-            segmentation, settled,
+            str(folder.absolute()), _place_of(opened), opened.fingerprint, str(recognizer), windows, segmentation, settled,
         )  # fmt: skip
         try:
             failures = _score(job, recordings, jobs, cluster, progress)
@@ -126,6 +125,12 @@ def analyze(
         progress.console.print(f"Left out: {len(failures)} of {len(recordings)} files.", style="red", highlight=False)
         return AudioFileError.exit_code
     return 0
+
+
+def _place_of(bundle: Bundle) -> str | None:
+    """The bundle for other processes: their environment need not be this one's, and each finds the shipped default itself."""
+    shipped = find_bundles().get(DEFAULT_BUNDLE)
+    return None if shipped is not None and bundle.path.samefile(shipped) else str(bundle.path.absolute())
 
 
 def _score(job: Job, recordings: Sequence[Recording], jobs: int, cluster: str | None, progress: Progress) -> list[Outcome]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,8 +21,9 @@ from realtime_ser.acoustic.execution import Execution
 from realtime_ser.api import FILE_BLOCK, EmotionRecognizer
 from realtime_ser.assembly import SegmentationKind
 from realtime_ser.audio.file import FileSource
+from realtime_ser.bundle.loader import DEFAULT_BUNDLE
 from realtime_ser.config import ENGINE_RATE
-from realtime_ser.errors import ConfigError, RealtimeSerError
+from realtime_ser.errors import BundleError, ConfigError, RealtimeSerError
 from realtime_ser.records import Record, verdict_row, window_rows
 from realtime_ser.types import Level, Verdict, WindowScores
 
@@ -65,10 +67,15 @@ class Job:
     ----------
     folder
         Of the pieces: absolute, and on a cluster the same for all its machines.
+    bundle
+        Its folder; ``None``: the default one that is shipped, wherever the worker has it.
+    fingerprint
+        Of the bundle that is meant; a worker with another one must not add to the table.
     """
 
     folder: str
     bundle: str | None
+    fingerprint: str
     recognizer: str
     windows: bool
     segmentation: SegmentationKind
@@ -117,7 +124,9 @@ def score(job: Job, recording: Recording, heard: Heard | None = None) -> Outcome
         return Outcome(recording)
     unfinished = piece.with_suffix(f".{os.getpid()}")
     try:
-        rows = _rows(_recognizer(job.bundle, job.recognizer, job.windows, job.execution), job, recording, heard)
+        rows = _rows(
+            _recognizer(job.bundle, job.fingerprint, job.recognizer, job.windows, job.execution), job, recording, heard
+        )
         try:
             _write_piece(unfinished, rows)
             unfinished.replace(piece)
@@ -185,9 +194,19 @@ def _on_cluster(job: Job, recordings: Sequence[Recording], address: str) -> Iter
 
 
 @lru_cache(maxsize=1)
-def _recognizer(bundle: str | None, recognizer: str, windows: bool, execution: Execution) -> EmotionRecognizer:
+def _recognizer(
+    bundle: str | None, fingerprint: str, recognizer: str, windows: bool, execution: Execution
+) -> EmotionRecognizer:
     """The networks of this process, loaded with its first file. Words do not touch windows and are left out there."""
-    return EmotionRecognizer(bundle, "none" if windows else recognizer, execution=execution)
+    model = EmotionRecognizer(
+        DEFAULT_BUNDLE if bundle is None else bundle, "none" if windows else recognizer, execution=execution
+    )
+    if model.models.bundle.fingerprint != fingerprint:
+        raise BundleError(
+            f"A worker on {platform.node()} has another bundle: {model.models.bundle.path}.",
+            "Install the same version everywhere.",
+        )
+    return model
 
 
 def _rows(model: EmotionRecognizer, job: Job, recording: Recording, heard: Heard | None) -> Iterator[Record]:

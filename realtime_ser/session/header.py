@@ -14,8 +14,6 @@ import msgspec
 
 from realtime_ser import __version__
 from realtime_ser.assembly import Models
-from realtime_ser.bundle.loader import MANIFEST_NAME
-from realtime_ser.bundle.manifest import digest
 from realtime_ser.config import ENGINE_RATE, EngineSettings
 from realtime_ser.errors import SessionError
 from realtime_ser.session.format import FORMAT_VERSION, HEADER_NAME, newer_version
@@ -118,7 +116,7 @@ def make_header(
         hop=manifest.hop,
         window=manifest.window,
         classes=manifest.classes,
-        bundle=BundleFacts(manifest.name, manifest.version, digest((models.bundle.path / MANIFEST_NAME).read_bytes())),
+        bundle=BundleFacts(manifest.name, manifest.version, models.bundle.fingerprint),
         recognizer=str(models.recognizer.label) if models.recognizer.label is not None else "none",
         acoustic_form=str(models.acoustic.form),
         input=input_name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,6 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from joblib import Parallel, delayed
+from joblib.externals.loky import get_reusable_executor
 
 from realtime_ser.acoustic import execution
 from realtime_ser.cli import main
@@ -78,6 +81,29 @@ def test_processes_write_the_same_table_as_one(recordings: Path, tmp_path: Path,
     assert run(recordings, tmp_path / "two.csv", "--jobs", "2", *options) == 0
     assert len(pd.read_csv(tmp_path / "one.csv")) >= 3
     assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "two.csv").read_bytes()
+
+
+def test_workers_use_the_bundle_that_is_meant_here(
+    recordings: Path, tmp_path: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # joblib keeps its processes, and these have started with another environment.
+    get_reusable_executor(max_workers=2).shutdown(wait=True)
+    monkeypatch.delenv("REALTIME_SER_BUNDLE")
+    assert Parallel(n_jobs=2)(delayed(os.environ.get)("REALTIME_SER_BUNDLE") for _ in range(2)) == [None, None]
+    monkeypatch.setenv("REALTIME_SER_BUNDLE", str(bundle))
+    test_processes_write_the_same_table_as_one(recordings, tmp_path, ("--windows",))
+
+
+def test_a_worker_with_another_bundle_adds_nothing(
+    recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # As on a cluster one of whose machines has another version of the program: its default bundle is not the one meant.
+    monkeypatch.setattr(analyze, "_place_of", lambda _: None)
+    assert run(recordings, tmp_path / "table.csv") == 5
+    error = capsys.readouterr().err
+    assert "has another bundle" in error
+    assert "Install the same version everywhere." in error
+    assert not (tmp_path / "table.csv").exists()
 
 
 def test_the_order_in_which_files_are_done_does_not_matter(
