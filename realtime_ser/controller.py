@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
@@ -26,6 +27,9 @@ from realtime_ser.engine.channel import Channel, Policy
 from realtime_ser.engine.engine import Engine
 from realtime_ser.errors import BundleError, RealtimeSerError
 from realtime_ser.inputs import DEMONSTRATION, Input, InputKind, open_input
+from realtime_ser.session.recorder import Recorder, RecordingStatus
+from realtime_ser.session.request import RECORDED_OUTPUTS, SessionRequest, open_recorder
+from realtime_ser.session.writer import Marker
 from realtime_ser.types import Output
 
 __all__ = ["BundleView", "Controller", "ControllerState", "InputEntry", "Startable"]
@@ -149,6 +153,7 @@ class Controller:
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
         self._state = ControllerState("loading")
+        self._recorder: Recorder | None = None
 
     # Called by the window's worker thread ---------------------------------------------------------------------------------
 
@@ -207,14 +212,14 @@ class Controller:
 
     # Called by the window's thread ----------------------------------------------------------------------------------------
 
-    def start(self, choice: Startable) -> None:
-        """Start on an input; a running engine is stopped first."""
+    def start(self, choice: Startable, session: SessionRequest | None = None) -> None:
+        """Start on an input, and record it where a session is asked for; a running engine is stopped first."""
         earlier = self._thread
         self._stopping.set()
         self._stopping = threading.Event()
         starting = ControllerState("starting", input_title=choice.title, live=choice.kind == "microphone")
         self._set(starting)
-        arguments = (Input(choice.kind, choice.id), starting, self._stopping, earlier)
+        arguments = (Input(choice.kind, choice.id), starting, self._stopping, earlier, session)
         self._thread = threading.Thread(target=self._run, name="controller", args=arguments, daemon=True)
         self._thread.start()
 
@@ -236,6 +241,26 @@ class Controller:
                 return replace(self._state, position=engine.position)
             return self._state
 
+    def recording(self) -> RecordingStatus | None:
+        """How the recording of the engine that runs, or ran last, is doing; ``None`` where none was asked for."""
+        recorder = self._recorder
+        return recorder.status() if recorder is not None else None
+
+    def mark(self, name: str, colour: str = "", source: str = "dashboard") -> Marker | None:
+        """Mark this moment in the session that is being recorded, if one is."""
+        recorder = self._recorder
+        if recorder is None or recorder.status().phase != "recording":
+            return None
+        return recorder.mark(name, colour=colour, source=source)
+
+    def note(self, text: str) -> bool:
+        """Keep a remark about this moment in the session that is being recorded; whether one is."""
+        recorder = self._recorder
+        if recorder is None or recorder.status().phase != "recording":
+            return False
+        recorder.note(text, sample=recorder.sample_at(time.perf_counter()))
+        return True
+
     def poll(self, limit: int) -> list[Output]:
         """Outputs since the last call, oldest first."""
         outputs = self._outputs
@@ -250,7 +275,12 @@ class Controller:
     # The controller's own thread ------------------------------------------------------------------------------------------
 
     def _run(
-        self, choice: Input, starting: ControllerState, stopping: threading.Event, earlier: threading.Thread | None
+        self,
+        choice: Input,
+        starting: ControllerState,
+        stopping: threading.Event,
+        earlier: threading.Thread | None,
+        session: SessionRequest | None,
     ) -> None:
         if earlier is not None:
             engine = self._engine
@@ -259,23 +289,31 @@ class Controller:
             earlier.join()
             # The engine before said how it ended; what matters now is this one.
             self._set(starting)
+        self._recorder = None
         title, live, name = starting.input_title, starting.live, ""
         try:
             models = self._loaded()
             name = self._recognizer_name(models)
-            engine = build_engine(models, self._open_source(choice), self._settings)
-            outputs = engine.subscribe(_OUTPUTS, Policy.DROP_OLDEST)
-            engine.start()
-            self._engine, self._outputs = engine, outputs
-            if stopping.is_set():
-                engine.stop()
-            else:
-                self._set(ControllerState("running", "", "", title, name, live))
-            try:
-                engine.wait()
-            finally:
-                with contextlib.suppress(BaseException):
-                    engine.close()
+            source = self._open_source(choice)
+            if session is not None:
+                self._recorder = open_recorder(session, models, choice, source.live)
+                source = self._recorder.tap(source)
+            with self._finished_recording(stopping) as recorder:
+                engine = build_engine(models, source, self._settings)
+                outputs = engine.subscribe(_OUTPUTS, Policy.DROP_OLDEST)
+                if recorder is not None:
+                    recorder.start(engine.subscribe(RECORDED_OUTPUTS, Policy.KEEP_ALL))
+                engine.start()
+                self._engine, self._outputs = engine, outputs
+                if stopping.is_set():
+                    engine.stop()
+                else:
+                    self._set(ControllerState("running", "", "", title, name, live))
+                try:
+                    engine.wait()
+                finally:
+                    with contextlib.suppress(BaseException):
+                        engine.close()
             phase: PhaseName = "stopped" if stopping.is_set() else "finished"
             self._set(ControllerState(phase, "", "", title, name, live, engine.position))
         except RealtimeSerError as error:
@@ -283,6 +321,24 @@ class Controller:
         except Exception as error:  # noqa: BLE001 - whatever stopped a worker must reach the user, not kill this thread
             problem = f"The engine stopped on an internal error: {type(error).__name__}: {error}."
             self._set(ControllerState("failed", problem, "Start again; please report it.", title, name, live, self._position()))
+
+    @contextlib.contextmanager
+    def _finished_recording(self, stopping: threading.Event) -> Iterator[Recorder | None]:
+        """End the recording, if there is one, whatever ends the engine; one in which nothing was heard leaves nothing."""
+        recorder = self._recorder
+        why = "the input ended"
+        try:
+            yield recorder
+        except BaseException as error:
+            why = str(error) or type(error).__name__
+            raise
+        finally:
+            if recorder is not None:
+                if recorder.heard:
+                    recorder.finish("it was stopped" if stopping.is_set() else why)
+                else:
+                    self._recorder = None
+                    recorder.discard()
 
     def _position(self) -> int:
         return self._engine.position if self._engine is not None else 0

@@ -20,6 +20,9 @@ from typing import Literal, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from realtime_ser.session.recorder import RecordingStatus
+from realtime_ser.session.request import SessionRequest
+from realtime_ser.session.writer import Marker
 from realtime_ser.types import Output
 
 __all__ = ["BundleFacts", "DashboardController", "EngineState", "InputChoice", "InputKind", "Phase", "PickedFile"]
@@ -183,8 +186,20 @@ class DashboardController(Protocol):
         """One sentence about the recogniser that would be used, or why there is none and what to do."""
         ...
 
-    def start(self, choice: InputChoice) -> None:
-        """Ask for a start and return at once; what becomes of it shows in :meth:`state`."""
+    def start(self, choice: InputChoice, session: SessionRequest | None = None) -> None:
+        """Ask for a start, recorded or not, and return at once; what becomes of it shows in :meth:`state`."""
+        ...
+
+    def recording(self) -> RecordingStatus | None:
+        """How the recording of the engine that runs, or ran last, is doing; ``None`` where none was asked for."""
+        ...
+
+    def mark(self, name: str, colour: str = "", source: str = "dashboard") -> Marker | None:
+        """Mark this moment in the session that is being recorded, if one is."""
+        ...
+
+    def note(self, text: str) -> bool:
+        """Keep a remark about this moment in the session that is being recorded; whether one is."""
         ...
 
     def stop(self) -> None:

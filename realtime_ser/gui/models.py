@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from realtime_ser.config import ENGINE_RATE
 from realtime_ser.gui.controller import Phase
+from realtime_ser.session.writer import Marker
 from realtime_ser.types import (
     Estimate,
     EstimateState,
@@ -487,6 +488,8 @@ class DashboardModel:
         First sample of the utterance under way, if any.
     gaps
         Spans that were never heard, as far as they reach into the time shown.
+    markers
+        Moments that were marked, as far as they are in the time shown.
     away
         The event that told that the microphone went away, as long as it is not back.
     """
@@ -501,6 +504,7 @@ class DashboardModel:
     open_onset: int | None = None
     verdicts: deque[Verdict] = field(default_factory=deque)
     gaps: deque[Span] = field(default_factory=deque)
+    markers: deque[Marker] = field(default_factory=deque)
     away: Event | None = None
     meter: MeterModel = field(default_factory=MeterModel)
     transcripts: TranscriptModel = field(default_factory=TranscriptModel)
@@ -534,6 +538,7 @@ class DashboardModel:
         self.open_onset = self._open_utterance = self._estimated_utterance = self._heard_until = None
         self.verdicts = deque()
         self.gaps = deque()
+        self.markers = deque()
         self.meter.rest()
         self.transcripts = TranscriptModel()
         self.evidence = BinnedRing(self.bins, len(self.classes))
@@ -576,6 +581,8 @@ class DashboardModel:
             self.verdicts.popleft()
         while self.gaps and self.gaps[0].end <= oldest:
             self.gaps.popleft()
+        while self.markers and self.markers[0].sample <= oldest:
+            self.markers.popleft()
 
     def catch_up(self) -> None:
         """Bring every ring to the newest bin, so that their views stand beside each other."""

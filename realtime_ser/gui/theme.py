@@ -270,6 +270,11 @@ def style_sheet(palette: Palette) -> str:
     }}
     QToolTip {{ background: {p.panel}; color: {p.text}; border: 1px solid {p.line}; padding: 3px; }}
     QFrame#notice {{ border-radius: 6px; border: 1px solid {p.line}; background: {p.panel}; }}
+    QFrame#recording {{ border-radius: 6px; border: 1px solid {p.record}; background: {p.panel}; }}
+    QLineEdit, QPlainTextEdit {{
+        background: {p.well}; border: 1px solid {p.line}; border-radius: 4px; padding: 3px 6px; min-height: 18px;
+    }}
+    QLineEdit:focus, QPlainTextEdit:focus {{ border: 1px solid {p.accent}; }}
     QFrame#notice[severity="error"] {{ border: 1px solid {p.error}; }}
     QFrame#notice[severity="warning"] {{ border: 1px solid {p.warning}; }}
     QTextBrowser {{ background: {p.panel}; border: 1px solid {p.grid}; border-radius: 6px; padding: 8px; }}

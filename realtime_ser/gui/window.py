@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 
 from realtime_ser.config import ENGINE_RATE
@@ -22,12 +23,15 @@ from realtime_ser.gui.panels.level import LevelPanel
 from realtime_ser.gui.panels.messages import HealthLine, MessageList, Notice, NoticeBar, severity_colour, severity_mark
 from realtime_ser.gui.panels.now import NowPanel
 from realtime_ser.gui.panels.panel import ElidedLabel, Look, Panel, make_label, set_text
+from realtime_ser.gui.panels.recording import MarkerKey, RecordingBar
 from realtime_ser.gui.panels.timeline import TimelinePanel
 from realtime_ser.gui.panels.transcript import TranscriptList
 from realtime_ser.gui.panels.transport import Transport
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets
+from realtime_ser.gui.recording import SessionDialog
 from realtime_ser.gui.theme import DARK, PALETTES, class_styles, style_sheet
 from realtime_ser.gui.worker import Failure, Worker
+from realtime_ser.session.request import SessionRequest
 from realtime_ser.types import Event, Severity
 
 __all__ = ["DashboardWindow"]
@@ -36,7 +40,7 @@ TICK_MS = 33
 TEXT_EVERY = 8
 POLL_LIMIT = 512
 POLLS_PER_TICK = 4
-NOTICE_ORDER = ("program", "bundle", "engine", "inputs", "words")
+NOTICE_ORDER = ("program", "bundle", "engine", "recording", "inputs", "words")
 
 
 class _LogPanel(Panel):
@@ -126,6 +130,9 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._worker = Worker()
 
         self._transport = Transport()
+        self._recording_bar = RecordingBar()
+        self._recorded = ("", "")
+        self._who = ""
         self._notice_bar = NoticeBar()
         self._now = NowPanel()
         self._level = LevelPanel()
@@ -207,6 +214,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         layout.setContentsMargins(8, 8, 8, 6)
         layout.setSpacing(6)
         layout.addWidget(self._transport)
+        layout.addWidget(self._recording_bar)
         layout.addWidget(self._notice_bar)
         layout.addWidget(whole, 1)
         layout.addLayout(footer)
@@ -220,20 +228,27 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._transport.stop_asked.connect(self.stop)
         self._transport.refresh_asked.connect(self.refresh_inputs)
         self._transport.theme_asked.connect(self.toggle_theme)
+        self._transport.record_asked.connect(self.record)
+        self._recording_bar.marked.connect(self.mark)
+        self._recording_bar.note_written.connect(self._keep_note)
         self._notice_bar.acted.connect(self._act_on_notice)
         self._level.forgiven.connect(lambda: self._model.meter.forgive())
         self._filters.axis_changed.connect(lambda axis: self._settings.setValue("axis", axis))
-        for keys, action in (
+        actions: list[tuple[str, Callable[[], object]]] = [
             ("Space", self._press_space),
             ("Ctrl+I", self._transport.open_chooser),
             ("Ctrl+O", self._transport.open_file),
+            ("Ctrl+R", self.record),
+            ("N", self._recording_bar.begin_note),
+            *((str(number), partial(self.mark, str(number))) for number in range(1, 10)),
             ("F5", self.refresh_inputs),
             ("M", self._filters.toggle_axis),
             ("Z", self._timeline.toggle_zoom),
             ("Ctrl+T", self.toggle_theme),
             ("F1", self.show_help),
             ("Ctrl+Q", self.close),
-        ):
+        ]
+        for keys, action in actions:
             QtGui.QShortcut(QtGui.QKeySequence(keys), self, action)
 
     def _press_space(self) -> None:
@@ -335,6 +350,11 @@ class DashboardWindow(QtWidgets.QMainWindow):
             self.refresh_inputs()
         elif source == "engine":
             self.start()
+        elif source == "recording" and notice is not None and notice.severity is Severity.INFO:
+            self._notices.pop("recording")
+            QtGui.QDesktopServices.openUrl(QtCore.QUrl.fromLocalFile(self._recorded[1]))
+        elif source == "recording":
+            self.record()
 
     def report(self, error: BaseException) -> None:
         """Show an error that nothing else caught."""
@@ -362,15 +382,20 @@ class DashboardWindow(QtWidgets.QMainWindow):
 
     def start(self) -> None:
         """Start listening to the input chosen."""
+        self._begin(None)
+
+    def _begin(self, session: SessionRequest | None) -> None:
         choice = self._transport.choice
         if self._controller is None or not self.ready or choice is None:
             return
         self._notices.pop("engine", None)
+        self._notices.pop("recording", None)
+        self._recorded = ("", "")
         while self._controller.poll(POLL_LIMIT):
             pass  # what is left of an earlier stream must not be taken for the new one's
         self._model.reset()
         try:
-            self._controller.start(choice)
+            self._controller.start(choice, session)
         except RealtimeSerError as error:
             self._fail("engine", Failure.of(error), "Start again")
 
@@ -378,6 +403,58 @@ class DashboardWindow(QtWidgets.QMainWindow):
         """Stop listening."""
         if self._controller is not None:
             self._controller.stop()
+
+    # ------------------------------------------------------------------------------------------------------------ recording
+
+    @property
+    def recording(self) -> bool:
+        """Whether a session is being recorded."""
+        status = self._controller.recording() if self._controller is not None else None
+        return status is not None and status.phase == "recording"
+
+    def record(self) -> None:
+        """Ask what to record, and begin; where the engine runs already, it starts anew, so that the session is a whole."""
+        if self._transport.choice is None or not self.ready or self.recording or self._phase in {"stopping", "loading"}:
+            return
+        dialog = SessionDialog(self, self._settings)
+        dialog.accepted.connect(lambda: self._record(dialog.request(), dialog.markers()))
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    def _record(self, request: SessionRequest, markers: Sequence[MarkerKey]) -> None:
+        self._who = " · ".join(filter(None, (request.participant, request.condition)))
+        self._recording_bar.show_markers(markers)
+        self._begin(request)
+
+    def mark(self, key: str) -> None:
+        """Mark this moment as what the key stands for, while a session is recorded."""
+        marker = next((one for one in self._recording_bar.markers if one.key == key), None)
+        if marker is None or self._controller is None:
+            return
+        kept = self._controller.mark(marker.name, marker.colour, f"dashboard, key {key}")
+        if kept is not None:
+            self._model.markers.append(kept)
+
+    def _keep_note(self, text: str) -> None:
+        if self._controller is None or not self._controller.note(text):
+            self._fail("recording", Failure("The note was not kept: nothing is being recorded.", "Start a recording."))
+
+    def _follow_recording(self) -> None:
+        """Show how the recording is doing; a failure and the end are told once each."""
+        status = self._controller.recording() if self._controller is not None else None
+        self._recording_bar.show_status(status, self._who)
+        now = (status.phase, str(status.folder)) if status is not None else ("", "")
+        if now == self._recorded:
+            return
+        self._recorded = now
+        if status is None:
+            return
+        if status.phase == "failed":
+            self._fail("recording", Failure(status.problem, status.remedy), "Record again")
+        elif status.phase == "closed":
+            told = f"Recorded {clock(round(status.seconds * ENGINE_RATE), ENGINE_RATE)} in {status.folder}"
+            self._notices["recording"] = Notice(Severity.INFO, told, "", "Open folder")
+            self._log_event("recorded", Severity.INFO, told)
 
     # -------------------------------------------------------------------------------------------------------------- pulling
 
@@ -432,7 +509,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
         phase: Phase = "loading" if loading else state.phase if state is not None else "failed"
         live = state.live if state is not None else False
         recognizer = state.recognizer if state is not None and state.recognizer else ""
-        self._transport.show_state(phase, live, self.ready)
+        self._follow_recording()
+        self._transport.show_state(phase, live, self.ready, self.recording)
         position = max(self._model.position, state.position if state is not None else 0)
         words = f"words: {recognizer}" if recognizer else self._recognizer_note
         self._transport.show_text(clock(position, ENGINE_RATE), words)
@@ -478,7 +556,16 @@ class DashboardWindow(QtWidgets.QMainWindow):
     def _apply_theme(self) -> None:
         look = Look(self._palette, class_styles(self._model.classes, self._palette))
         self.setStyleSheet(style_sheet(self._palette))
-        for part in (self._transport, self._notice_bar, self._now, self._level, self._timeline, self._log, self._filters):
+        for part in (
+            self._transport,
+            self._recording_bar,
+            self._notice_bar,
+            self._now,
+            self._level,
+            self._timeline,
+            self._log,
+            self._filters,
+        ):
             part.apply_look(look)
         self._health.apply_look(look)
         self._refresh_text()

@@ -213,6 +213,11 @@ class Recorder:
         self._taker.start()
         self._pen.start()
 
+    @property
+    def heard(self) -> bool:
+        """Whether a first block has come."""
+        return self._clock is not None
+
     def status(self) -> RecordingStatus:
         """How it is doing."""
         with self._guard:

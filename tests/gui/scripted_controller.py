@@ -10,6 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,9 @@ from numpy.typing import NDArray
 from realtime_ser.errors import RealtimeSerError
 from realtime_ser.gui.controller import InputChoice, InputKind, Phase
 from realtime_ser.gui.filterbank import hz_from_mel, mel_from_hz
+from realtime_ser.session.recorder import RecordingStatus
+from realtime_ser.session.request import SessionRequest
+from realtime_ser.session.writer import Marker
 from realtime_ser.types import (
     EndReason,
     Estimate,
@@ -358,6 +362,8 @@ class ScriptedController:
         self.stream = stream or Stream()
         self.started: list[InputChoice] = []
         self.closed = False
+        self.recorded: RecordingStatus | None = None
+        self.notes: list[str] = []
         self.bundle_gate = threading.Event()
         self.bundle_gate.set()
         self._state = State("loading")
@@ -382,12 +388,35 @@ class ScriptedController:
     def recognizer_note(self) -> str:
         return "Words come from Vosk with the model small-en-us-0.15."
 
-    def start(self, choice: InputChoice) -> None:
+    def start(self, choice: InputChoice, session: SessionRequest | None = None) -> None:
         self.started.append(choice)
+        if session is not None:
+            kept = session.kept
+            self.recorded = RecordingStatus("recording", Path("sessions") / "session", 0.0, kept.words, kept.audio)
         live = choice.kind == "microphone"
         self._state = State("running", "", "", choice.title, str(RECOGNIZER), live)
 
+    def recording(self) -> RecordingStatus | None:
+        return self.recorded
+
+    def mark(self, name: str, colour: str = "", source: str = "dashboard") -> Marker | None:
+        if self.recorded is None or self.recorded.phase != "recording":
+            return None
+        self.recorded = replace(self.recorded, markers=self.recorded.markers + 1)
+        return Marker(self.stream.position, name, colour, source, 0.0)
+
+    def note(self, text: str) -> bool:
+        self.notes.append(text)
+        return self.recorded is not None
+
+    def fill_the_disk(self) -> None:
+        problem = "The recording ended at 3.0 s: the disk is full. What was written until then is kept."
+        remedy = "Listening goes on. Make room and start a new session."
+        self.recorded = replace(self.recorded, phase="failed", problem=problem, remedy=remedy)
+
     def stop(self) -> None:
+        if self.recorded is not None:
+            self.recorded = replace(self.recorded, phase="closed", seconds=self.stream.position / RATE)
         self._state = replace(self._state, phase="stopped")
 
     def finish(self) -> None:

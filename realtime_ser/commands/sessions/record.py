@@ -6,7 +6,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -17,20 +16,16 @@ from realtime_ser.engine.channel import Policy
 from realtime_ser.engine.engine import Engine
 from realtime_ser.errors import ConfigError, SessionError
 from realtime_ser.inputs import Input
-from realtime_ser.session.format import sessions_folder
-from realtime_ser.session.header import Kept, make_header
+from realtime_ser.session.header import Kept
 from realtime_ser.session.notice import USE_NOTICE, Consent, consent_text
 from realtime_ser.session.recorder import Recorder, RecordingStatus
+from realtime_ser.session.request import RECORDED_OUTPUTS, SessionRequest, open_recorder, what_is_kept
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.text import Text
 
-__all__ = ["KeyMarker", "Recording", "RecordingWish", "agree", "begin", "key_markers", "recording_text", "what_is_kept"]
-
-
-_RECORDED = 4_096
-"""Outputs that wait for the recorder's taking thread, which does nothing that could make it wait."""
+__all__ = ["KeyMarker", "Recording", "RecordingWish", "agree", "begin", "key_markers", "recording_text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,18 +113,8 @@ def agree(wish: RecordingWish) -> Kept:
 
 def begin(wish: RecordingWish, kept: Kept, models: Models, choice: Input, live: bool) -> Recorder:
     """A recorder in its new folder. Raises :class:`SessionError`."""
-    header = make_header(
-        models,
-        participant=wish.participant,
-        condition=wish.condition,
-        input_name=choice.kind if choice.kind != "file" else Path(choice.id).name,
-        live=live,
-        kept=kept,
-    )
-    recorder = Recorder(sessions_folder(wish.folder), header, lambda status: _tell(f"{status.problem} {status.remedy}"))
-    for note in wish.notes:
-        recorder.note(note)
-    return recorder
+    request = SessionRequest(wish.folder, wish.participant, wish.condition, kept, tuple(wish.notes))
+    return open_recorder(request, models, choice, live, lambda status: _tell(f"{status.problem} {status.remedy}"))
 
 
 class Recording:
@@ -165,7 +150,7 @@ class Recording:
     def start(self, engine: Engine) -> None:
         """Subscribe to an engine that is not yet started."""
         self._engine = engine
-        self.recorder.start(engine.subscribe(_RECORDED, Policy.KEEP_ALL))
+        self.recorder.start(engine.subscribe(RECORDED_OUTPUTS, Policy.KEEP_ALL))
 
     def sign(self) -> RenderableType:
         """What is shown meanwhile."""
@@ -197,14 +182,6 @@ class Recording:
         _tell(f"Recorded {status.seconds:.1f} s in {status.folder}")
         if status.phase == "failed" and error is None:
             raise SessionError(status.problem, "Make room and start a new session.")
-
-
-def what_is_kept(status: RecordingStatus) -> str:
-    """In words."""
-    parts = ["scores", *(["words"] * status.words), *(["SOUND"] * status.audio)]
-    if len(parts) == 1:
-        return "scores only, no words and no sound"
-    return f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def recording_text(status: RecordingStatus, keys: dict[str, KeyMarker] | None = None) -> Text:

@@ -7,7 +7,7 @@ comes in; the traces are only computed when a column (50 ms) was added.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,8 @@ class Mark:
     shape: Shape | None = None
     hatched: bool = False
     faint: bool = False
+    flag: bool = False
+    """A moment: a line, and its name beside it."""
 
 
 class _Marks(pg.GraphicsObject):  # type: ignore[misc]  # pyqtgraph has no types
@@ -61,6 +63,15 @@ class _Marks(pg.GraphicsObject):  # type: ignore[misc]  # pyqtgraph has no types
     def boundingRect(self) -> QtCore.QRectF:  # noqa: N802 - Qt's name
         return self._bounds
 
+    def _flag(self, painter: QtGui.QPainter, metrics: QtGui.QFontMetricsF, rect: QtCore.QRectF, mark: Mark) -> None:
+        """A line through the lane, and the name at its top."""
+        painter.fillRect(QtCore.QRectF(rect.left(), rect.top(), 2.0, rect.height()), QtGui.QColor(mark.colour))
+        for text in mark.texts[:1]:
+            plate = QtCore.QRectF(rect.left(), rect.top(), metrics.horizontalAdvance(text) + 8.0, 15.0)
+            painter.fillRect(plate, QtGui.QColor(mark.colour))
+            painter.setPen(QtGui.QColor(ink_on(mark.colour)))
+            painter.drawText(plate, Qt.AlignmentFlag.AlignCenter, text)
+
     def paint(self, painter: QtGui.QPainter, option: Any, widget: Any = None) -> None:
         if self.look is None:
             return
@@ -78,6 +89,9 @@ class _Marks(pg.GraphicsObject):  # type: ignore[misc]  # pyqtgraph has no types
         for mark in self._marks:
             rect = to_pixels.mapRect(QtCore.QRectF(mark.first, 0.0, mark.end - mark.first, 1.0))
             rect.setWidth(max(rect.width() - 1.0, 2.0))
+            if mark.flag:
+                self._flag(painter, metrics, rect, mark)
+                continue
             if mark.faint:
                 painter.fillRect(rect, QtGui.QColor(mark.colour))
                 continue
@@ -239,6 +253,10 @@ class TimelinePanel(Panel):
             self._lanes[name].addItem(marks, ignoreBounds=True)
         # NB: marks are drawn over a lane of height 1; the level lane spans other values.
         self._marks["level"].setTransform(QtGui.QTransform.fromScale(1.0, -LEVEL_FLOOR).translate(0.0, -1.0))
+        # Names of markers lie over the curves, which utterances lie under.
+        self._flags = _Marks()
+        self._flags.setZValue(15)
+        self._lanes["scores"].addItem(self._flags, ignoreBounds=True)
         self._evidence: list[Any] = []
         self._estimates: list[Any] = []
         self._ends = _Ends()
@@ -336,7 +354,7 @@ class TimelinePanel(Panel):
                 axis.setPen(pg.mkPen(palette.line))
                 axis.setTextPen(pg.mkPen(palette.dim))
                 axis.setTickFont(font)
-        for marks in self._marks.values():
+        for marks in (*self._marks.values(), self._flags):
             marks.look = look
         self._ends.look = look
         for head in self._heads:
@@ -378,7 +396,7 @@ class TimelinePanel(Panel):
                 lane.getViewBox().setXRange(*self._range, padding=0.0)
             for head in self._heads:
                 head.setPos(now)
-        state = (model.end_bin, len(model.verdicts), model.open_onset is None)
+        state = (model.end_bin, len(model.verdicts) + len(model.markers), model.open_onset is None)
         if state != self._drawn:
             self._drawn = state
             model.catch_up()
@@ -440,9 +458,12 @@ class TimelinePanel(Panel):
             spans.append((model.open_onset / rate, now))
         shade = blend(palette.text, palette.well, 0.06)
         utterances = [Mark(start, stop, shade, faint=True) for start, stop in spans]
-        self._marks["verdicts"].show_marks([*blocks, *gaps], first, end)
+        flags = [Mark(one.sample / rate, one.sample / rate, one.colour, (one.name,), flag=True) for one in model.markers]
+        lines = [replace(one, texts=()) for one in flags]
+        self._marks["verdicts"].show_marks([*blocks, *gaps, *lines], first, end)
         self._marks["scores"].show_marks([*utterances, *gaps], first, end)
-        bare = [Mark(gap.first, gap.end, gap.colour, hatched=True) for gap in gaps]
+        bare = [*(Mark(gap.first, gap.end, gap.colour, hatched=True) for gap in gaps), *lines]
+        self._flags.show_marks(flags, first, end)
         self._marks["level"].show_marks(bare, first, end)
         self._marks["bands"].show_marks(bare, first, end)
 

@@ -74,6 +74,7 @@ class Transport(QtWidgets.QFrame):
     stop_asked = QtCore.Signal()
     refresh_asked = QtCore.Signal()
     theme_asked = QtCore.Signal()
+    record_asked = QtCore.Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -83,6 +84,7 @@ class Transport(QtWidgets.QFrame):
         self._picked: list[PickedFile] = []
         self._phase: Phase = "loading"
         self._ready = False
+        self._recording = False
         self._chosen = -1
         layout = QtWidgets.QHBoxLayout(self)
         layout.setContentsMargins(12, 8, 12, 8)
@@ -111,6 +113,10 @@ class Transport(QtWidgets.QFrame):
         self._refresh.setToolTip("Look for microphones again (F5)")
         self._refresh.setAccessibleName("look for microphones again")
         self._refresh.clicked.connect(self.refresh_asked)
+        self._record = QtWidgets.QPushButton("● Record…")
+        self._record.setToolTip("Record a session: scores, markers and, with consent, words and sound (Ctrl+R)")
+        self._record.setAccessibleName("record a session")
+        self._record.clicked.connect(self.record_asked)
         self._words = ElidedLabel("dim")
         self._words.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self._theme = QtWidgets.QToolButton()
@@ -125,6 +131,7 @@ class Transport(QtWidgets.QFrame):
             (self._input, 3),
             (self._refresh, 0),
             (self._button, 0),
+            (self._record, 0),
             (self._words, 4),
             (self._theme, 0),
         ):
@@ -241,9 +248,9 @@ class Transport(QtWidgets.QFrame):
             self._chosen = row
         self._update_controls()
 
-    def show_state(self, phase: Phase, live: bool, ready: bool) -> None:
+    def show_state(self, phase: Phase, live: bool, ready: bool, recording: bool = False) -> None:
         """Show where the engine stands; `ready` is whether it could be started at all."""
-        self._phase, self._ready = phase, ready
+        self._phase, self._ready, self._recording = phase, ready, recording
         words: dict[Phase, str] = {
             "loading": "LOADING",
             "stopped": "STOPPED",
@@ -263,11 +270,16 @@ class Transport(QtWidgets.QFrame):
         busy = self._phase in {"loading", "stopping"}
         set_text(self._button, "Stop" if running else "Start")
         self._button.setEnabled(not busy and (running or (self._ready and self.choice is not None)))
-        self._button.setToolTip("Stop listening (Space)" if running else "Start listening (Space)")
+        self._button.setToolTip(
+            ("Stop listening and recording (Space)" if self._recording else "Stop listening (Space)")
+            if running
+            else "Start listening (Space)"
+        )
         if self._button.property("running") != ("true" if running else "false"):
             self._button.setProperty("running", "true" if running else "false")
             self._button.style().unpolish(self._button)
             self._button.style().polish(self._button)
+        self._record.setEnabled(self._ready and not busy and not self._recording and self.choice is not None)
         idle = not running and not busy
         self._input.setEnabled(idle or (self._phase == "loading" and bool(self._choices)))
         self._refresh.setEnabled(idle)

@@ -1,0 +1,152 @@
+"""The dialog before a recording: who, under which condition, what is kept, and the consent to it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from realtime_ser.gui.panels.panel import make_label
+from realtime_ser.gui.panels.recording import MOST_MARKERS, MarkerKey, marker_keys
+from realtime_ser.gui.qt import Qt, QtCore, QtWidgets
+from realtime_ser.session.format import sessions_folder
+from realtime_ser.session.header import Kept
+from realtime_ser.session.notice import USE_NOTICE, Consent, consent_text
+from realtime_ser.session.request import SessionRequest
+
+__all__ = ["SessionDialog"]
+
+
+class SessionDialog(QtWidgets.QDialog):
+    """Asks for a session; :meth:`request` and :meth:`markers` say what was chosen once it is accepted.
+
+    Parameters
+    ----------
+    settings
+        Where the folder, the condition and the markers of the last time are remembered. The participant and what is kept are
+        not: every session asks for them anew.
+    """
+
+    def __init__(self, parent: QtWidgets.QWidget, settings: QtCore.QSettings) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Record a session")
+        self.setMinimumWidth(580)
+        self._settings = settings
+        self._proposed = ""
+
+        notice = make_label(" ".join(USE_NOTICE), "dim")
+        notice.setWordWrap(True)
+        notice.setAccessibleName("what this cannot tell, and the law")
+
+        self.participant = QtWidgets.QLineEdit()
+        self.participant.setPlaceholderText("a code such as P07, not a name")
+        self.condition = QtWidgets.QLineEdit(str(settings.value("condition", "")))
+        self.condition.setPlaceholderText("such as baseline")
+        self.note = QtWidgets.QLineEdit()
+        self.note.setPlaceholderText("about the whole session")
+        self.marker_names = QtWidgets.QLineEdit(str(settings.value("markers", "")))
+        self.marker_names.setPlaceholderText(f"for the keys 1 to {MOST_MARKERS}, such as: stimulus, response, break")
+        self.folder = QtWidgets.QLineEdit(str(settings.value("sessions", "")))
+        self.folder.setPlaceholderText(str(sessions_folder()))
+        browse = QtWidgets.QPushButton("Choose…")
+        browse.setAccessibleName("choose the folder")
+        browse.clicked.connect(self._choose_folder)
+        place = QtWidgets.QHBoxLayout()
+        place.addWidget(self.folder, 1)
+        place.addWidget(browse)
+        form = QtWidgets.QFormLayout()
+        for name, field in (
+            ("&Participant", self.participant),
+            ("&Condition", self.condition),
+            ("&Note", self.note),
+            ("&Markers", self.marker_names),
+        ):
+            form.addRow(name, field)
+            field.setAccessibleName(name.replace("&", "").lower())
+        where = QtWidgets.QLabel("&Folder")
+        where.setBuddy(self.folder)
+        form.addRow(where, place)
+        self.folder.setAccessibleName("folder")
+
+        self.keep_words = QtWidgets.QCheckBox("Keep the recognised &words")
+        self.keep_audio = QtWidgets.QCheckBox("Keep the &sound (FLAC)")
+        self._scores = make_label(
+            "Scores, markers and notes are kept always, words and sound only if you ask for them here.", "dim"
+        )
+        self._scores.setWordWrap(True)
+        self.consent = QtWidgets.QPlainTextEdit()
+        self.consent.setAccessibleName("consent text, as the session stores it")
+        self.consent.setFixedHeight(86)
+        self.consent.setTabChangesFocus(True)
+        self.agreed = QtWidgets.QCheckBox("The participant has read this and &agrees")
+        for box in (self.keep_words, self.keep_audio, self.agreed):
+            box.toggled.connect(self._update)
+        self.consent.textChanged.connect(self._update)
+
+        self.buttons = QtWidgets.QDialogButtonBox(QtWidgets.QDialogButtonBox.StandardButton.Cancel)
+        self.begin = self.buttons.addButton("Start recording", QtWidgets.QDialogButtonBox.ButtonRole.AcceptRole)
+        self.begin.setObjectName("primary")
+        self.begin.setProperty("running", "false")
+        self.begin.setDefault(True)
+        self.buttons.accepted.connect(self.accept)
+        self.buttons.rejected.connect(self.reject)
+
+        layout = QtWidgets.QVBoxLayout(self)
+        layout.setSpacing(10)
+        layout.addWidget(notice)
+        layout.addLayout(form)
+        layout.addWidget(self._scores)
+        layout.addWidget(self.keep_words)
+        layout.addWidget(self.keep_audio)
+        layout.addWidget(self.consent)
+        layout.addWidget(self.agreed)
+        layout.addWidget(self.buttons)
+        self.participant.setFocus(Qt.FocusReason.OtherFocusReason)
+        self._update()
+
+    def _choose_folder(self) -> None:
+        start = self.folder.text() or self.folder.placeholderText()
+        chosen = QtWidgets.QFileDialog.getExistingDirectory(self, "Where sessions are kept", start)
+        if chosen:
+            self.folder.setText(chosen)
+
+    def _update(self) -> None:
+        """Show the consent that is needed for what is kept; a text that somebody has written himself stays."""
+        needed = consent_text(words=self.keep_words.isChecked(), audio=self.keep_audio.isChecked())
+        if needed != self._proposed:
+            own = self.consent.toPlainText().strip() not in ("", self._proposed)
+            self._proposed = needed
+            # Another thing is kept than was agreed to.
+            self.agreed.setChecked(False)
+            if not own or not needed:
+                self.consent.setPlainText(needed)
+        for widget in (self.consent, self.agreed):
+            widget.setVisible(bool(needed))
+        agreed = self.agreed.isChecked() and bool(self.consent.toPlainText().strip())
+        self.begin.setEnabled(not needed or agreed)
+        self.begin.setToolTip("" if self.begin.isEnabled() else "Words and sound need the participant's consent.")
+        self.adjustSize()
+
+    def request(self) -> SessionRequest:
+        """What is to be recorded."""
+        words, audio = self.keep_words.isChecked(), self.keep_audio.isChecked()
+        consent = None
+        if words or audio:
+            now = datetime.now(UTC).isoformat(timespec="seconds")
+            consent = Consent(self.consent.toPlainText().strip(), now, "confirmed in the dashboard")
+        note = self.note.text().strip()
+        return SessionRequest(
+            folder=self.folder.text().strip(),
+            participant=self.participant.text().strip(),
+            condition=self.condition.text().strip(),
+            kept=Kept(words, audio, consent),
+            notes=(note,) if note else (),
+        )
+
+    def markers(self) -> tuple[MarkerKey, ...]:
+        """What the keys mark."""
+        return marker_keys(self.marker_names.text())
+
+    def accept(self) -> None:
+        """Remember what will be the same next time."""
+        for name, field in (("condition", self.condition), ("markers", self.marker_names), ("sessions", self.folder)):
+            self._settings.setValue(name, field.text())
+        super().accept()
