@@ -61,6 +61,12 @@ _RESERVE = 256 * 1024
 _ITEMS = 256
 """Items of a transaction at most: several seconds of a stream, more than come between two commits of a live one."""
 
+_PATIENCE = 30.0
+"""Seconds that a disk may take for a transaction. What comes meanwhile waits in memory, which must not grow for ever."""
+
+_FAREWELL = 20.0
+"""Seconds that the end of a recording waits for a disk that does not answer."""
+
 _WAIT = 0.2
 
 
@@ -199,6 +205,8 @@ class Recorder:
         self._on_failure = on_failure
         self._device = ""
         self._position = 0
+        # NB: replaced by the writing thread, read by all that put.
+        self._written_at = time.perf_counter()
         self._taker = threading.Thread(target=self._take, name="record-take", daemon=True)
         self._pen = threading.Thread(target=self._write, name="record-write", daemon=True)
 
@@ -254,7 +262,11 @@ class Recorder:
             self._taker.join()
             self._why = why
             self._over.set()
-            self._pen.join()
+            self._pen.join(_FAREWELL)
+            if self._pen.is_alive():
+                # The thread and the session's lock are left to the system: closing the files would wait for the disk, too.
+                self._give_up()
+                return self.status()
         else:
             self._writer.close()
         self._lock.close()
@@ -303,8 +315,25 @@ class Recorder:
 
     def _put(self, item: Item) -> None:
         # NB: a recording that has failed takes nothing any more, but goes on emptying the engine's channel.
-        if self._status.phase == "recording":
-            self._items.put(item)
+        if self._status.phase != "recording":
+            return
+        self._items.put(item)
+        if time.perf_counter() - self._written_at > _PATIENCE:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        """Take nothing more: the disk does not answer. Should it do so later, what waits is still written, and why it ended."""
+        with self._guard:
+            if self._status.phase != "recording":
+                return
+            problem = (
+                f"The recording ended at {self._status.seconds:.1f} s: the disk has not answered for "
+                f"{time.perf_counter() - self._written_at:.0f} s. What was written until then is kept."
+            )
+            remedy = "Listening goes on. Look after the disk and start a new session, in another folder if need be."
+            self._status = status = replace(self._status, phase="failed", problem=problem, remedy=remedy)
+        _log.error("%s", problem)
+        self._on_failure(status)
 
     # Writing --------------------------------------------------------------------------------------------------------------
 
@@ -312,12 +341,12 @@ class Recorder:
         try:
             over = False
             while not over:
-                over = self._over.wait(_INTERVAL)
+                over = self._over.wait(_INTERVAL) or self._status.phase == "failed"
                 if not self._commit(over):
                     return
             with contextlib.suppress(sqlite3.Error):  # stays in WAL mode, which is as readable
                 self._writer.seal()
-            self._set("closed")
+            self._set_closed()
         finally:
             self._writer.close()
 
@@ -329,13 +358,16 @@ class Recorder:
             for item in items:
                 if isinstance(item, Heard):
                     self._position = item.span.end
-            ending = (time.time(), self._position, "closed", self._why) if last and done else None
+            given_up = self._status.phase == "failed"
+            how = ("failed", self._status.problem) if given_up else ("closed", self._why)
+            ending = (time.time(), self._position, *how) if last and done else None
             try:
                 self._watch_device(items)
                 self._writer.write(items, ending)
             except Exception as error:  # noqa: BLE001 - whatever it is must end the recording in words, and never the engine
                 self._fail(error)
                 return False
+            self._written_at = time.perf_counter()
             with self._guard:
                 self._status = replace(self._status, seconds=self._position / ENGINE_RATE)
             if done:
@@ -374,9 +406,10 @@ class Recorder:
             self._writer.write([], (time.time(), round(seconds * ENGINE_RATE), "failed", problem))
         self._on_failure(self.status())
 
-    def _set(self, phase: RecordingPhase) -> None:
+    def _set_closed(self) -> None:
         with self._guard:
-            self._status = replace(self._status, phase=phase)
+            if self._status.phase == "recording":
+                self._status = replace(self._status, phase="closed")
 
 
 def _light(windows: WindowScores) -> WindowScores:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,13 +21,15 @@ from session_parts import Recorded, agreed
 
 from realtime_ser.assembly import Models, build_engine
 from realtime_ser.audio.sources import ArraySource
-from realtime_ser.engine.channel import Policy
+from realtime_ser.engine.channel import Channel, Policy
 from realtime_ser.engine.engine import Phase
 from realtime_ser.errors import SessionError
 from realtime_ser.session.format import FORMAT_VERSION, RESERVE_NAME, is_recording, session_folders
-from realtime_ser.session.header import make_header
+from realtime_ser.session.header import Kept, make_header
 from realtime_ser.session.reader import Session
 from realtime_ser.session.recorder import Recorder
+from realtime_ser.session.writer import StreamWriter
+from realtime_ser.types import Output
 
 
 def heard(folder: Path) -> float:
@@ -124,6 +129,66 @@ def test_a_full_disk_ends_the_recording_and_nothing_else(
         assert len(windows.first) > 0
         assert np.isfinite(windows.scores).all()
         assert sum(len(samples) for _, samples in session.audio()) > 0
+
+
+class StuckDisk:
+    """Lets a recorder's writer wait from the second transaction on, as a network drive does that went away."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.stuck, self.answers = threading.Event(), threading.Event()
+        real, calls = StreamWriter.write, itertools.count()
+
+        def write(writer: StreamWriter, *arguments: Any) -> None:
+            if next(calls) == 1:
+                self.stuck.set()
+                assert self.answers.wait(60)
+            real(writer, *arguments)
+
+        monkeypatch.setattr(StreamWriter, "write", write)
+
+
+def recorder_of(models: Models, root: Path, told: list[str]) -> tuple[Recorder, Channel[Output]]:
+    header = make_header(models, participant="P", condition="", input_name="test", live=False, kept=Kept())
+    recorder = Recorder(root, header, lambda status: told.append(status.problem))
+    outputs: Channel[Output] = Channel("test", 64, Policy.KEEP_ALL)
+    recorder.start(outputs)
+    return recorder, outputs
+
+
+def test_a_disk_that_hangs_ends_the_recording_and_keeps_what_waited(
+    models: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_thread_left: None
+) -> None:
+    disk = StuckDisk(monkeypatch)
+    told: list[str] = []
+    recorder, _ = recorder_of(models, tmp_path, told)
+    assert disk.stuck.wait(60)
+    recorder.mark("waits", sample=1)
+    assert recorder.status().phase == "recording"
+    recorder._written_at -= 31  # as if so many seconds had passed
+    recorder.mark("the last one", sample=2)
+    assert "the disk has not answered for 31 s" in recorder.status().problem
+    recorder.mark("too late", sample=3)
+    disk.answers.set()
+    status = recorder.finish("the input ended")
+    assert (status.phase, told) == ("failed", [status.problem])
+    with Session(recorder.folder) as session:
+        assert [marker["name"] for marker in session.markers()] == ["waits", "the last one"]
+        assert (session.state().phase, session.state().message) == ("failed", status.problem)
+
+
+def test_the_end_does_not_wait_for_ever_for_a_disk(
+    models: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_thread_left: None
+) -> None:
+    monkeypatch.setattr("realtime_ser.session.recorder._FAREWELL", 0.0)
+    disk = StuckDisk(monkeypatch)
+    told: list[str] = []
+    recorder, _ = recorder_of(models, tmp_path, told)
+    assert disk.stuck.wait(60)
+    status = recorder.finish("the input ended")
+    assert status.phase == "failed"
+    assert told == [status.problem]
+    disk.answers.set()
+    recorder._pen.join(60)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on file sizes to play a full disk with")
