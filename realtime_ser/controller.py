@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from realtime_ser.acoustic.execution import Execution
 from realtime_ser.assembly import Models, build_engine, load_models
 from realtime_ser.audio.portaudio import list_devices
-from realtime_ser.audio.sources import Source
+from realtime_ser.audio.sources import Source, SourceStatus
 from realtime_ser.bundle.loader import asset_path
 from realtime_ser.config import EngineSettings
 from realtime_ser.engine.channel import Channel, Policy
@@ -154,6 +154,7 @@ class Controller:
         self._stopping = threading.Event()
         self._state = ControllerState("loading")
         self._recorder: Recorder | None = None
+        self._source: Source | None = None
 
     # Called by the window's worker thread ---------------------------------------------------------------------------------
 
@@ -241,6 +242,11 @@ class Controller:
                 return replace(self._state, position=engine.position)
             return self._state
 
+    def source_status(self) -> SourceStatus | None:
+        """How the input that is listened to, or was last, is doing; ``None`` before the first start."""
+        source = self._source
+        return source.status() if source is not None else None
+
     def recording(self) -> RecordingStatus | None:
         """How the recording of the engine that runs, or ran last, is doing; ``None`` where none was asked for."""
         recorder = self._recorder
@@ -294,7 +300,7 @@ class Controller:
         try:
             models = self._loaded()
             name = self._recognizer_name(models)
-            source = self._open_source(choice)
+            source = self._source = self._open_source(choice)
             if session is not None:
                 self._recorder = open_recorder(session, models, choice, source.live)
                 source = self._recorder.tap(source)

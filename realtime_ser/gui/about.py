@@ -23,6 +23,7 @@ KEYS = (
     ("Z", "timeline of 20 or 60 seconds"),
     ("Ctrl+T", "dark or light"),
     ("F1", "this text"),
+    ("F2", "health: every figure, the log, and a report to copy"),
     ("Ctrl+Q", "quit"),
 )
 

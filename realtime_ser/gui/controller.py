@@ -20,6 +20,7 @@ from typing import Literal, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from realtime_ser.audio.sources import SourceStatus
 from realtime_ser.session.recorder import RecordingStatus
 from realtime_ser.session.request import SessionRequest
 from realtime_ser.session.writer import Marker
@@ -188,6 +189,10 @@ class DashboardController(Protocol):
 
     def start(self, choice: InputChoice, session: SessionRequest | None = None) -> None:
         """Ask for a start, recorded or not, and return at once; what becomes of it shows in :meth:`state`."""
+        ...
+
+    def source_status(self) -> SourceStatus | None:
+        """How the input that is listened to, or was last, is doing; ``None`` before the first start."""
         ...
 
     def recording(self) -> RecordingStatus | None:

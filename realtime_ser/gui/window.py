@@ -7,6 +7,7 @@ thread.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import partial
@@ -19,6 +20,7 @@ from realtime_ser.gui.controller import BundleFacts, DashboardController, InputC
 from realtime_ser.gui.filterbank import FilterBank
 from realtime_ser.gui.models import DashboardModel, clock, health_items, now_view
 from realtime_ser.gui.panels.filters import FilterPanel
+from realtime_ser.gui.panels.health import HealthDialog
 from realtime_ser.gui.panels.level import LevelPanel
 from realtime_ser.gui.panels.messages import HealthLine, MessageList, Notice, NoticeBar, severity_colour, severity_mark
 from realtime_ser.gui.panels.now import NowPanel
@@ -29,6 +31,7 @@ from realtime_ser.gui.panels.transcript import TranscriptList
 from realtime_ser.gui.panels.transport import Transport
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets
 from realtime_ser.gui.recording import SessionDialog
+from realtime_ser.gui.report import FrameTimes, ProcessUse, Section, health_sections, log_file, log_tail, report_text
 from realtime_ser.gui.theme import DARK, PALETTES, class_styles, style_sheet
 from realtime_ser.gui.worker import Failure, Worker
 from realtime_ser.session.request import SessionRequest
@@ -38,6 +41,7 @@ __all__ = ["DashboardWindow"]
 
 TICK_MS = 33
 TEXT_EVERY = 8
+HEALTH_EVERY = 30
 POLL_LIMIT = 512
 POLLS_PER_TICK = 4
 NOTICE_ORDER = ("program", "bundle", "engine", "recording", "inputs", "words")
@@ -127,6 +131,9 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._wanted = choose
         self._ticks = 0
         self._help: tuple[QtWidgets.QDialog, QtWidgets.QTextBrowser] | None = None
+        self._health_dialog: HealthDialog | None = None
+        self._use = ProcessUse()
+        self._frames = FrameTimes()
         self._worker = Worker()
 
         self._transport = Transport()
@@ -200,7 +207,14 @@ class DashboardWindow(QtWidgets.QMainWindow):
         footer = QtWidgets.QVBoxLayout()
         footer.setContentsMargins(6, 0, 6, 0)
         footer.setSpacing(2)
-        footer.addWidget(self._health)
+        figures = QtWidgets.QHBoxLayout()
+        figures.addWidget(self._health, 1)
+        details = QtWidgets.QPushButton("Health…")
+        details.setObjectName("link")
+        details.setToolTip("Every figure with what it means, the log, and a report to copy (F2)")
+        details.clicked.connect(self.show_health)
+        figures.addWidget(details)
+        footer.addLayout(figures)
         notes = QtWidgets.QHBoxLayout()
         notes.addWidget(self._news)
         notes.addStretch(1)
@@ -246,6 +260,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
             ("Z", self._timeline.toggle_zoom),
             ("Ctrl+T", self.toggle_theme),
             ("F1", self.show_help),
+            ("F2", self.show_health),
             ("Ctrl+Q", self.close),
         ]
         for keys, action in actions:
@@ -469,12 +484,15 @@ class DashboardWindow(QtWidgets.QMainWindow):
             self.start()
         visible = self.isVisible() and not self.isMinimized()
         if visible:
+            self._frames.drawn(time.perf_counter())
             self._timeline.refresh_plots(self._model)
             self._filters.refresh_plots(self._model)
             self._level.refresh_plots(self._model.meter)
         self._ticks += 1
         if visible and self._ticks % TEXT_EVERY == 0:
             self._refresh_text()
+        if self._ticks % HEALTH_EVERY == 0 and self._health_dialog is not None and self._health_dialog.isVisible():
+            self._refresh_health(self._health_dialog)
 
     def _poll(self) -> None:
         if self._controller is None or self._facts is None:
@@ -568,7 +586,40 @@ class DashboardWindow(QtWidgets.QMainWindow):
         ):
             part.apply_look(look)
         self._health.apply_look(look)
+        if self._health_dialog is not None:
+            self._health_dialog.apply_look(look)
         self._refresh_text()
+
+    def show_health(self) -> None:
+        """Every figure with what it means, the log, and a report to copy."""
+        if self._health_dialog is None:
+            self._health_dialog = HealthDialog(self, self._report)
+            self._health_dialog.apply_look(Look(self._palette, class_styles(self._model.classes, self._palette)))
+        self._refresh_health(self._health_dialog)
+        self._health_dialog.show()
+        self._health_dialog.raise_()
+
+    def _sections(self) -> tuple[Section, ...]:
+        controller = self._controller
+        state = controller.state() if controller is not None else None
+        return health_sections(
+            self._model.health,
+            controller.source_status() if controller is not None else None,
+            controller.recording() if controller is not None else None,
+            state.recognizer if state is not None else "",
+            self._frames,
+            self._use.measure(),
+        )
+
+    def _refresh_health(self, dialog: HealthDialog) -> None:
+        dialog.show_sections(self._sections())
+        path = log_file()
+        dialog.show_log(log_tail(path), str(path or ""))
+
+    def _report(self) -> str:
+        path = log_file()
+        bundle = self._facts.name if self._facts is not None else ""
+        return report_text(self._sections(), self._model.events, log_tail(path), bundle, path)
 
     def show_help(self) -> None:
         """What the tool can and cannot tell, the law, the model, the keys."""

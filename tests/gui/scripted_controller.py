@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from realtime_ser.audio.sources import SourceStatus
 from realtime_ser.errors import RealtimeSerError
 from realtime_ser.gui.controller import InputChoice, InputKind, Phase
 from realtime_ser.gui.filterbank import hz_from_mel, mel_from_hz
@@ -395,6 +396,9 @@ class ScriptedController:
             self.recorded = RecordingStatus("recording", Path("sessions") / "session", 0.0, kept.words, kept.audio)
         live = choice.kind == "microphone"
         self._state = State("running", "", "", choice.title, str(RECOGNIZER), live)
+
+    def source_status(self) -> SourceStatus | None:
+        return SourceStatus("Built-in Microphone", 48_000, 1, input_latency_seconds=0.012) if self.started else None
 
     def recording(self) -> RecordingStatus | None:
         return self.recorded

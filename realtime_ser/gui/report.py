@@ -1,0 +1,220 @@
+"""How everything is doing, in figures: for the health panel and, as plain text, for a report of a problem. No Qt here.
+
+Neither words nor scores are in it: a report is made to be passed on.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import platform
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from realtime_ser import __version__
+from realtime_ser.audio.sources import SourceStatus
+from realtime_ser.gui.models import EventLog, HealthItem, clock, health_items
+from realtime_ser.session.recorder import RecordingStatus
+from realtime_ser.types import Health
+
+__all__ = ["FrameTimes", "ProcessUse", "Section", "health_sections", "log_file", "log_tail", "report_text"]
+
+_LOG_LINES = 40
+_LOG_BYTES = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Figures about one part of the program."""
+
+    title: str
+    items: tuple[HealthItem, ...]
+
+
+class ProcessUse:
+    """What this program takes from the computer, with the processes that it has started (the recogniser's).
+
+    Belongs to one thread.
+    """
+
+    def __init__(self) -> None:
+        self._process = psutil.Process()
+        self._before = (time.perf_counter(), self._seconds())
+
+    def _members(self) -> list[psutil.Process]:
+        try:
+            return [self._process, *self._process.children(recursive=True)]
+        except psutil.Error:
+            return [self._process]
+
+    def _seconds(self) -> float:
+        total = 0.0
+        for member in self._members():
+            try:
+                times = member.cpu_times()
+            except psutil.Error:  # it has ended meanwhile
+                continue
+            total += times.user + times.system
+        return total
+
+    def measure(self) -> tuple[float, float]:
+        """Cores in use since the last call (1.0: one of them all the time), and memory in MB."""
+        now, seconds = time.perf_counter(), self._seconds()
+        then, before = self._before
+        self._before = (now, seconds)
+        memory = 0.0
+        for member in self._members():
+            try:
+                memory += member.memory_info().rss / 1e6
+            except psutil.Error:
+                continue
+        return max(0.0, (seconds - before) / max(now - then, 1e-6)), memory
+
+
+@dataclass
+class FrameTimes:
+    """When the window drew, over the last seconds; of one thread."""
+
+    seconds: float = 10.0
+    _times: deque[float] = field(default_factory=deque)
+
+    def drawn(self, at: float) -> None:
+        """Note a picture; `at` in seconds of ``perf_counter()``."""
+        self._times.append(at)
+        while self._times[0] < at - self.seconds:
+            self._times.popleft()
+
+    def rate(self) -> float:
+        """Pictures per second; ``nan`` before there are two."""
+        if len(self._times) < 2:
+            return math.nan
+        return (len(self._times) - 1) / (self._times[-1] - self._times[0])
+
+    def longest_pause(self) -> float:
+        """Seconds between two pictures at most; ``nan`` before there are two."""
+        pairs = zip(self._times, list(self._times)[1:], strict=False)
+        return max((later - earlier for earlier, later in pairs), default=math.nan)
+
+
+def _number(value: float, form: str, unit: str) -> str:
+    return "–" if math.isnan(value) else f"{value:{form}} {unit}"
+
+
+def health_sections(
+    health: Health | None,
+    source: SourceStatus | None,
+    recording: RecordingStatus | None,
+    recognizer: str,
+    frames: FrameTimes,
+    use: tuple[float, float],
+) -> tuple[Section, ...]:
+    """Everything that is known, by part.
+
+    Parameters
+    ----------
+    health, source, recording
+        ``None`` where nothing runs or is recorded.
+    use
+        Of :meth:`ProcessUse.measure`.
+    """
+    figures = {item.name: item for item in health_items(health)}
+    device = [HealthItem("input", "none", "nothing is listened to")]
+    if source is not None:
+        form = f"{source.native_rate} Hz, {source.channels} channel{'' if source.channels == 1 else 's'}"
+        device = [
+            HealthItem("input", source.device or "–", "as its driver names it", source.lost),
+            HealthItem("format", form if source.native_rate else "–", "as the device delivers it"),
+            HealthItem(
+                "device latency",
+                _number(1e3 * source.input_latency_seconds, ".0f", "ms"),
+                "as its driver states it, not measured",
+            ),
+            HealthItem(
+                "resampler",
+                _number(1e3 * source.resampling_latency_seconds, ".0f", "ms"),
+                "the longest that a sample waited in it",
+            ),
+            HealthItem("went away", f"{source.losses} ×", "how often the device was lost and found again", source.losses > 0),
+            HealthItem(
+                "no numbers",
+                str(source.invalid_samples),
+                "values that were none and were replaced by 0",
+                source.invalid_samples > 0,
+            ),
+        ]
+    cores, memory = use
+    rate, pause = frames.rate(), frames.longest_pause()
+    written = [HealthItem("recording", "no", "nothing is kept")]
+    if recording is not None:
+        failed = recording.phase == "failed"
+        written = [
+            HealthItem("recording", recording.phase, recording.problem or "the session's state", failed),
+            HealthItem("written", f"{recording.seconds:.0f} s", str(recording.folder)),
+        ]
+    return (
+        Section("Sound", (*device, figures["overruns"], figures["dropped"], figures["clock"])),
+        Section("Engine", (figures["windows"], figures["skipped"], figures["latency"], figures["load"])),
+        Section("Words", (HealthItem("recogniser", recognizer or "none", "what writes the words"), figures["words lag"])),
+        Section("Session", tuple(written)),
+        Section(
+            "Program",
+            (
+                HealthItem("processor", f"{100.0 * cores:.0f} % of a core", "everything: engine, recogniser and window"),
+                HealthItem("memory", f"{memory:.0f} MB", "resident, with the recogniser's process"),
+                HealthItem(
+                    "pictures", _number(rate, ".0f", "per second"), "of this window, over the last ten seconds", rate < 20.0
+                ),
+                HealthItem(
+                    "longest pause", _number(1e3 * pause, ".0f", "ms"), "between two of them; 33 ms is the aim", pause > 0.2
+                ),
+            ),
+        ),
+    )
+
+
+def log_file() -> Path | None:
+    """Where the program writes its log, if it does."""
+    for handler in logging.getLogger("realtime_ser").handlers:
+        if isinstance(handler, logging.FileHandler) and handler.baseFilename != os.devnull:
+            return Path(handler.baseFilename)
+    return None
+
+
+def log_tail(path: Path | None, lines: int = _LOG_LINES) -> tuple[str, ...]:
+    """The last lines of the log; none where there is none or it cannot be read."""
+    if path is None:
+        return ()
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - _LOG_BYTES))
+            return tuple(file.read().decode("utf-8", "replace").splitlines()[-lines:])
+    except OSError:
+        return ()
+
+
+def report_text(
+    sections: Sequence[Section], events: EventLog, tail: Sequence[str], bundle: str = "", log: Path | None = None
+) -> str:
+    """All of it as plain text, for whoever is to find out what went wrong."""
+    lines = [
+        f"realtime-ser {__version__}, Python {platform.python_version()}, {platform.platform()}, "
+        f"{psutil.cpu_count() or '?'} processors, bundle {bundle or 'none'}",
+    ]
+    for section in sections:
+        lines += ["", section.title]
+        lines += [f"  {item.name}: {item.value}{'  (!)' if item.worrying else ''}" for item in section.items]
+    lines += ["", "Messages"]
+    for entry in reversed(events.entries):
+        times = f" (×{entry.times})" if entry.times > 1 else ""
+        lines.append(f"  {clock(entry.sample)} {entry.severity}: {entry.message}{times}")
+    if not events.entries:
+        lines.append("  none")
+    if tail:
+        lines += ["", f"Log{f' ({log})' if log is not None else ''}", *(f"  {line}" for line in tail)]
+    return "\n".join(lines) + "\n"
