@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime_ser.acoustic.execution import Execution
+from realtime_ser.asr.discovery import choose_recognizer
+from realtime_ser.asr.fetch import CATALOGUE, fetch_model
 from realtime_ser.assembly import Models, build_engine, load_models
 from realtime_ser.audio.portaudio import list_devices
 from realtime_ser.audio.sources import Source, SourceStatus
@@ -199,6 +201,29 @@ class Controller:
         """Which recogniser will be used, why, and what would be better."""
         choice = self._loaded().recognizer
         return f"{choice.note} {choice.advice}".strip()
+
+    def can_fetch_words(self) -> bool:
+        """Whether a better recogniser than the present one can be fetched."""
+        models = self._models
+        chosen_freely = str(self._recognizer) in ("auto", "vosk")
+        return models is not None and chosen_freely and bool(models.recognizer.advice)
+
+    def fetch_words(self, report: Callable[[str, int, int | None], None]) -> str:
+        """Fetch the recommended Vosk model and use it from the next start on; blocks.
+
+        Raises
+        ------
+        RecognizerError
+            What stands in the way.
+        """
+        fetch_model(CATALOGUE[0].name, progress=lambda now: report(now.phase, now.done, now.total))
+        models = self._loaded()
+        with self._loading:
+            self._models = replace(models, recognizer=choose_recognizer(self._recognizer))
+        with self._lock:
+            if self._state.phase in ("stopped", "finished", "failed"):
+                self._state = replace(self._state, recognizer=self._recognizer_name(self._models))
+        return self.recognizer_note()
 
     def _loaded(self) -> Models:
         with self._loading:

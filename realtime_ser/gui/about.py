@@ -24,6 +24,7 @@ KEYS = (
     ("Ctrl+T", "dark or light"),
     ("F1", "this text"),
     ("F2", "health: every figure, the log, and a report to copy"),
+    ("F3", "first steps: use notice, microphone test, words"),
     ("Ctrl+Q", "quit"),
 )
 

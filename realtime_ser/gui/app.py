@@ -78,7 +78,15 @@ def run(
     hook, sys.excepthook = sys.excepthook, report
     handlers = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        window = DashboardWindow(controller_factory, settings, recording=recording, choose=choose, start=start)
+        window = DashboardWindow(
+            controller_factory,
+            settings,
+            recording=recording,
+            choose=choose,
+            start=start,
+            # Who lets the program close by itself does not sit in front of it.
+            first_start=quit_after is None,
+        )
         if told_to_end:
             QtCore.QTimer.singleShot(0, window.close)
         window.show()

@@ -13,7 +13,7 @@ Who calls what, and from which thread
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
@@ -185,6 +185,24 @@ class DashboardController(Protocol):
 
     def recognizer_note(self) -> str:
         """One sentence about the recogniser that would be used, or why there is none and what to do."""
+        ...
+
+    def can_fetch_words(self) -> bool:
+        """Whether a better recogniser than the present one can be fetched; returns at once."""
+        ...
+
+    def fetch_words(self, report: Callable[[str, int, int | None], None]) -> str:
+        """Fetch the recommended model and use it from the next start on; blocks, on a thread that belongs to this call alone.
+
+        Parameters
+        ----------
+        report
+            Told the phase, and bytes done and of all (``None``: unknown); what it raises ends the fetch, which can be resumed.
+
+        Returns
+        -------
+        As :meth:`recognizer_note`, from now on.
+        """
         ...
 
     def start(self, choice: InputChoice, session: SessionRequest | None = None) -> None:

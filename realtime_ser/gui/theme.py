@@ -274,6 +274,10 @@ def style_sheet(palette: Palette) -> str:
     QLineEdit, QPlainTextEdit {{
         background: {p.well}; border: 1px solid {p.line}; border-radius: 4px; padding: 3px 6px; min-height: 18px;
     }}
+    QProgressBar {{
+        background: {p.well}; border: 1px solid {p.line}; border-radius: 4px; min-height: 14px; text-align: center;
+    }}
+    QProgressBar::chunk {{ background: {p.good}; border-radius: 3px; }}
     QLineEdit:focus, QPlainTextEdit:focus {{ border: 1px solid {p.accent}; }}
     QFrame#notice[severity="error"] {{ border: 1px solid {p.error}; }}
     QFrame#notice[severity="warning"] {{ border: 1px solid {p.warning}; }}

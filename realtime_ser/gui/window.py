@@ -18,6 +18,7 @@ from realtime_ser.errors import RealtimeSerError
 from realtime_ser.gui.about import SHORT_NOTE, help_markup
 from realtime_ser.gui.controller import BundleFacts, DashboardController, InputChoice, InputKind, Phase
 from realtime_ser.gui.filterbank import FilterBank
+from realtime_ser.gui.first_start import FirstStart
 from realtime_ser.gui.models import DashboardModel, clock, health_items, now_view
 from realtime_ser.gui.panels.filters import FilterPanel
 from realtime_ser.gui.panels.health import HealthDialog
@@ -106,6 +107,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
         Kind, and id or part of the title, of an input to choose once the inputs are known.
     start
         Whether to start as soon as everything is loaded.
+    first_start
+        Whether to show the first steps, unless they were seen before; a start then waits until they are done.
     """
 
     def __init__(
@@ -115,6 +118,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         recording: Path | None = None,
         choose: tuple[InputKind, str] | None = None,
         start: bool = False,
+        first_start: bool = False,
     ) -> None:
         super().__init__()
         self.setWindowTitle("realtime-ser")
@@ -128,6 +132,9 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._notices: dict[str, Notice] = {}
         self._phase: Phase = "loading"
         self._start_when_ready = start
+        self._first_start: FirstStart | None = None
+        self._first_start_due = first_start and not settings.value("first_start", type=bool)
+        self._inputs: Sequence[InputChoice] = ()
         self._wanted = choose
         self._ticks = 0
         self._help: tuple[QtWidgets.QDialog, QtWidgets.QTextBrowser] | None = None
@@ -219,6 +226,11 @@ class DashboardWindow(QtWidgets.QMainWindow):
         notes.addWidget(self._news)
         notes.addStretch(1)
         notes.addWidget(make_label(SHORT_NOTE, "small"))
+        steps = QtWidgets.QPushButton("First steps")
+        steps.setObjectName("link")
+        steps.setToolTip("Use notice, microphone test, words (F3)")
+        steps.clicked.connect(self.show_first_start)
+        notes.addWidget(steps)
         notes.addWidget(help_button)
         footer.addLayout(notes)
 
@@ -261,6 +273,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
             ("Ctrl+T", self.toggle_theme),
             ("F1", self.show_help),
             ("F2", self.show_health),
+            ("F3", self.show_first_start),
             ("Ctrl+Q", self.close),
         ]
         for keys, action in actions:
@@ -325,7 +338,10 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._fail("inputs", failure, "Look again")
 
     def _take_inputs(self, choices: Sequence[InputChoice]) -> None:
+        self._inputs = choices
         self._transport.show_inputs(choices)
+        if self._first_start is not None:
+            self._first_start.show_inputs(choices)
         self._notices.pop("inputs", None)
         if not self._choose_wanted():
             return
@@ -479,7 +495,10 @@ class DashboardWindow(QtWidgets.QMainWindow):
         if self._controller is not None:
             self._follow_state()
             self._poll()
-        if self._start_when_ready and self.ready and not self._worker.busy:
+        if self._first_start_due and self.ready and not self._worker.busy:
+            self._first_start_due = False
+            self.show_first_start()
+        if self._start_when_ready and self._first_start is None and self.ready and not self._worker.busy:
             self._start_when_ready = False
             self.start()
         visible = self.isVisible() and not self.isMinimized()
@@ -528,6 +547,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
         live = state.live if state is not None else False
         recognizer = state.recognizer if state is not None and state.recognizer else ""
         self._follow_recording()
+        if self._first_start is not None:
+            self._first_start.follow(self._model, phase, state.problem if state is not None else "")
         self._transport.show_state(phase, live, self.ready, self.recording)
         position = max(self._model.position, state.position if state is not None else 0)
         words = f"words: {recognizer}" if recognizer else self._recognizer_note
@@ -589,6 +610,33 @@ class DashboardWindow(QtWidgets.QMainWindow):
         if self._health_dialog is not None:
             self._health_dialog.apply_look(look)
         self._refresh_text()
+
+    def show_first_start(self) -> None:
+        """What the tool cannot tell, a microphone that hears, and words."""
+        controller = self._controller
+        if controller is None or not self.ready or self._first_start is not None or self.recording:
+            return
+        dialog = FirstStart(self, controller.fetch_words)
+        dialog.listen_asked.connect(self._listen_to)
+        dialog.words_changed.connect(self._take_note)
+        dialog.finished.connect(self._end_first_start)
+        dialog.show_note(self._recognizer_note, controller.can_fetch_words())
+        dialog.show_inputs(self._inputs)
+        self._first_start = dialog
+        dialog.show()
+
+    def _listen_to(self, choice: InputChoice) -> None:
+        if self._transport.select(choice.kind, choice.id):
+            self._model.meter.forgive()
+            self.start()
+
+    def _end_first_start(self) -> None:
+        self._settings.setValue("first_start", True)
+        if self._first_start is not None:
+            self._first_start.deleteLater()
+            self._first_start = None
+        if self._phase in {"starting", "running"}:
+            self._start_when_ready = False  # the microphone that was chosen is open already
 
     def show_health(self) -> None:
         """Every figure with what it means, the log, and a report to copy."""
@@ -653,6 +701,10 @@ class DashboardWindow(QtWidgets.QMainWindow):
     def closeEvent(self, event: QtGui.QCloseEvent) -> None:  # noqa: N802 - Qt's name
         """Stop everything, in the order in which it depends on each other."""
         self._timer.stop()
+        if self._first_start is not None:
+            # Closing the window is no answer: the first steps come again.
+            self._first_start.finished.disconnect(self._end_first_start)
+            self._first_start.close()
         self._settings.setValue("geometry", self.saveGeometry())
         self._worker.close()
         made = self._controller_made

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -365,6 +365,9 @@ class ScriptedController:
         self.closed = False
         self.recorded: RecordingStatus | None = None
         self.notes: list[str] = []
+        self.fetch_error: RealtimeSerError | None = None
+        self.fetch_gate = threading.Event()
+        self.fetch_gate.set()
         self.bundle_gate = threading.Event()
         self.bundle_gate.set()
         self._state = State("loading")
@@ -388,6 +391,17 @@ class ScriptedController:
 
     def recognizer_note(self) -> str:
         return "Words come from Vosk with the model small-en-us-0.15."
+
+    def can_fetch_words(self) -> bool:
+        return True
+
+    def fetch_words(self, report: Callable[[str, int, int | None], None]) -> str:
+        for done in range(0, 41_000_000, 1_000_000):
+            report("download", done, 41_000_000)
+            self.fetch_gate.wait(10.0)
+        if self.fetch_error is not None:
+            raise self.fetch_error
+        return "Words come from a better model."
 
     def start(self, choice: InputChoice, session: SessionRequest | None = None) -> None:
         self.started.append(choice)
