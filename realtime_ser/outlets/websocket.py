@@ -8,6 +8,9 @@ import hmac
 import ipaddress
 import json
 import logging
+import socket
+import struct
+import sys
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -152,7 +155,7 @@ class WebSocketOutlet:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._left.wait(), deadline - self._loop.time())
             for connection in list(self._queues):
-                connection.transport.abort()
+                _cut(connection)
 
     def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
         if self._token:
@@ -204,8 +207,16 @@ class WebSocketOutlet:
             except asyncio.QueueFull:
                 self.clients_dropped += 1
                 del self._queues[connection]
-                # Without the closing handshake: a client that reads nothing would not answer it.
-                connection.transport.abort()
+                _cut(connection)
+
+
+def _cut(connection: ServerConnection) -> None:
+    """End without the closing handshake, which a client that reads nothing would not answer."""
+    # Without this, the system would go on offering what waits in its own buffer.
+    linger = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
+    with contextlib.suppress(OSError):
+        connection.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    connection.transport.abort()
 
 
 def _end(queue: asyncio.Queue[str | None]) -> None:
