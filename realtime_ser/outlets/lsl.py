@@ -193,17 +193,20 @@ class LslMarkers:
 
     def _run(self) -> None:
         try:
+            # It goes on asking: one question may be over before a slow network has answered.
+            resolver = self._lsl.ContinuousResolver("name", self._stream)
             inlet = None
-            while inlet is None and not self._over.is_set():
-                inlet = self._find()
+            while inlet is None and not self._over.wait(_WAIT):
+                inlet = self._find(resolver)
+            del resolver
             if inlet is not None:
                 self._listen(inlet)
         except Exception as error:  # noqa: BLE001 - the other program's fault must not end the recording
             _log.error("The markers of %s ended.", self._stream, exc_info=error)
             self._tell(f"Markers from LSL's stream {self._stream!r} are no longer received: {error}.")
 
-    def _find(self) -> Any:
-        for info in self._lsl.resolve_byprop("name", self._stream, 1, _WAIT):
+    def _find(self, resolver: Any) -> Any:
+        for info in resolver.results():
             # Its own markers would come round again for ever.
             if not info.source_id().startswith(f"{_OWN}markers"):
                 inlet = self._lsl.StreamInlet(info)
