@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import socket
@@ -103,3 +104,17 @@ def test_what_cannot_be_is_told_with_its_remedy(random_bundle: Path, spoken: Pat
     assert done.returncode == 2
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_view_says_what_leaves_the_machine() -> None:
+    from rich.console import Console
+
+    from realtime_ser.commands.listen import LiveView
+
+    console = Console(width=100, record=True, file=io.StringIO())
+    view = LiveView("demo", "nobody", ("anger", "neutral"))
+    console.print(view.render())
+    assert "Sending" not in console.export_text()
+    view.sending = "Sending scores: WebSocket at 127.0.0.1:8765"
+    console.print(view.render())
+    assert "▲ Sending scores: WebSocket at 127.0.0.1:8765" in console.export_text()
