@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from realtime_ser import __version__
+from realtime_ser.commands.outlets import add_outlets, wanted_outlets
 from realtime_ser.commands.sessions.options import add_recording, add_sessions
 from realtime_ser.config import RETURN_SECONDS
 from realtime_ser.errors import RealtimeSerError
@@ -58,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     listen.add_argument("--json", action="store_true", help="one JSON object a line on standard output instead of the view")
     _add_models(listen)
     add_recording(listen)
+    add_outlets(listen)
 
     analyze = commands.add_parser(
         "analyze",
@@ -224,6 +226,8 @@ def _run(options: argparse.Namespace) -> int:
             from realtime_ser.commands.listen import listen
             from realtime_ser.commands.sessions.options import wanted_recording
 
+            # First the cheap checks: consent is not asked for what cannot start.
+            outlets = wanted_outlets(options)
             return listen(
                 _input(options.input),
                 pace=options.pace,
@@ -234,6 +238,7 @@ def _run(options: argparse.Namespace) -> int:
                 wait=options.wait,
                 log=options.log,
                 recording=wanted_recording(options),
+                sending=outlets,
             )
         case "sessions":
             from realtime_ser.commands.sessions.options import run_sessions

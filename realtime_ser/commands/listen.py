@@ -39,6 +39,7 @@ from realtime_ser.types import (
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
+    from realtime_ser.commands.outlets import OutletWish, Sending
     from realtime_ser.commands.sessions.record import Recording
 
 __all__ = ["LiveView", "listen"]
@@ -70,6 +71,8 @@ class LiveView:
     away: Event | None = None
     recording: Callable[[], RenderableType] | None = None
     """Draws the sign that something is recorded."""
+    sending: str = ""
+    """What leaves the machine; empty: nothing."""
 
     def take(self, output: Output) -> None:
         """Note an output."""
@@ -114,6 +117,8 @@ class LiveView:
         from rich.text import Text
 
         parts: list[RenderableType] = [] if self.recording is None else [self.recording(), Text()]
+        if self.sending:
+            parts += [Text(f"▲ {self.sending}", style="bold magenta"), Text()]
         parts += [self._now(), Text()]
         parts += [self._bar(index, name) for index, name in enumerate(self.classes)]
         parts += [Text(), self._meter(), Text(), *(verdict_text(verdict) for verdict in self.verdicts)]
@@ -246,6 +251,7 @@ def listen(
     wait: float = RETURN_SECONDS,
     log: str | None = None,
     recording: Recording | None = None,
+    sending: OutletWish | None = None,
 ) -> int:
     """Run the engine on an input until it ends or the user stops it.
 
@@ -257,6 +263,8 @@ def listen(
         File to write the log into; ``None``: the usual one.
     recording
         Records it.
+    sending
+        What leaves the machine, and where markers come from; ``None``: nothing does.
 
     Raises
     ------
@@ -269,22 +277,36 @@ def listen(
         console.print(f"Loading the networks … listening to {choice}.", style="dim", highlight=False)
     models = load_models(bundle, recognizer, execution)
     source = open_input(choice, pace, wait)
+    # Before there is a session's folder: what cannot be sent should leave nothing behind.
+    outlets = None
+    if sending is not None:
+        from realtime_ser.commands.outlets import Sending
+
+        outlets = Sending(sending, models, recording)
     tapped = source if recording is None else recording.tap(source, models, choice)
     engine = build_engine(models, tapped)
     if recording is not None:
         recording.start(engine)
+    if outlets is not None:
+        outlets.start(engine)
     outputs = engine.subscribe(1_024, Policy.KEEP_ALL if not source.live else Policy.DROP_OLDEST)
     started, work = time.monotonic(), time.process_time()
     view = None
     picture = not as_json and console.is_terminal
     beside = nullcontext() if recording is None else recording
-    with _stopping_on_signals(engine), beside, errors_into(log_file) if picture else nullcontext():
+    with (
+        _stopping_on_signals(engine),
+        nullcontext() if outlets is None else outlets,
+        beside,
+        nullcontext() if outlets is None else outlets.inlet,
+        errors_into(log_file) if picture else nullcontext(),
+    ):
         engine.start()
         try:
             if as_json:
                 _write_json(outputs, models)
             else:
-                view = _show(outputs, models, str(choice), console, recording)
+                view = _show(outputs, models, str(choice), console, recording, outlets)
         finally:
             outputs.abandon()
             if recording is not None:
@@ -349,11 +371,20 @@ def _write_json(outputs: Channel[Output], models: Models) -> None:
         sys.stdout.flush()
 
 
-def _show(outputs: Channel[Output], models: Models, title: str, console: Console, recording: Recording | None) -> LiveView:
+def _show(
+    outputs: Channel[Output],
+    models: Models,
+    title: str,
+    console: Console,
+    recording: Recording | None,
+    outlets: Sending | None,
+) -> LiveView:
     label = models.recognizer.label
     view = LiveView(title, "nobody" if label is None else str(label), models.classes)
     if recording is not None:
         view.recording = recording.sign
+    if outlets is not None:
+        view.sending = outlets.sign
     note = " ".join(filter(None, (models.recognizer.note, models.recognizer.advice, f"Computed by {models.acoustic.form}")))
     console.print(note, style="dim", highlight=False, soft_wrap=True)
     if console.is_terminal:

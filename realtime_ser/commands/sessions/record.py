@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import TracebackType
@@ -20,6 +21,7 @@ from realtime_ser.session.header import Kept
 from realtime_ser.session.notice import USE_NOTICE, Consent, consent_text
 from realtime_ser.session.recorder import Recorder, RecordingStatus
 from realtime_ser.session.request import RECORDED_OUTPUTS, SessionRequest, open_recorder, what_is_kept
+from realtime_ser.session.writer import Marker
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -133,6 +135,8 @@ class Recording:
         self._engine: Engine | None = None
         self.stopped = False
         """Whether somebody asked for the end, before the input came to its own."""
+        self.on_marker: Callable[[Marker, float], None] = lambda marker, at: None
+        """Told of every marker and its ``perf_counter()`` time, by the thread that marks; it must not wait."""
         self._keys = Keys(self._mark)
 
     @property
@@ -156,11 +160,16 @@ class Recording:
         """What is shown meanwhile."""
         return recording_text(self.recorder.status(), self._wish.keys if self._keys.active else None)
 
+    def mark(self, name: str, *, colour: str = "", source: str, at: float | None = None) -> None:
+        """Mark the moment `at` (``perf_counter()``, seconds), or now; for any thread."""
+        at = time.perf_counter() if at is None else at
+        self.on_marker(self.recorder.mark(name, colour=colour, source=source, at=at), at)
+
     def _mark(self, key: str, at: float) -> None:
         # NB: the keys' thread.
         marker = self._wish.keys.get(key)
         if marker is not None:
-            self.recorder.mark(marker.name, colour=marker.colour, source=f"key {key}", at=at)
+            self.mark(marker.name, colour=marker.colour, source=f"key {key}", at=at)
 
     def __enter__(self) -> Recording:
         status = self.recorder.status()

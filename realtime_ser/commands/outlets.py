@@ -1,0 +1,196 @@
+"""The options of ``listen`` that let something leave the machine, and what they start. Imports nothing heavy before that."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from realtime_ser.errors import ConfigError
+
+if TYPE_CHECKING:
+    from realtime_ser.assembly import Models
+    from realtime_ser.commands.sessions.record import Recording
+    from realtime_ser.engine.engine import Engine
+    from realtime_ser.outlets.feed import Feed, Outlet
+
+__all__ = ["OutletWish", "Sending", "add_outlets", "wanted_outlets"]
+
+_LOCAL = "127.0.0.1"
+_WAITING = 256
+
+
+@dataclass(frozen=True, slots=True)
+class OutletWish:
+    """What shall be sent, and where.
+
+    Attributes
+    ----------
+    lsl
+        Whether there are Lab Streaming Layer outlets.
+    lsl_markers
+        Name of the stream whose markers are taken into the recording; empty: none.
+    osc, websocket
+        Host and port.
+    token
+        For the WebSocket.
+    words
+        Whether recognised words are sent.
+    """
+
+    lsl: bool = False
+    lsl_markers: str = ""
+    osc: tuple[str, int] | None = None
+    websocket: tuple[str, int] | None = None
+    token: str = ""
+    words: bool = False
+
+
+def add_outlets(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    group = parser.add_argument_group("outlets", "Nothing leaves this machine unless one of these is given.")
+    group.add_argument("--lsl", action="store_true", help="offer scores, utterances and markers to Lab Streaming Layer")
+    group.add_argument("--lsl-markers", metavar="NAME", help="take the markers of this stream into the recording")
+    group.add_argument("--osc", metavar="HOST:PORT", help="send Open Sound Control messages there")
+    group.add_argument("--websocket", metavar="[HOST:]PORT", help="serve JSON records; default host: this machine only")
+    group.add_argument("--websocket-token", metavar="TOKEN", help="what clients must show; needed for other hosts")
+    group.add_argument("--send-words", action="store_true", help="send recognised words too, which are left out otherwise")
+
+
+def wanted_outlets(options: argparse.Namespace) -> OutletWish | None:
+    """What ``listen`` shall send, if anything.
+
+    Raises
+    ------
+    ConfigError
+        An address that is none, or options that need another one.
+    """
+    if options.lsl_markers and options.record is None:
+        raise ConfigError("--lsl-markers needs --record.", "Markers are taken into a recording: add --record.")
+    if options.websocket_token and not options.websocket:
+        raise ConfigError("--websocket-token needs --websocket.", "Add --websocket PORT, or leave it out.")
+    if options.send_words and not (options.lsl or options.osc or options.websocket):
+        raise ConfigError("--send-words needs an outlet.", "Add --lsl, --osc or --websocket, or leave it out.")
+    wish = OutletWish(
+        lsl=options.lsl,
+        lsl_markers=options.lsl_markers or "",
+        osc=_address("--osc", options.osc),
+        websocket=_address("--websocket", options.websocket, _LOCAL),
+        token=options.websocket_token or "",
+        words=options.send_words,
+    )
+    return None if wish == OutletWish() else wish
+
+
+def _address(option: str, text: str | None, default: str = "") -> tuple[str, int] | None:
+    if not text:
+        return None
+    host, _, port = text.rpartition(":")
+    host = host.strip("[]") or default
+    if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65_536:
+        example = f"{option} {_LOCAL}:9000" if not default else f"{option} 8765"
+        raise ConfigError(f"{text!r} is no address for {option}.", f"Write it as in {example}.")
+    return host, int(port)
+
+
+class Sending:
+    """Outlets beside what is shown; entered around the engine's life.
+
+    Parameters
+    ----------
+    recording
+        Whose markers are sent, and which takes those that come in.
+
+    Raises
+    ------
+    ConfigError
+        A library is missing, or an address cannot be used.
+    """
+
+    def __init__(self, wish: OutletWish, models: Models, recording: Recording | None) -> None:
+        from realtime_ser.outlets.feed import Feed, Mark, StreamFacts
+
+        manifest = models.manifest
+        facts = StreamFacts(
+            classes=models.classes,
+            hop=manifest.hop,
+            window=manifest.window,
+            bundle=f"{manifest.name} {manifest.version}",
+            fingerprint=models.bundle.fingerprint,
+        )
+        self._inlet: AbstractContextManager[Any] = nullcontext()
+        if wish.lsl_markers and recording is not None:
+            from realtime_ser.outlets.lsl import LslMarkers
+
+            name = wish.lsl_markers
+            self._inlet = LslMarkers(name, lambda text, at: recording.mark(text, source=f"LSL {name}", at=at), _tell)
+        outlets = _open(wish, facts)
+        self.signs: Sequence[str] = [outlet.name for outlet in outlets]
+        """Where something is sent."""
+        self.words = wish.words
+        self._feed: Feed | None = None
+        if outlets:
+            feed = self._feed = Feed(outlets, words=wish.words)
+            if recording is not None:
+                recording.on_marker = lambda marker, at: feed.mark(
+                    Mark(marker.sample, marker.name, marker.colour, marker.source), at
+                )
+
+    def start(self, engine: Engine) -> None:
+        """Subscribe to an engine that is not yet started."""
+        from realtime_ser.engine.channel import Policy
+
+        if self._feed is not None:
+            self._feed.start(engine.subscribe(_WAITING, Policy.DROP_OLDEST))
+
+    @property
+    def sign(self) -> str:
+        """What is sent where, in words; empty where only markers come in."""
+        if not self.signs:
+            return ""
+        return f"Sending scores{' and WORDS' if self.words else ''}: {', '.join(self.signs)}"
+
+    @property
+    def inlet(self) -> AbstractContextManager[Any]:
+        """To be entered while the recording is under way."""
+        return self._inlet
+
+    def __enter__(self) -> Sending:
+        if self.sign:
+            _tell(f"▲ {self.sign}.")
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._feed is not None:
+            for line in self._feed.finish():
+                _tell(f"Sent – {line}")
+
+
+def _open(wish: OutletWish, facts: Any) -> list[Outlet]:
+    outlets: list[Outlet] = []
+    try:
+        if wish.lsl:
+            from realtime_ser.outlets.lsl import LslOutlet
+
+            outlets.append(LslOutlet(facts))
+        if wish.osc is not None:
+            from realtime_ser.outlets.osc import OscOutlet
+
+            outlets.append(OscOutlet(facts, *wish.osc))
+        if wish.websocket is not None:
+            from realtime_ser.outlets.websocket import WebSocketOutlet
+
+            outlets.append(WebSocketOutlet(facts, *wish.websocket, wish.token))
+    except ConfigError:
+        for outlet in outlets:
+            outlet.close()
+        raise
+    return outlets
+
+
+def _tell(text: str) -> None:
+    # Standard output may carry JSON lines.
+    print(text, file=sys.stderr, flush=True)  # noqa: T201 - the command line speaks to the user

@@ -1,0 +1,243 @@
+"""From the engine to the outlets, without the engine ever waiting.
+
+The thread *outlets* takes what the engine publishes and lays it into one bounded queue per outlet, in which the oldest gives
+way and is counted; each outlet has a thread of its own. So neither the engine nor another outlet waits for a slow one.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+
+from realtime_ser.config import ENGINE_RATE
+from realtime_ser.engine.channel import Channel, ChannelClosed, Policy
+from realtime_ser.records import Record, records
+from realtime_ser.types import Estimate, Event, Health, Output, Transcript, Verdict, WindowScores
+
+__all__ = ["Feed", "Item", "Mark", "Outlet", "StreamFacts", "item_records"]
+
+_log = logging.getLogger(__name__)
+
+_QUEUE = 512
+"""Items that wait for an outlet: some ten seconds of a stream."""
+_WAIT = 0.2
+_LAST_WORDS = 3.0
+"""Seconds that an outlet has for what still waits when the engine has ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFacts:
+    """What a receiver needs to understand a stream.
+
+    Attributes
+    ----------
+    classes
+        In the order of every score vector.
+    hop, window
+        In samples at 16 kHz.
+    bundle, fingerprint
+        Name and version of the bundle, and the SHA-256 of its manifest, which holds those of all its files.
+    """
+
+    classes: tuple[str, ...]
+    hop: int
+    window: int
+    bundle: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A marker at `sample` of the stream."""
+
+    sample: int
+    name: str
+    colour: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """Something to send.
+
+    Attributes
+    ----------
+    content
+        Window scores come without features.
+    at
+        ``time.perf_counter()`` (seconds) of the newest sample that it is about.
+    captured
+        Whether `at` is when that was captured; for files it is when it was computed.
+    """
+
+    content: WindowScores | Transcript | Estimate | Verdict | Event | Health | Mark
+    at: float
+    captured: bool
+
+
+class Outlet(Protocol):
+    """Sends items somewhere. All but the constructor is called by the outlet's own thread."""
+
+    name: str
+    """Where to, in front of a user."""
+
+    def send(self, item: Item) -> None:
+        """Send an item; must not wait for a receiver."""
+
+    def close(self) -> None:
+        """Send what waits, and release everything."""
+
+    def losses(self) -> Sequence[str]:
+        """What did not arrive, in words; for any thread."""
+
+
+class Feed:
+    """Feeds outlets from one engine.
+
+    ``feed.start(engine.subscribe(256, Policy.DROP_OLDEST))`` comes before the engine's start, :meth:`finish` after its end;
+    :meth:`mark` may be called by any thread and never waits.
+
+    Parameters
+    ----------
+    outlets
+        Ready to send; they belong to the feed from now on.
+    words
+        Whether recognised words are sent.
+    """
+
+    def __init__(self, outlets: Sequence[Outlet], *, words: bool = False) -> None:
+        self._words = words
+        self._lanes = [(outlet, Channel[Item](outlet.name, _QUEUE, Policy.DROP_OLDEST)) for outlet in outlets]
+        self._outputs: Channel[Output] | None = None
+        # NB: the taking thread alone: a sample, and when it was captured.
+        self._anchor: tuple[int, float] | None = None
+        self._failed: dict[str, str] = {}
+        self._threads = [
+            threading.Thread(target=self._run, args=lane, name=f"outlet-{lane[0].name}", daemon=True) for lane in self._lanes
+        ]
+        self._taker = threading.Thread(target=self._take, name="outlets", daemon=True)
+
+    def start(self, outputs: Channel[Output]) -> None:
+        """Begin to send what comes through `outputs`."""
+        self._outputs = outputs
+        for thread in (*self._threads, self._taker):
+            thread.start()
+
+    def mark(self, mark: Mark, at: float) -> None:
+        """Send a marker of the time `at` (``perf_counter()``, seconds)."""
+        self._lay(Item(mark, at, True))
+
+    def finish(self) -> list[str]:
+        """End; what was lost on the way, one line per outlet."""
+        if self._outputs is None:
+            for outlet, _ in self._lanes:
+                outlet.close()
+            return []
+        self._outputs.close()
+        self._taker.join(_LAST_WORDS)
+        for _, lane in self._lanes:
+            lane.close()
+        deadline = time.monotonic() + _LAST_WORDS
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        return [f"{outlet.name}: {self._told(outlet, lane)}." for outlet, lane in self._lanes]
+
+    def _told(self, outlet: Outlet, lane: Channel[Item]) -> str:
+        losses = list(outlet.losses())
+        unsent = lane.dropped + (self._outputs.dropped if self._outputs is not None else 0)
+        if unsent:
+            losses.append(f"{unsent} messages were dropped because the outlet was slower than the stream")
+        if outlet.name in self._failed:
+            losses.append(f"it ended early ({self._failed[outlet.name]})")
+        return "; ".join(losses) or "nothing was dropped"
+
+    def _take(self) -> None:
+        assert self._outputs is not None  # the thread is only started with it
+        while True:
+            try:
+                output = self._outputs.get(_WAIT)
+            except ChannelClosed:
+                return
+            if output is not None:
+                for item in self._items(output):
+                    self._lay(item)
+
+    def _items(self, output: Output) -> Iterator[Item]:
+        match output:
+            case WindowScores():
+                if output.captured_at is not None:
+                    self._anchor = (output.span.end, output.captured_at)
+                yield self._item(_light(output), output.span.end)
+            case Transcript():
+                if self._words:
+                    yield self._item(output, output.heard_until)
+            case Estimate():
+                yield self._item(output if self._words else replace(output, transcript=None), output.span.end)
+            case Verdict():
+                silent = output if self._words else replace(output, estimate=replace(output.estimate, transcript=None))
+                yield self._item(silent, output.span.end)
+            case Event() | Health():
+                yield self._item(output, output.sample)
+            case _:
+                return
+
+    def _item(self, content: WindowScores | Transcript | Estimate | Verdict | Event | Health, sample: int) -> Item:
+        if self._anchor is None:
+            return Item(content, time.perf_counter(), False)
+        known, at = self._anchor
+        return Item(content, at + (sample - known) / ENGINE_RATE, True)
+
+    def _lay(self, item: Item) -> None:
+        for _, lane in self._lanes:
+            lane.put(item)
+
+    def _run(self, outlet: Outlet, lane: Channel[Item]) -> None:
+        try:
+            while True:
+                item = lane.get(_WAIT)
+                if item is not None:
+                    outlet.send(item)
+        except ChannelClosed:
+            pass
+        except Exception as error:  # noqa: BLE001 - an outlet that fails must end in words, and never the engine
+            _log.error("The outlet %s failed.", outlet.name, exc_info=error)
+            self._failed[outlet.name] = f"{type(error).__name__}: {error}"
+            lane.abandon()
+        finally:
+            outlet.close()
+
+
+def _light(windows: WindowScores) -> WindowScores:
+    """`windows` with nothing but scores: what waits in a queue must stay small."""
+    nothing = np.empty((0, 0), np.float32)
+    return replace(windows, logits=nothing, features=nothing, band_energies=nothing)
+
+
+def item_records(item: Item, classes: Sequence[str]) -> Iterator[Record]:
+    """JSON records of an item: those of ``listen --json``, with `time` (Unix, seconds) and `captured`; and markers."""
+    unix = time.time() - time.perf_counter()
+    content = item.content
+    if isinstance(content, Mark):
+        second = content.sample / ENGINE_RATE
+        found: list[Record] = [
+            {
+                "type": "marker",
+                "start": second,
+                "end": second,
+                "name": content.name,
+                "colour": content.colour,
+                "source": content.source,
+            }
+        ]
+    else:
+        found = list(records(content, classes))
+    newest = content.span.end / ENGINE_RATE if isinstance(content, WindowScores) else None
+    for record in found:
+        at = item.at if newest is None else item.at - (newest - float(record["end"]))
+        yield {**record, "time": round(at + unix, 6), "captured": item.captured}

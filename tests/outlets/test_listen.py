@@ -1,0 +1,120 @@
+"""Outlets as a user switches them on: ``realtime-ser listen`` with real receivers."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import socket
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from outlet_parts import other_process
+
+from realtime_ser.session.format import session_folders
+from realtime_ser.session.reader import Session
+
+SENDER = """
+import sys, threading, pylsl
+outlet = pylsl.StreamOutlet(pylsl.StreamInfo(sys.argv[1], "Markers", 1, 0, pylsl.cf_string, sys.argv[1]))
+print("there", flush=True)
+outlet.wait_for_consumers(100)
+outlet.push_sample(["stimulus"], pylsl.local_clock())
+print("sent", flush=True)
+sys.stdin.readline()
+"""
+
+
+@pytest.fixture(scope="module")
+def spoken(demonstration: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("audio") / "spoken.wav"
+    soundfile.write(path, demonstration[12_000:170_000], 16_000, subtype="FLOAT")
+    return path
+
+
+def command(bundle: Path, *arguments: str) -> tuple[list[str], dict[str, str]]:
+    environment = {**os.environ, "REALTIME_SER_BUNDLE": str(bundle)}
+    return [sys.executable, "-m", "realtime_ser", "listen", "--recognizer", "none", *arguments], environment
+
+
+def test_osc_gets_what_was_said_and_the_end_is_told(random_bundle: Path, spoken: Path) -> None:
+    pytest.importorskip("pythonosc", reason="python-osc is not installed: install the 'dev' extra")
+    from pythonosc.osc_message import OscMessage
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(("127.0.0.1", 0))
+        receiver.settimeout(60)
+        where = f"127.0.0.1:{receiver.getsockname()[1]}"
+        call, environment = command(random_bundle, "--input", str(spoken), "--osc", where)
+        pipe = subprocess.PIPE
+        with subprocess.Popen(call, env=environment, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True) as program:
+            seen: list[str] = []
+            while "/ser/utterance" not in seen:
+                seen.append(OscMessage(receiver.recv(65_536)).address)
+            _, told = program.communicate(timeout=100)
+    assert program.returncode == 0
+    assert {"/ser/classes", "/ser/window", "/ser/estimate"} <= set(seen)
+    assert f"Sending scores: OSC to {where}" in told
+    assert f"OSC to {where}: nothing was dropped." in told
+
+
+def test_markers_of_another_program_are_in_the_session(random_bundle: Path, spoken: Path, tmp_path: Path) -> None:
+    pytest.importorskip("pylsl", reason="pylsl is not installed: install the 'dev' extra", exc_type=ImportError)
+    settings = tmp_path / "lsl_api.cfg"
+    settings.write_text("[multicast]\nResolveScope = machine\n[lab]\nKnownPeers = {127.0.0.1}\n")
+    name = f"stimuli {uuid.uuid4().hex}"
+    options = ("--input", str(spoken), "--json", "--record", str(tmp_path / "study"), "--lsl", "--lsl-markers", name)
+    call, environment = command(random_bundle, *options)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LSLAPICFG", str(settings))
+        environment["LSLAPICFG"] = str(settings)
+        with other_process(SENDER, name) as sender:
+            assert sender.line() == "there"
+            done = subprocess.run(call, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=110)
+            assert sender.line() == "sent"
+    assert done.returncode == 0, done.stderr
+    assert "Markers are received" in done.stderr
+    (folder,) = session_folders(tmp_path / "study")
+    with Session(folder) as session:
+        (marker,) = session.markers()
+    assert marker["name"] == "stimulus"
+    assert marker["source"] == f"LSL {name}"
+    assert json.loads(done.stdout.splitlines()[0])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--osc", "9000"], "no address for --osc"),
+        (["--websocket", "x:y"], "no address for --websocket"),
+        (["--websocket", "0.0.0.0:8765"], "--websocket-token"),
+        (["--websocket-token", "something"], "needs --websocket"),
+        (["--lsl-markers", "stimuli"], "needs --record"),
+        (["--send-words"], "needs an outlet"),
+    ],
+)
+def test_what_cannot_be_is_told_with_its_remedy(random_bundle: Path, spoken: Path, arguments: list[str], words: str) -> None:
+    call, environment = command(random_bundle, "--input", str(spoken), *arguments)
+    done = subprocess.run(call, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=110)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_view_says_what_leaves_the_machine() -> None:
+    from rich.console import Console
+
+    from realtime_ser.commands.listen import LiveView
+
+    console = Console(width=100, record=True, file=io.StringIO())
+    view = LiveView("demo", "nobody", ("anger", "neutral"))
+    console.print(view.render())
+    assert "Sending" not in console.export_text()
+    view.sending = "Sending scores: WebSocket at 127.0.0.1:8765"
+    console.print(view.render())
+    assert "▲ Sending scores: WebSocket at 127.0.0.1:8765" in console.export_text()
