@@ -15,6 +15,7 @@ from realtime_ser.config import ENGINE_RATE
 from realtime_ser.errors import RealtimeSerError
 from realtime_ser.gui.about import SHORT_NOTE, help_markup
 from realtime_ser.gui.controller import BundleFacts, DashboardController, InputChoice, InputKind, Phase
+from realtime_ser.gui.explorer.window import ExplorerWindow
 from realtime_ser.gui.filterbank import FilterBank
 from realtime_ser.gui.models import DashboardModel, clock, health_items, now_view
 from realtime_ser.gui.panels.filters import FilterPanel
@@ -123,6 +124,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._wanted = choose
         self._ticks = 0
         self._help: tuple[QtWidgets.QDialog, QtWidgets.QTextBrowser] | None = None
+        self._bank: FilterBank | None = None
+        self._explorer: ExplorerWindow | None = None
         self._worker = Worker()
 
         self._transport = Transport()
@@ -198,6 +201,11 @@ class DashboardWindow(QtWidgets.QMainWindow):
         notes.addWidget(self._news)
         notes.addStretch(1)
         notes.addWidget(make_label(SHORT_NOTE, "small"))
+        explorer_button = QtWidgets.QPushButton("Explore the filters")
+        explorer_button.setObjectName("link")
+        explorer_button.setToolTip("What the filters learnt (Ctrl+B)")
+        explorer_button.clicked.connect(self.show_explorer)
+        notes.addWidget(explorer_button)
         notes.addWidget(help_button)
         footer.addLayout(notes)
 
@@ -231,6 +239,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
             ("M", self._filters.toggle_axis),
             ("Z", self._timeline.toggle_zoom),
             ("Ctrl+T", self.toggle_theme),
+            ("Ctrl+B", self.show_explorer),
             ("F1", self.show_help),
             ("Ctrl+Q", self.close),
         ):
@@ -270,6 +279,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
 
     def _take_bundle(self, loaded: tuple[BundleFacts, FilterBank]) -> None:
         self._facts, bank = loaded
+        self._bank = bank
         events = self._model.events
         self._model = DashboardModel(tuple(self._facts.classes), self._facts.sample_rate)
         self._model.events = events
@@ -481,7 +491,24 @@ class DashboardWindow(QtWidgets.QMainWindow):
         for part in (self._transport, self._notice_bar, self._now, self._level, self._timeline, self._log, self._filters):
             part.apply_look(look)
         self._health.apply_look(look)
+        if self._explorer is not None:
+            self._explorer.apply_look(look)
         self._refresh_text()
+
+    @property
+    def explorer(self) -> ExplorerWindow | None:
+        """The filter-bank explorer, once it was opened."""
+        return self._explorer
+
+    def show_explorer(self) -> None:
+        """Open the filter-bank explorer; nothing happens while no bundle is loaded."""
+        if self._facts is None or self._bank is None:
+            return
+        if self._explorer is None:
+            look = Look(self._palette, class_styles(self._model.classes, self._palette))
+            self._explorer = ExplorerWindow(self._bank, self._facts.kernel, look, self)
+        self._explorer.show()
+        self._explorer.raise_()
 
     def show_help(self) -> None:
         """What the tool can and cannot tell, the law, the model, the keys."""
