@@ -19,6 +19,7 @@ KEYS = (
     ("M", "frequency axis in mel or Hz"),
     ("Z", "timeline of 20 or 60 seconds"),
     ("Ctrl+T", "dark or light"),
+    ("Ctrl+B", "explore the filters"),
     ("F1", "this text"),
     ("Ctrl+Q", "quit"),
 )

@@ -14,7 +14,7 @@ from realtime_ser.gui.qt import Qt, QtWidgets
 
 
 def test_the_response_is_that_of_an_fft_and_bark_that_of_the_tables() -> None:
-    kernel = sinc_kernels(np.array([500.0]), np.array([900.0]), 801, 16_000)[0]
+    kernel = sinc_kernels(np.array([500.0]), np.array([900.0]), 801, 16_000)
     expected = 20.0 * np.log10(np.maximum(np.abs(np.fft.rfft(kernel, 2_048)), 1e-6))
     np.testing.assert_allclose(response_db(kernel, np.fft.rfftfreq(2_048, 1 / 16_000), 16_000), expected, atol=1e-5)
     # Zwicker: 9 Bark is 1,080 Hz and 17 Bark is 3,700 Hz; the formula keeps within 0.1 Bark.

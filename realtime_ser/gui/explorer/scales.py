@@ -29,13 +29,13 @@ def place(hertz: Hertz | float, scale: str) -> Hertz:
     raise ValueError(f"scale must be one of {', '.join(SCALES)}, got {scale!r}")
 
 
-def response_db(kernel: NDArray[np.float64], frequencies_hz: Hertz, sample_rate: int) -> NDArray[np.float64]:
-    """Magnitude response of one filter in dB, not below −120.
+def response_db(kernels: NDArray[np.float64], frequencies_hz: Hertz, sample_rate: int) -> NDArray[np.float64]:
+    """Magnitude response of every filter in dB, not below −120.
 
     Parameters
     ----------
-    kernel
-        Impulse response, shape ``(taps,)``.
+    kernels
+        Impulse responses, shape ``(bands, taps)``, symmetric about the middle.
     frequencies_hz
         Where to evaluate, shape ``(frequencies,)``.
     sample_rate
@@ -43,7 +43,9 @@ def response_db(kernel: NDArray[np.float64], frequencies_hz: Hertz, sample_rate:
 
     Returns
     -------
-    Shape ``(frequencies,)``.
+    Shape ``(bands, frequencies)``.
     """
-    turns = np.outer(np.asarray(frequencies_hz) / sample_rate, np.arange(len(kernel)))
-    return np.asarray(20.0 * np.log10(np.maximum(np.abs(np.exp(-2j * np.pi * turns) @ kernel), 1e-6)))
+    taps = kernels.shape[1]
+    n = np.arange(taps) - (taps - 1) / 2.0
+    cosines = np.cos(2.0 * np.pi * np.outer(n, np.asarray(frequencies_hz) / sample_rate))
+    return np.asarray(20.0 * np.log10(np.maximum(np.abs(kernels @ cosines), 1e-6)))

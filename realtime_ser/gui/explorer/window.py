@@ -41,7 +41,11 @@ class ExplorerWindow(QtWidgets.QDialog):
         self._bank = bank
         self._kernels = sinc_kernels(bank.low, bank.high, kernel, bank.sample_rate)
         self._initial_kernels = sinc_kernels(bank.initial_low, bank.initial_high, kernel, bank.sample_rate)
+        # All at once: a filter's response is then only looked up when it is chosen.
+        self._responses = response_db(self._kernels, bank.frequencies, bank.sample_rate)
+        self._initial_responses = response_db(self._initial_kernels, bank.frequencies, bank.sample_rate)
         self._scale = SCALES[0]
+        self._chosen_items: list[tuple[Any, Any]] = []
         self._look = look
         self._chosen = 0
         layout = QtWidgets.QVBoxLayout(self)
@@ -104,7 +108,7 @@ class ExplorerWindow(QtWidgets.QDialog):
             raise IndexError(f"rank must be 0 to {self._bank.bands - 1}, got {rank}")
         self._chosen = rank
         self._slider.setValue(rank)
-        self._draw()
+        self._draw_chosen()
 
     def set_scale(self, scale: str) -> None:
         """Draw frequencies in ``"mel"``, ``"Hz"`` or ``"Bark"``."""
@@ -131,9 +135,8 @@ class ExplorerWindow(QtWidgets.QDialog):
         return (self._bands, self._movement, self._scatter, self._summed, self._single, self._impulse)
 
     def _draw(self) -> None:
-        bank, palette, rank = self._bank, self._look.palette, self._chosen
+        bank, palette = self._bank, self._look.palette
         accent, ghost = pg.mkPen(palette.accent, width=2), pg.mkPen(palette.ghost, width=2)
-        marked = pg.mkPen(palette.warning, width=3)
         font = QtGui.QFont(QtWidgets.QApplication.font())
         font.setPixelSize(10)
         end = bank.sample_rate / 2
@@ -149,12 +152,10 @@ class ExplorerWindow(QtWidgets.QDialog):
                 axis.setTickFont(font)
             if plot is not self._impulse:
                 plot.getAxis("bottom").setTicks([marks])
-                plot.setXRange(float(place(0.0, self._scale)), float(place(end, self._scale)), padding=0.02)
+                plot.setXRange(float(place(0.0, self._scale)), float(place(end, self._scale)), padding=0.05)
         ranks = np.repeat(np.arange(bank.bands), 2)
         for low, high, pen in ((bank.initial_low, bank.initial_high, ghost), (bank.low, bank.high, accent)):
             self._bands.plot(place(np.column_stack([low, high]).ravel(), self._scale), ranks, pen=pen, connect="pairs")
-        cutoffs = place(np.array([bank.low[rank], bank.high[rank]]), self._scale)
-        self._bands.plot(cutoffs, [rank, rank], pen=marked)
         centre = place(bank.centre, self._scale)
         for plot, values in ((self._movement, bank.movement), (self._scatter, bank.high - bank.low)):
             if plot is self._scatter:
@@ -162,15 +163,37 @@ class ExplorerWindow(QtWidgets.QDialog):
                 width = bank.initial_high - bank.initial_low
                 plot.plot(before, width, pen=None, symbol="s", symbolSize=5, symbolPen=None, symbolBrush=palette.ghost)
             plot.plot(centre, values, pen=None, symbol="o", symbolSize=5, symbolPen=None, symbolBrush=palette.accent)
-            at = ([centre[rank]], [values[rank]])
-            plot.plot(*at, pen=None, symbol="d", symbolSize=11, symbolPen=None, symbolBrush=palette.warning)
         grid = place(bank.frequencies, self._scale)
         self._summed.plot(grid, bank.initial_response, pen=ghost)
         self._summed.plot(grid, bank.response, pen=accent)
-        milliseconds = (np.arange(self._kernels.shape[1]) - (self._kernels.shape[1] - 1) / 2) * 1000.0 / bank.sample_rate
-        for kernels, pen in ((self._initial_kernels, ghost), (self._kernels, accent)):
-            self._single.plot(grid, response_db(kernels[rank], bank.frequencies, bank.sample_rate), pen=pen)
-            self._impulse.plot(milliseconds, kernels[rank], pen=pen)
+        self._chosen_items.clear()
+        self._draw_chosen()
+
+    def _draw_chosen(self) -> None:
+        bank, palette, rank = self._bank, self._look.palette, self._chosen
+        for plot, item in self._chosen_items:
+            plot.removeItem(item)
+        self._chosen_items.clear()
+
+        def add(plot: Any, x: Any, y: Any, **style: Any) -> None:
+            self._chosen_items.append((plot, plot.plot(x, y, **style)))
+
+        cutoffs = place(np.array([bank.low[rank], bank.high[rank]]), self._scale)
+        add(self._bands, cutoffs, [rank, rank], pen=pg.mkPen(palette.warning, width=3))
+        centre = float(place(bank.centre[rank], self._scale))
+        mark = {"pen": None, "symbol": "d", "symbolSize": 11, "symbolPen": None, "symbolBrush": palette.warning}
+        add(self._movement, [centre], [bank.movement[rank]], **mark)
+        add(self._scatter, [centre], [bank.high[rank] - bank.low[rank]], **mark)
+        taps = self._kernels.shape[1]
+        milliseconds = (np.arange(taps) - (taps - 1) / 2) * 1000.0 / bank.sample_rate
+        grid = place(bank.frequencies, self._scale)
+        for responses, kernels, colour in (
+            (self._initial_responses, self._initial_kernels, palette.ghost),
+            (self._responses, self._kernels, palette.accent),
+        ):
+            # One pixel: Qt draws wider lines of many points far more slowly.
+            add(self._single, grid, responses[rank], pen=pg.mkPen(colour, width=1))
+            add(self._impulse, milliseconds, kernels[rank], pen=pg.mkPen(colour, width=1))
         self._single.setYRange(_FLOOR_DB, 3.0)
         self._said.show_text(self.description)
         self._slider.setAccessibleDescription(self.description)
