@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from realtime_ser.gui.explorer.exports import FORMATS, Columns, export_plot
 from realtime_ser.gui.explorer.scales import SCALES, place, response_db
 from realtime_ser.gui.filterbank import FilterBank, sinc_kernels
 from realtime_ser.gui.panels.panel import ElidedLabel, Look, make_label, set_text
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets, pg
 from realtime_ser.gui.theme import style_sheet
 
-__all__ = ["ExplorerWindow"]
+__all__ = ["PLOTS", "ExplorerWindow"]
 
 _TICKS_HZ = {
     "mel": (0, 250, 500, 1000, 2000, 4000, 8000),
@@ -20,6 +22,8 @@ _TICKS_HZ = {
     "Bark": (0, 250, 500, 1000, 2000, 4000, 8000),
 }
 _FLOOR_DB = -80.0
+PLOTS = ("bands", "movement", "bandwidth", "summed response", "response", "impulse response")
+"""Names of the plots, in the order in which they are laid out."""
 
 
 class ExplorerWindow(QtWidgets.QDialog):
@@ -64,6 +68,14 @@ class ExplorerWindow(QtWidgets.QDialog):
         self._slider.setToolTip("Choose a filter: arrow keys, Page Up and Down, or a click into an upper plot")
         self._slider.valueChanged.connect(self.choose)
         bar.addWidget(self._slider, 1)
+        self._export = QtWidgets.QPushButton("E&xport")
+        self._export.setAccessibleName("export a plot")
+        self._export.setToolTip("Write a plot as SVG, PNG or CSV (Alt+X)")
+        menu = QtWidgets.QMenu(self._export)
+        for name in PLOTS:
+            menu.addAction(name).triggered.connect(lambda _checked=False, chosen=name: self._ask_export(chosen))
+        self._export.setMenu(menu)
+        bar.addWidget(self._export)
         self._legend = make_label("", "small")
         self._legend.setTextFormat(Qt.TextFormat.RichText)
         bar.addWidget(self._legend)
@@ -197,6 +209,56 @@ class ExplorerWindow(QtWidgets.QDialog):
         self._single.setYRange(_FLOOR_DB, 3.0)
         self._said.show_text(self.description)
         self._slider.setAccessibleDescription(self.description)
+
+    def numbers(self, name: str) -> Columns:
+        """The numbers of the plot `name`, one of :data:`PLOTS`, in Hz, dB and ms; ``ValueError`` for any other."""
+        bank, rank = self._bank, self._chosen
+        cutoffs: Columns = {
+            "filter": bank.order,
+            "initial_low_hz": bank.initial_low,
+            "initial_high_hz": bank.initial_high,
+            "low_hz": bank.low,
+            "high_hz": bank.high,
+        }
+        taps = self._kernels.shape[1]
+        if name == "bands":
+            return cutoffs
+        if name == "movement":
+            return {"filter": bank.order, "centre_hz": bank.centre, "movement_hz": bank.movement}
+        if name == "bandwidth":
+            before = (bank.initial_low + bank.initial_high) / 2.0, bank.initial_high - bank.initial_low
+            initial = {"initial_centre_hz": before[0], "initial_bandwidth_hz": before[1]}
+            return {"filter": bank.order, "centre_hz": bank.centre, "bandwidth_hz": bank.high - bank.low, **initial}
+        if name == "summed response":
+            return {"frequency_hz": bank.frequencies, "initial_db": bank.initial_response, "learnt_db": bank.response}
+        if name == "response":
+            initial_db, learnt_db = self._initial_responses[rank], self._responses[rank]
+            return {"frequency_hz": bank.frequencies, "initial_db": initial_db, "learnt_db": learnt_db}
+        if name == "impulse response":
+            milliseconds = (np.arange(taps) - (taps - 1) / 2) * 1000.0 / bank.sample_rate
+            return {"time_ms": milliseconds, "initial": self._initial_kernels[rank], "learnt": self._kernels[rank]}
+        raise ValueError(f"a plot is one of {', '.join(PLOTS)}, got {name!r}")
+
+    def export(self, name: str, path: Path) -> None:
+        """Write the plot `name` to `path`; errors as in :func:`export_plot` and :meth:`numbers`."""
+        numbers = self.numbers(name)
+        export_plot(self._plots()[PLOTS.index(name)], self._look.palette.panel, numbers, path)
+
+    def _ask_export(self, name: str) -> None:
+        kinds = ";;".join(f"{kind.upper()} (*.{kind})" for kind in FORMATS)
+        suggested = f"{name.replace(' ', '-')}.svg"
+        chosen, kind = QtWidgets.QFileDialog.getSaveFileName(self, f"Export {name}", suggested, kinds)
+        if not chosen:
+            return
+        path = Path(chosen)
+        if not path.suffix:
+            path = path.with_suffix(f".{kind.split(' ', 1)[0].lower()}")
+        try:
+            self.export(name, path)
+        except (OSError, ValueError) as error:
+            self._said.show_text(f"Not exported: {error}")
+        else:
+            self._said.show_text(f"Exported to {path}")
 
     def _click(self, event: Any) -> None:
         for plot in (self._bands, self._movement, self._scatter):
