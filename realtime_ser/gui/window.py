@@ -201,11 +201,6 @@ class DashboardWindow(QtWidgets.QMainWindow):
         notes.addWidget(self._news)
         notes.addStretch(1)
         notes.addWidget(make_label(SHORT_NOTE, "small"))
-        explorer_button = QtWidgets.QPushButton("Explore the filters")
-        explorer_button.setObjectName("link")
-        explorer_button.setToolTip("What the filters learnt (Ctrl+B)")
-        explorer_button.clicked.connect(self.show_explorer)
-        notes.addWidget(explorer_button)
         notes.addWidget(help_button)
         footer.addLayout(notes)
 
