@@ -22,6 +22,7 @@ KEYS = (
     ("M", "frequency axis in mel or Hz"),
     ("Z", "timeline of 20 or 60 seconds"),
     ("Ctrl+T", "dark or light"),
+    ("Ctrl+B", "explore the filters"),
     ("F1", "this text"),
     ("F2", "health: every figure, the log, and a report to copy"),
     ("F3", "first steps: use notice, microphone test, words"),

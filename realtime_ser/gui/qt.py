@@ -71,12 +71,12 @@ def missing_library(error: Exception) -> DisplayError:
 
 try:
     import pyqtgraph as pg  # type: ignore[import-untyped]
-    from PySide6 import QtCore, QtGui, QtWidgets
+    from PySide6 import QtCore, QtGui, QtSvg, QtWidgets
     from PySide6 import __version__ as binding_version
 except ImportError as error:
     raise missing_library(error) from error
 
-__all__ = ["SYSTEM_PACKAGES", "Qt", "QtCore", "QtGui", "QtWidgets", "check_display", "missing_library", "pg"]
+__all__ = ["SYSTEM_PACKAGES", "Qt", "QtCore", "QtGui", "QtSvg", "QtWidgets", "check_display", "missing_library", "pg"]
 
 Qt = QtCore.Qt
 

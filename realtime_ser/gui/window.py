@@ -17,6 +17,7 @@ from realtime_ser.config import ENGINE_RATE
 from realtime_ser.errors import RealtimeSerError
 from realtime_ser.gui.about import SHORT_NOTE, help_markup
 from realtime_ser.gui.controller import BundleFacts, DashboardController, InputChoice, InputKind, Phase
+from realtime_ser.gui.explorer.window import ExplorerWindow
 from realtime_ser.gui.filterbank import FilterBank
 from realtime_ser.gui.first_start import FirstStart
 from realtime_ser.gui.models import DashboardModel, clock, health_items, now_view
@@ -141,6 +142,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._health_dialog: HealthDialog | None = None
         self._use = ProcessUse()
         self._frames = FrameTimes()
+        self._bank: FilterBank | None = None
+        self._explorer: ExplorerWindow | None = None
         self._worker = Worker()
 
         self._transport = Transport()
@@ -259,6 +262,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._recording_bar.note_written.connect(self._keep_note)
         self._notice_bar.acted.connect(self._act_on_notice)
         self._level.forgiven.connect(lambda: self._model.meter.forgive())
+        self._filters.explore_asked.connect(self.show_explorer)
         self._filters.axis_changed.connect(lambda axis: self._settings.setValue("axis", axis))
         actions: list[tuple[str, Callable[[], object]]] = [
             ("Space", self._press_space),
@@ -271,6 +275,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
             ("M", self._filters.toggle_axis),
             ("Z", self._timeline.toggle_zoom),
             ("Ctrl+T", self.toggle_theme),
+            ("Ctrl+B", self.show_explorer),
             ("F1", self.show_help),
             ("F2", self.show_health),
             ("F3", self.show_first_start),
@@ -313,6 +318,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
 
     def _take_bundle(self, loaded: tuple[BundleFacts, FilterBank]) -> None:
         self._facts, bank = loaded
+        self._bank = bank
         events = self._model.events
         self._model = DashboardModel(tuple(self._facts.classes), self._facts.sample_rate)
         self._model.events = events
@@ -609,6 +615,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._health.apply_look(look)
         if self._health_dialog is not None:
             self._health_dialog.apply_look(look)
+        if self._explorer is not None:
+            self._explorer.apply_look(look)
         self._refresh_text()
 
     def show_first_start(self) -> None:
@@ -668,6 +676,21 @@ class DashboardWindow(QtWidgets.QMainWindow):
         path = log_file()
         bundle = self._facts.name if self._facts is not None else ""
         return report_text(self._sections(), self._model.events, log_tail(path), bundle, path)
+
+    @property
+    def explorer(self) -> ExplorerWindow | None:
+        """The filter-bank explorer, once it was opened."""
+        return self._explorer
+
+    def show_explorer(self) -> None:
+        """Open the filter-bank explorer; nothing happens while no bundle is loaded."""
+        if self._facts is None or self._bank is None:
+            return
+        if self._explorer is None:
+            look = Look(self._palette, class_styles(self._model.classes, self._palette))
+            self._explorer = ExplorerWindow(self._bank, self._facts.kernel, look, self)
+        self._explorer.show()
+        self._explorer.raise_()
 
     def show_help(self) -> None:
         """What the tool can and cannot tell, the law, the model, the keys."""

@@ -29,6 +29,7 @@ class FilterPanel(Panel):
 
     axis_changed = QtCore.Signal(str)
     """``"mel"`` or ``"Hz"``."""
+    explore_asked = QtCore.Signal()
 
     def __init__(self) -> None:
         super().__init__("Filter bank")
@@ -56,6 +57,12 @@ class FilterPanel(Panel):
             group.addButton(button)
             self.header.addWidget(button)
             self._buttons[name] = button
+        explore = QtWidgets.QToolButton()
+        explore.setText("Explore…")
+        explore.setToolTip("Every filter, its response and its movement, in a window of its own (Ctrl+B)")
+        explore.setAccessibleName("explore the filter bank")
+        explore.clicked.connect(self.explore_asked)
+        self.header.addWidget(explore)
 
         self._view = pg.GraphicsLayoutWidget()
         self._view.setFrameShape(QtWidgets.QFrame.Shape.NoFrame)
