@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -21,6 +22,8 @@ __all__ = ["OutletWish", "Sending", "add_outlets", "wanted_outlets"]
 
 _LOCAL = "127.0.0.1"
 _WAITING = 256
+_TOKEN_VARIABLE = "REALTIME_SER_WEBSOCKET_TOKEN"
+"""Environment variable for the token, which the list of processes does not show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,12 @@ def add_outlets(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--lsl-markers", metavar="NAME", help="take the markers of this stream into the recording")
     group.add_argument("--osc", metavar="HOST:PORT", help="send Open Sound Control messages there")
     group.add_argument("--websocket", metavar="[HOST:]PORT", help="serve JSON records; default host: this machine only")
-    group.add_argument("--websocket-token", metavar="TOKEN", help="what clients must show; needed for other hosts")
+    group.add_argument(
+        "--websocket-token",
+        metavar="TOKEN",
+        help="what clients must show; needed for other hosts; default: what the environment variable "
+        f"{_TOKEN_VARIABLE} says, which other users of the machine cannot see",
+    )
     group.add_argument("--send-words", action="store_true", help="send recognised words too, which are left out otherwise")
 
 
@@ -79,7 +87,7 @@ def wanted_outlets(options: argparse.Namespace) -> OutletWish | None:
         lsl_markers=options.lsl_markers or "",
         osc=_address("--osc", options.osc),
         websocket=_address("--websocket", options.websocket, _LOCAL),
-        token=options.websocket_token or "",
+        token=(options.websocket_token or os.environ.get(_TOKEN_VARIABLE, "")) if options.websocket else "",
         words=options.send_words,
     )
     return None if wish == OutletWish() else wish

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
 import os
@@ -16,6 +17,7 @@ import pytest
 import soundfile
 from outlet_parts import other_process
 
+from realtime_ser.commands.outlets import add_outlets, wanted_outlets
 from realtime_ser.session.format import session_folders
 from realtime_ser.session.reader import Session
 
@@ -104,6 +106,21 @@ def test_what_cannot_be_is_told_with_its_remedy(random_bundle: Path, spoken: Pat
     assert done.returncode == 2
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_token_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REALTIME_SER_WEBSOCKET_TOKEN", "from the environment")
+    parser = argparse.ArgumentParser()
+    parser.set_defaults(record=None)
+    add_outlets(parser)
+    asked = wanted_outlets(parser.parse_args(["--websocket", "8765"]))
+    assert asked is not None
+    assert asked.token == "from the environment"
+    given = wanted_outlets(parser.parse_args(["--websocket", "8765", "--websocket-token", "from the option"]))
+    assert given is not None
+    assert given.token == "from the option"
+    # It asks for no outlet by itself.
+    assert wanted_outlets(parser.parse_args([])) is None
 
 
 def test_the_view_says_what_leaves_the_machine() -> None:
