@@ -25,7 +25,7 @@ from realtime_ser.config import ENGINE_RATE, EngineSettings
 from realtime_ser.engine.engine import Engine
 from realtime_ser.engine.judgement import JudgementStage
 from realtime_ser.engine.pipeline import Pipeline, Stages
-from realtime_ser.engine.signal import Detector, SignalStage, WholeStream
+from realtime_ser.engine.signal import Detector, Segmentation, SignalStage, WholeStream
 from realtime_ser.engine.words import WordsStage
 from realtime_ser.errors import BundleError
 from realtime_ser.fusion.decision import Decider, DecisionFacts
@@ -147,7 +147,7 @@ def build_stages(
     settings: EngineSettings | None = None,
     *,
     live: bool,
-    segmentation: SegmentationKind = "voice",
+    segmentation: SegmentationKind | Segmentation = "voice",
     words: bool = True,
     detector: Callable[[], Detector] = VoiceDetector,
     acoustic: Callable[[AcousticModel, float], AcousticStream] = AcousticStream,
@@ -158,6 +158,8 @@ def build_stages(
     ----------
     live
         Whether the source is a microphone: then verdicts wait only so long for words, and level faults are told.
+    segmentation
+        A kind, or a fresh object that says where utterances start and end.
     words
         ``False`` leaves the recogniser out.
     detector, acoustic
@@ -166,9 +168,11 @@ def build_stages(
     settings = EngineSettings() if settings is None else settings
     manifest = models.manifest
     whole = segmentation == "whole"
+    if isinstance(segmentation, str):
+        segmentation = WholeStream() if whole else Segmenter(settings.voice)
     signal = SignalStage(
         detector=detector(),
-        segmentation=WholeStream() if whole else Segmenter(settings.voice),
+        segmentation=segmentation,
         meter=LevelMonitor(watch=live),
         acoustic=acoustic(models.acoustic, settings.voice.on_threshold),
         step=settings.step,

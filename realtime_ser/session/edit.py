@@ -34,6 +34,7 @@ __all__ = [
     "delete_words",
     "edit_marker",
     "label_utterance",
+    "log_scoring",
     "redact",
 ]
 
@@ -171,6 +172,12 @@ def delete_session(folder: Path, reason: str = "") -> None:
         shutil.rmtree(folder)
     except OSError as error:
         raise _unwritable(folder, error) from error
+
+
+def log_scoring(folder: Path, name: str, before: str | None, after: str, reason: str = "") -> None:
+    """Log that the session was scored again under `name`; what was recorded stays. Raises :class:`SessionError`."""
+    with _changing(folder) as streams:
+        _log(streams, "rescore", "scores", None, name, before, after, reason)
 
 
 # Helpers ------------------------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ __all__ = [
     "HEADER_NAME",
     "LOCK_NAME",
     "RESERVE_NAME",
+    "SCORES_NAME",
     "STREAMS_NAME",
     "connect",
     "is_recording",
@@ -38,6 +39,8 @@ STREAMS_NAME = "session.sqlite"
 AUDIO_NAME = "audio.sqlite"
 LOCK_NAME = "recording.lock"
 RESERVE_NAME = "reserve"
+SCORES_NAME = "scores"
+"""Folder of later scorings: each a folder with a header and streams of its own."""
 SESSIONS_VARIABLE = "REALTIME_SER_SESSIONS"
 """Environment variable that names another folder for sessions."""
 

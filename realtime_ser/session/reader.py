@@ -6,6 +6,7 @@ The session is never written here; a session that is being recorded can be read 
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,15 +15,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, TypeAlias
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from realtime_ser.errors import SessionError
-from realtime_ser.session.format import AUDIO_NAME, STREAMS_NAME, connect, is_recording
+from realtime_ser.session.format import AUDIO_NAME, HEADER_NAME, SCORES_NAME, STREAMS_NAME, connect, is_recording
 from realtime_ser.session.header import Header, read_header
-from realtime_ser.types import FloatArray
+from realtime_ser.types import FloatArray, Span
 
-__all__ = ["Session", "SessionState", "Windows", "utc_text"]
+__all__ = ["Row", "Session", "SessionState", "Windows", "scorings", "utc_text"]
 
 Phase: TypeAlias = Literal["recording", "closed", "failed", "interrupted"]
 Row: TypeAlias = dict[str, Any]
@@ -65,17 +67,31 @@ class Session:
     ----------
     folder
         Of the session.
+    scores
+        Name of a later scoring (see :func:`scorings`) whose windows, estimates, utterances and bundle are shown in place of
+        those that were recorded; ``None``: as recorded.
 
     Raises
     ------
     SessionError
-        It is missing, damaged, or of a newer version; reading may raise it, too.
+        It is missing, damaged, or of a newer version; there is no such scoring. Reading may raise it, too.
     """
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | Path, scores: str | None = None) -> None:
         self.folder = Path(folder)
+        self.scores = scores
         self.header: Header = read_header(self.folder)
+        beside = self.folder
+        if scores is not None:
+            beside = _scoring(self.folder, scores)
+            later = read_header(beside)
+            # What was listened to, when and on what terms is still the recording's.
+            self.header = msgspec.structs.replace(
+                self.header,
+                **{name: getattr(later, name) for name in _SCORING_FIELDS},
+            )
         self._streams = connect(self.folder / STREAMS_NAME)
+        self._scored_streams = self._streams if scores is None else connect(beside / STREAMS_NAME)
 
     def __enter__(self) -> Self:
         return self
@@ -84,12 +100,13 @@ class Session:
         self.close()
 
     def close(self) -> None:
-        """Give the file up."""
+        """Give the files up."""
         self._streams.close()
+        self._scored_streams.close()
 
-    def _rows(self, query: str, *values: object) -> list[sqlite3.Row]:
+    def _rows(self, query: str, *values: object, scored: bool = False) -> list[sqlite3.Row]:
         try:
-            return self._streams.execute(query, values).fetchall()
+            return (self._scored_streams if scored else self._streams).execute(query, values).fetchall()
         except sqlite3.Error as error:
             problem = f"{self.folder / STREAMS_NAME} cannot be read: {error}."
             raise SessionError(problem, "It is damaged; use a copy of it.") from error
@@ -128,7 +145,7 @@ class Session:
 
     def windows(self) -> Windows:
         """All window scores: a million of them take a second."""
-        rows = self._rows("SELECT * FROM windows ORDER BY start_sample")
+        rows = self._rows("SELECT * FROM windows ORDER BY start_sample", scored=True)
         classes = len(self.header.classes)
         first = [row["start_sample"] + np.arange(row["count"], dtype=np.int64) * row["hop"] for row in rows]
         scores = [np.frombuffer(row["scores"], "<f4").reshape(row["count"], classes) for row in rows]
@@ -145,7 +162,7 @@ class Session:
 
     def estimates(self) -> list[Row]:
         """Estimates of utterances so far, in order; see :meth:`utterances` for the keys."""
-        return [self._scored(row) for row in self._rows("SELECT * FROM estimates ORDER BY id")]
+        return [self._scored(row) for row in self._rows("SELECT * FROM estimates ORDER BY id", scored=True)]
 
     def utterances(self) -> list[Row]:
         """Committed verdicts, in order.
@@ -158,7 +175,7 @@ class Session:
             words.setdefault(word["utterance"], []).append(word["text"])
         changed = self._latest("utterance")
         found = []
-        for row in self._rows("SELECT * FROM utterances ORDER BY start_sample"):
+        for row in self._rows("SELECT * FROM utterances ORDER BY start_sample", scored=True):
             number = row["utterance"]
             later = changed.get(number, {})
             found.append(
@@ -176,6 +193,10 @@ class Session:
     def words(self) -> list[Row]:
         """Recognised words with their utterance, span in samples, and confidence (``None``: not known)."""
         return [dict(row) for row in self._rows("SELECT * FROM words ORDER BY utterance, position")]
+
+    def transcripts(self) -> list[Row]:
+        """What is known of an utterance's transcript beside its words: `utterance`, `final`, `heard_until`, `confidence`."""
+        return [dict(row) for row in self._rows("SELECT * FROM transcripts ORDER BY utterance")]
 
     def markers(self) -> list[Row]:
         """Markers as they are now, by time; `original` holds what was changed, as it was."""
@@ -220,6 +241,15 @@ class Session:
     def changes(self) -> list[Row]:
         """Everything that was changed, removed or labelled after the recording, in order."""
         return [dict(row) for row in self._rows("SELECT * FROM changes ORDER BY id")]
+
+    def redactions(self) -> list[Span]:
+        """Stretches whose sound was overwritten by a tone, in the order in which that was done."""
+        found = []
+        for row in self._rows("SELECT * FROM changes WHERE kind = 'redact' AND target = 'span' ORDER BY id"):
+            span = re.fullmatch(r"\[(-?\d+), (-?\d+)\)", row["field"])
+            if span and not str(row["after"]).endswith(" 0 samples overwritten"):
+                found.append(Span(int(span[1]), int(span[2])))
+        return found
 
     def utc_of(self, sample: int) -> float | None:
         """Seconds since 1970 at which `sample` was captured; ``None`` where nothing was recorded."""
@@ -288,6 +318,35 @@ class Session:
             "voiced_seconds": row["voiced_seconds"],
             "note": row["note"],
         }
+
+
+_SCORING_FIELDS = (
+    "hop",
+    "window",
+    "classes",
+    "bundle",
+    "recognizer",
+    "acoustic_form",
+    "program",
+    "python",
+    "system",
+    "libraries",
+)
+"""What a later scoring says anew."""
+
+
+def scorings(folder: Path) -> list[str]:
+    """Names of the later scorings of the session in `folder`, sorted."""
+    return sorted(header.parent.name for header in (folder / SCORES_NAME).glob(f"*/{HEADER_NAME}"))
+
+
+def _scoring(folder: Path, name: str) -> Path:
+    known = scorings(folder)
+    if name not in known:
+        raise SessionError(
+            f"{folder.name} was not scored again under the name {name!r}.", f"There is: {', '.join(known) or 'none'}."
+        )
+    return folder / SCORES_NAME / name
 
 
 def utc_text(utc: float) -> str:

@@ -92,6 +92,22 @@ def add_sessions(commands: Any) -> None:
         help="csv, parquet, jsonl, elan, praat, srt, vtt, flac; may be repeated; default: all of them",
     )
 
+    export.add_argument("--scores", metavar="NAME", help="those of a later scoring (see rescore) in place of the recorded ones")
+
+    rescore = _action(actions, "rescore", "score a session with kept sound again, with another bundle, and compare")
+    rescore.add_argument("--bundle", help="bundle folder or name (see `realtime-ser models list`); default: the default bundle")
+    rescore.add_argument(
+        "--name", metavar="NAME", help="under which the scores are kept; default: the bundle's name and version"
+    )
+    rescore.add_argument("--replace", action="store_true", help="in place of earlier scores of that name")
+    rescore.add_argument(
+        "--recognizer",
+        metavar="WHO",
+        help="recognise the words anew (as for `listen`), without keeping them; default: the words that were kept, if any",
+    )
+    rescore.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    rescore.add_argument("--reason", default="", metavar="TEXT", help="why, for the log")
+
     mark = _action(actions, "mark", "add a marker, also while recording; or change one")
     mark.add_argument("--name", help="what it marks")
     mark.add_argument("--at", type=float, metavar="SECONDS", help="when; default: now, while the session is being recorded")
@@ -149,7 +165,19 @@ def run_sessions(options: argparse.Namespace) -> list[str]:
         case "show":
             return show.methods(folder) if options.methods else show.describe(folder)
         case "export":
-            return show.export(folder, options.to, options.format or ())
+            return show.export(folder, options.to, options.format or (), options.scores)
+        case "rescore":
+            from realtime_ser.commands.sessions.rescore import rescore_session
+
+            return rescore_session(
+                folder,
+                bundle=options.bundle,
+                name=options.name,
+                replace=options.replace,
+                recognizer=options.recognizer,
+                as_json=options.json,
+                reason=options.reason,
+            )
         case "mark":
             return change.mark(
                 folder,

@@ -10,7 +10,7 @@ from realtime_ser.session.export.files import FORMATS, export_session
 from realtime_ser.session.export.methods import methods_paragraph
 from realtime_ser.session.export.tables import write_frame
 from realtime_ser.session.format import session_folders
-from realtime_ser.session.reader import Session, utc_text
+from realtime_ser.session.reader import Session, scorings, utc_text
 from realtime_ser.session.summary import MEANING, summarise
 
 __all__ = ["describe", "export", "list_sessions", "methods", "summary"]
@@ -77,6 +77,8 @@ def describe(folder: Path) -> list[str]:
             for row in gaps
         ]
         lines += [f"Event: {_at(row['sample'], header.sample_rate)}  {row['message']}" for row in session.events()]
+        if names := scorings(folder):
+            lines.append(f"Scored again: {', '.join(names)}.")
         for row in changes:
             number = "" if row["target_id"] is None else f" {row['target_id']}"
             reason = f" ({row['reason']})" if row["reason"] else ""
@@ -91,19 +93,19 @@ def methods(folder: Path) -> list[str]:
         return [methods_paragraph(session)]
 
 
-def export(folder: Path, to: str, formats: Sequence[str]) -> list[str]:
-    """Write files, and say which.
+def export(folder: Path, to: str, formats: Sequence[str], scores: str | None = None) -> list[str]:
+    """Write files, with the scores that were recorded or those of a later scoring, and say which.
 
     Raises
     ------
     SessionError
-        A format that there is not, or a folder that cannot be written.
+        A format or a scoring that there is not, or a folder that cannot be written.
     """
     target = Path(to)
     unknown = [name for name in formats if name not in FORMATS]
     if unknown:
         raise SessionError(f"There is no format {unknown[0]!r}.", f"Formats: {', '.join(FORMATS)}.")
-    with Session(folder) as session:
+    with Session(folder, scores) as session:
         chosen = formats or [name for name in FORMATS if name != "flac" or session.has_audio]
         try:
             target.mkdir(parents=True, exist_ok=True)

@@ -21,6 +21,7 @@ def methods_paragraph(session: Session) -> str:
         words = "No words were recognised; the scores rest on the voice alone."
     else:
         words = f"Words were recognised by {header.recognizer} and fused with the voice by attention."
+    later = "" if session.scores is None else " These scores were computed afterwards, from the sound that was kept."
     # An interrupted session says so in the paper, too.
     state = session.state()
     ending = "" if state.phase == "closed" else f" The recording did not end regularly: {state.message}"
@@ -31,6 +32,6 @@ def methods_paragraph(session: Session) -> str:
         f"{1000 * header.hop / rate:g} ms for {len(header.classes)} classes ({', '.join(header.classes)}). {words} "
         f"Utterances were delimited by voice activity; the recording of {session.seconds:.1f} s holds {len(utterances)} of "
         f"them, for {abstained} of which the system abstained, since its confidence was below the calibrated threshold; "
-        f"abstentions are reported as such.{gaps} All times are indices of samples.{ending} The networks were trained on acted "
-        "speech; their scores describe how speech sounds and reads, not what a person feels."
+        f"abstentions are reported as such.{later}{gaps} All times are indices of samples.{ending} The networks were "
+        "trained on acted speech; their scores describe how speech sounds and reads, not what a person feels."
     )
