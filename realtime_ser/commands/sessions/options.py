@@ -108,6 +108,12 @@ def add_sessions(commands: Any) -> None:
     rescore.add_argument("--json", action="store_true", help="one JSON object on standard output")
     rescore.add_argument("--reason", default="", metavar="TEXT", help="why, for the log")
 
+    figure = _action(actions, "figure", "draw a session's timeline for a paper, as vectors")
+    figure.add_argument("--out", required=True, metavar="FILE", help="where to: .svg or .pdf")
+    figure.add_argument("--from", type=float, dest="start", metavar="SECONDS", help="default: from the beginning")
+    figure.add_argument("--to", type=float, dest="end", metavar="SECONDS", help="default: to the end")
+    figure.add_argument("--scores", metavar="NAME", help="those of a later scoring (see rescore) in place of the recorded ones")
+
     mark = _action(actions, "mark", "add a marker, also while recording; or change one")
     mark.add_argument("--name", help="what it marks")
     mark.add_argument("--at", type=float, metavar="SECONDS", help="when; default: now, while the session is being recorded")
@@ -166,6 +172,8 @@ def run_sessions(options: argparse.Namespace) -> list[str]:
             return show.methods(folder) if options.methods else show.describe(folder)
         case "export":
             return show.export(folder, options.to, options.format or (), options.scores)
+        case "figure":
+            return show.figure(folder, options.out, options.start, options.end, options.scores)
         case "rescore":
             from realtime_ser.commands.sessions.rescore import rescore_session
 

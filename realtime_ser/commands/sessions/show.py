@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from realtime_ser.errors import RealtimeSerError, SessionError
+from realtime_ser.session.export.figure import write_figure
 from realtime_ser.session.export.files import FORMATS, export_session
 from realtime_ser.session.export.methods import methods_paragraph
 from realtime_ser.session.export.tables import write_frame
@@ -13,7 +14,7 @@ from realtime_ser.session.format import session_folders
 from realtime_ser.session.reader import Session, scorings, utc_text
 from realtime_ser.session.summary import MEANING, summarise
 
-__all__ = ["describe", "export", "list_sessions", "methods", "summary"]
+__all__ = ["describe", "export", "figure", "list_sessions", "methods", "summary"]
 
 
 def list_sessions(root: Path) -> list[str]:
@@ -114,6 +115,23 @@ def export(folder: Path, to: str, formats: Sequence[str], scores: str | None = N
             problem = f"{target} cannot be written: {error.strerror or error}."
             raise SessionError(problem, "Make room or choose another folder.") from error
     return [f"Wrote {path}" for path in paths]
+
+
+def figure(folder: Path, out: str, start: float | None, end: float | None, scores: str | None = None) -> list[str]:
+    """Draw the timeline between two times in seconds, and say what had no room.
+
+    Raises
+    ------
+    ConfigError, SessionError
+        It is not clear how or what to draw, Matplotlib is missing, or the file cannot be written.
+    """
+    path = Path(out)
+    with Session(folder, scores) as session:
+        try:
+            said = write_figure(session, path, start, end)
+        except OSError as error:
+            raise SessionError(f"{path} cannot be written: {error.strerror or error}.", "Choose another place.") from error
+    return [f"Wrote {path}", *said]
 
 
 def summary(root: Path, out: str | None) -> list[str]:
