@@ -100,6 +100,14 @@ def _parser() -> argparse.ArgumentParser:
 
     add_sessions(commands)
 
+    replay = commands.add_parser(
+        "replay",
+        help="a window that shows and plays a recorded session",
+        description="Opens a recorded session to look at, hear, correct, label and compare.",
+    )
+    replay.add_argument("session", help="folder of the session, or its name in the usual place")
+    replay.add_argument("--scores", metavar="NAME", help="compare with a later scoring (see `sessions rescore`)")
+
     selftest = commands.add_parser(
         "selftest",
         help="check this installation",
@@ -244,6 +252,11 @@ def _run(options: argparse.Namespace) -> int:
             from realtime_ser.commands.sessions.options import run_sessions
 
             return _say(run_sessions(options))
+        case "replay":
+            from realtime_ser.gui.replay.app import run_replay
+            from realtime_ser.session.format import resolve_session
+
+            return run_replay(resolve_session(options.session), options.scores)
         case "analyze":
             from realtime_ser.commands.analyze import analyze
 

@@ -31,6 +31,7 @@ __all__ = [
     "StreamFlags",
     "choose",
     "list_devices",
+    "open_output",
 ]
 
 Selector: TypeAlias = int | str | None
@@ -207,7 +208,44 @@ class PortAudio:
                     "Close other programs that may hold it, allow this program to use it in the system's privacy settings, "
                     "or choose another one.",
                 ) from error
-            return _Stream(stream, sd, device.name)
+            return _Stream(stream, sd, f"The microphone “{device.name}”")
+
+
+def open_output(rate: int, callback: Callback) -> tuple[InputStream, int]:
+    """Open the system's default output, mono and without starting it, at `rate` (Hz) or, where it refuses that, at its own.
+
+    Parameters
+    ----------
+    callback
+        Called by a thread of the sound system; it fills the frames, float32, shape ``(count, 1)``, completely.
+
+    Returns
+    -------
+    The stream, and its rate.
+
+    Raises
+    ------
+    DeviceError
+        There is no output, or it refuses to open; or PortAudio is missing.
+    """
+    sd = _sounddevice()
+    with _portaudio, _quiet():
+        try:
+            device = sd.query_devices(kind="output")
+        except (sd.PortAudioError, ValueError) as error:
+            raise DeviceError("There is nothing here to play sound on.", "Connect headphones or loudspeakers.") from error
+        refusal: Exception | None = None
+        for wanted in dict.fromkeys((rate, round(device["default_samplerate"]))):
+            try:
+                stream = sd.OutputStream(samplerate=wanted, channels=1, dtype="float32", latency="high", callback=callback)
+            except (sd.PortAudioError, ValueError) as error:
+                refusal = error
+                continue
+            return _Stream(stream, sd, f"The output “{device['name']}”"), wanted
+    problem = "" if refusal is None else f" ({_reason(refusal)})"
+    raise DeviceError(
+        f"The output “{device['name']}” refuses to open{problem}.", "Close other programs that may hold it."
+    ) from refusal
 
 
 class _Stream:
@@ -236,7 +274,7 @@ class _Stream:
                 self._stream.start()
         except self._sd.PortAudioError as error:
             raise DeviceError(
-                f"The microphone “{self._name}” does not start ({_reason(error)}).",
+                f"{self._name} does not start ({_reason(error)}).",
                 "Close other programs that may hold it, or choose another one.",
             ) from error
 

@@ -20,7 +20,7 @@ from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets, pg
 from realtime_ser.gui.theme import Shape, blend, heat_table, ink_on
 from realtime_ser.types import Verdict
 
-__all__ = ["Mark", "TimelinePanel", "band_image"]
+__all__ = ["Mark", "Marks", "TimelinePanel", "band_image"]
 
 GUTTER = 56
 LEVEL_FLOOR = -60.0
@@ -41,9 +41,11 @@ class Mark:
     faint: bool = False
     flag: bool = False
     """A moment: a line, and its name beside it."""
+    row: int = 0
+    """Of a moment's name: how many lines of text below the lane's top."""
 
 
-class _Marks(pg.GraphicsObject):  # type: ignore[misc]  # pyqtgraph has no types
+class Marks(pg.GraphicsObject):  # type: ignore[misc]  # pyqtgraph has no types
     """All stretches of a lane as one item. Drawn in pixels, so that text is never stretched."""
 
     def __init__(self, look: Look | None = None) -> None:
@@ -53,6 +55,7 @@ class _Marks(pg.GraphicsObject):  # type: ignore[misc]  # pyqtgraph has no types
         self.look = look
 
     def show_marks(self, marks: Sequence[Mark], first: float, end: float) -> None:
+        """Draw `marks` over a lane that shows the seconds from `first` to `end`."""
         bounds = QtCore.QRectF(first, 0.0, end - first, 1.0)
         if bounds != self._bounds:
             self.prepareGeometryChange()
@@ -61,18 +64,22 @@ class _Marks(pg.GraphicsObject):  # type: ignore[misc]  # pyqtgraph has no types
         self.update()
 
     def boundingRect(self) -> QtCore.QRectF:  # noqa: N802 - Qt's name
+        """The lane."""
         return self._bounds
 
-    def _flag(self, painter: QtGui.QPainter, metrics: QtGui.QFontMetricsF, rect: QtCore.QRectF, mark: Mark) -> None:
-        """A line through the lane, and the name at its top."""
-        painter.fillRect(QtCore.QRectF(rect.left(), rect.top(), 2.0, rect.height()), QtGui.QColor(mark.colour))
+    def _flag(
+        self, painter: QtGui.QPainter, metrics: QtGui.QFontMetricsF, rect: QtCore.QRectF, mark: Mark, right: float
+    ) -> None:
+        """The name of a moment, beside its line; before it where it would reach beyond the lane's `right` edge."""
         for text in mark.texts[:1]:
-            plate = QtCore.QRectF(rect.left(), rect.top(), metrics.horizontalAdvance(text) + 8.0, 15.0)
+            plate = QtCore.QRectF(rect.left(), rect.top() + 15.0 * mark.row, metrics.horizontalAdvance(text) + 8.0, 15.0)
+            plate.moveRight(min(plate.right(), max(right, plate.width())))
             painter.fillRect(plate, QtGui.QColor(mark.colour))
             painter.setPen(QtGui.QColor(ink_on(mark.colour)))
             painter.drawText(plate, Qt.AlignmentFlag.AlignCenter, text)
 
     def paint(self, painter: QtGui.QPainter, option: Any, widget: Any = None) -> None:
+        """Draw what there is, once a look is known."""
         if self.look is None:
             return
         palette = self.look.palette
@@ -86,11 +93,16 @@ class _Marks(pg.GraphicsObject):  # type: ignore[misc]  # pyqtgraph has no types
         font.setBold(True)
         metrics = QtGui.QFontMetricsF(font)
         painter.setFont(font)
+        # All lines first: none runs through another one's name.
+        for mark in self._marks:
+            if mark.flag:
+                top = to_pixels.map(QtCore.QPointF(mark.first, 0.0))
+                painter.fillRect(QtCore.QRectF(top.x(), lane.top(), 2.0, lane.height()), QtGui.QColor(mark.colour))
         for mark in self._marks:
             rect = to_pixels.mapRect(QtCore.QRectF(mark.first, 0.0, mark.end - mark.first, 1.0))
             rect.setWidth(max(rect.width() - 1.0, 2.0))
             if mark.flag:
-                self._flag(painter, metrics, rect, mark)
+                self._flag(painter, metrics, rect, mark, lane.right())
                 continue
             if mark.faint:
                 painter.fillRect(rect, QtGui.QColor(mark.colour))
@@ -247,14 +259,14 @@ class TimelinePanel(Panel):
         layout.setRowFixedHeight(3, 14)
         for row, stretch in ((1, 6), (2, 2), (4, 4)):
             layout.setRowStretchFactor(row, stretch)
-        self._marks = {name: _Marks() for name in ("verdicts", "scores", "level", "bands")}
+        self._marks = {name: Marks() for name in ("verdicts", "scores", "level", "bands")}
         for name, marks in self._marks.items():
             marks.setZValue(-20 if name == "scores" else 5)
             self._lanes[name].addItem(marks, ignoreBounds=True)
         # NB: marks are drawn over a lane of height 1; the level lane spans other values.
         self._marks["level"].setTransform(QtGui.QTransform.fromScale(1.0, -LEVEL_FLOOR).translate(0.0, -1.0))
         # Names of markers lie over the curves, which utterances lie under.
-        self._flags = _Marks()
+        self._flags = Marks()
         self._flags.setZValue(15)
         self._lanes["scores"].addItem(self._flags, ignoreBounds=True)
         self._evidence: list[Any] = []

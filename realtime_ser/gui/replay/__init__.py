@@ -1,0 +1,1 @@
+"""The replay window: a recorded session to look at, hear, correct and compare."""
