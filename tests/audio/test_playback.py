@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+from virtual_microphone import SINK
 
 from realtime_ser.audio.playback import Playback
 from realtime_ser.errors import DeviceError, SessionError
@@ -120,3 +122,24 @@ def test_an_output_that_refuses_leaves_nothing_behind() -> None:
         playback.play(0)
     assert output.closed
     assert not playback.playing
+
+
+def test_a_real_sound_system_plays_it_in_time(virtual_microphone: Any) -> None:
+    pulse = np.sin(2 * np.pi * 1_000 * np.arange(160) / 16_000).astype(np.float32)
+    sound = np.zeros(32_000, np.float32)
+    sound[8_000:8_160] = sound[24_000:24_160] = 0.5 * pulse
+    playback = Playback(lambda first: iter([(0, sound[:20_000]), (20_000, sound[20_000:])]), len(sound))
+    command = ["parec", f"--device={SINK}.monitor", "--rate=16000", "--channels=1", "--format=float32le", "--raw"]
+    with subprocess.Popen(command, env=virtual_microphone.environment, stdout=subprocess.PIPE) as listener:
+        assert listener.stdout is not None
+        listener.stdout.read(4 * 1_600)  # it listens
+        playback.play(0)
+        heard = np.frombuffer(listener.stdout.read(4 * 64_000), np.float32)
+        listener.terminate()
+    assert not playback.playing
+    assert playback.position == len(sound)
+    playback.stop()
+    loud = np.flatnonzero(np.abs(heard) > 0.1)
+    assert len(loud)
+    second = loud[loud > loud[0] + 1_000][0]
+    assert second - loud[0] == pytest.approx(16_000, abs=32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,10 @@ class ReplayLanes(QtWidgets.QWidget):
         names = ("markers", "verdicts", "later", "words", "scores")
         self._lanes = {name: self._add_lane(row, name) for row, name in enumerate(names)}
         self._marks = {name: Marks() for name in names}
+        # Moments go through the scores, over the utterances' shades.
+        self._lines = Marks()
+        self._lines.setZValue(-5)
+        self._lanes["scores"].addItem(self._lines, ignoreBounds=True)
         self._curves: list[tuple[Any, Any]] = []
         self._heads = []
         for name, lane in self._lanes.items():
@@ -110,6 +115,7 @@ class ReplayLanes(QtWidgets.QWidget):
                 axis.setPen(pg.mkPen(palette.line))
                 axis.setTextPen(pg.mkPen(palette.dim))
             self._marks[name].look = look
+        self._lines.look = look
         for head in self._heads:
             head.setPen(pg.mkPen(palette.accent, width=2))
         scores = self._lanes["scores"]
@@ -220,8 +226,8 @@ class ReplayLanes(QtWidgets.QWidget):
         spans = [
             Mark(one.start, one.end, lit if one.number == self._chosen else shade, faint=True) for one in document.utterances
         ]
+        self._lines.show_marks(self._show_flags(document, first, end), first, end)
         self._marks["scores"].show_marks([*spans, *bare], first, end)
-        self._show_flags(document, first, end)
 
     def _block(self, one: Utterance) -> Mark:
         """A verdict: its class's colour, shape and name, or hatching where the tool abstained; a star: somebody labelled it."""
@@ -236,10 +242,10 @@ class ReplayLanes(QtWidgets.QWidget):
         name = one.label or "unsure"
         return Mark(one.start, one.end, self._look.palette.unsure, (f"{name}{star}", f"?{star}"), hatched=one.label is None)
 
-    def _show_flags(self, document: Document, first: float, end: float) -> None:
-        """Markers in rows, none over another; a name that finds no room is left out, its line is not."""
+    def _show_flags(self, document: Document, first: float, end: float) -> list[Mark]:
+        """Draw markers in rows, no name over another (one without room is left out); their bare lines, for other lanes."""
         if self._look is None:
-            return
+            return []
         palette = self._look.palette
         font = QtGui.QFont(QtWidgets.QApplication.font())
         font.setPixelSize(11)
@@ -247,18 +253,20 @@ class ReplayLanes(QtWidgets.QWidget):
         metrics = QtGui.QFontMetricsF(font)
         visible = [row for row in document.markers if first <= row["sample"] / document.rate <= end]
         seconds_a_pixel = (end - first) / max(self._box.width(), 1.0)
+        lengths = [(metrics.horizontalAdvance(row["name"]) + 12.0) * seconds_a_pixel for row in visible]
+        # Names that would reach beyond the right edge are drawn further left.
         spans = [
-            (row["sample"] / document.rate, (metrics.horizontalAdvance(row["name"]) + 12.0) * seconds_a_pixel)
-            for row in visible
+            (min(row["sample"] / document.rate, end - length), length) for row, length in zip(visible, lengths, strict=True)
         ]
         flags = []
         for row, level in zip(visible, place_flags(spans, FLAG_ROWS), strict=True):
-            colour = row["colour"] if QtGui.QColor.isValidColorName(row["colour"]) else palette.accent
+            colour = row["colour"] if QtGui.QColor.isValidColorName(row["colour"]) else palette.dim
             named = QtGui.QColor(colour).name()
             at = row["sample"] / document.rate
             text = () if level is None else (row["name"],)
             flags.append(Mark(at, at, named, text, flag=True, row=level or 0))
         self._marks["markers"].show_marks(flags, first, end)
+        return [replace(flag, texts=()) for flag in flags]
 
 
 def place_flags(spans: Sequence[tuple[float, float]], rows: int) -> list[int | None]:

@@ -88,7 +88,7 @@ class ReplayWindow(QtWidgets.QMainWindow):
         self._notice = NoticeBar()
         layout.addLayout(self._make_head())
         layout.addWidget(self._notice)
-        layout.addWidget(self._make_timeline(), 3)
+        layout.addWidget(self._make_timeline(), 5)
         layout.addLayout(self._make_transport())
         bottom = QtWidgets.QHBoxLayout()
         bottom.setSpacing(8)
@@ -137,6 +137,7 @@ class ReplayWindow(QtWidgets.QMainWindow):
         self._lanes.sought.connect(self.seek)
         self._timeline.body.addWidget(self._lanes, 1)
         self._slider = QtWidgets.QSlider(Qt.Orientation.Horizontal)
+        self._slider.setFixedHeight(20)
         self._slider.setAccessibleName("position in the session")
         self._slider.setToolTip("Position: drag, or arrow keys (a second), Home, End")
         self._slider.setRange(0, round(self._document.seconds * _SLIDER))
@@ -205,6 +206,7 @@ class ReplayWindow(QtWidgets.QMainWindow):
         scroll.viewport().setAutoFillBackground(False)
         self._heard.setAutoFillBackground(False)
         scroll.setWidget(self._heard)
+        scroll.setMinimumHeight(34)
         panel.body.addWidget(scroll, 1)
         form = QtWidgets.QGridLayout()
         form.setHorizontalSpacing(8)
@@ -243,6 +245,7 @@ class ReplayWindow(QtWidgets.QMainWindow):
         self._list.setTextElideMode(Qt.TextElideMode.ElideRight)
         self._list.itemActivated.connect(self._go_to)
         self._list.itemClicked.connect(self._go_to)
+        self._list.setMinimumHeight(60)
         panel.body.addWidget(self._list, 1)
         self._health = ElidedLabel()
         panel.body.addWidget(self._health)
@@ -289,7 +292,7 @@ class ReplayWindow(QtWidgets.QMainWindow):
         self._notice.apply_look(look)
         header = document.header
         who = ", ".join(filter(None, (header.participant, header.condition))) or "nobody named"
-        bundle = f"{header.bundle.name} {header.bundle.version}"
+        bundle = f"bundle {header.bundle.name} {header.bundle.version}"
         self._about.show_text(f"{who} · {header.created[:16].replace('T', ' ')} UTC · {bundle} · {document.state.message}")
         names = "&nbsp;&nbsp;".join(f'<span style="color:{s.colour}">{s.glyph} {s.name}</span>' for s in look.classes)
         set_text(self._legend, names)
@@ -527,10 +530,12 @@ def _health_text(row: Row | None, rate: int) -> str:
     if row is None:
         return "No figures of the engine's health by then."
     latency, behind = row.get("latency_p95"), row.get("recognizer_lag")
-    parts = [] if latency is None else [f"latency {1000 * latency:.0f} ms (95 %)"]
-    parts += [f"{(row.get('dropped_samples') or 0) / rate:.2f} s dropped", f"{row.get('overruns') or 0} overruns"]
-    parts += [f"microphone lost {row.get('device_losses') or 0} times"]
+    dropped, overruns, losses = (row.get(name) or 0 for name in ("dropped_samples", "overruns", "device_losses"))
+    lost = [f"{dropped / rate:.2f} s dropped"] * bool(dropped)
+    lost += [f"{overruns} overruns"] * bool(overruns) + [f"microphone away {losses} times"] * bool(losses)
+    parts = lost or ["nothing lost"]
     parts += [] if behind is None else [f"words {behind:.1f} s behind"]
+    parts += [] if latency is None else [f"latency {1000 * latency:.0f} ms"]
     return f"Engine: {', '.join(parts)}"
 
 
