@@ -215,6 +215,25 @@ def test_the_sound_is_heard_and_the_window_follows(
     assert output.closed
 
 
+def test_a_session_that_was_not_closed_is_changed_while_it_is_heard(
+    folder: Path, show: Callable[..., ReplayWindow], qtbot: Any
+) -> None:
+    for name in ("session.sqlite", "audio.sqlite"):
+        with sqlite3.connect(folder / name) as database:
+            database.execute("PRAGMA journal_mode=WAL")
+        database.close()
+    output = Output()
+    window = show(folder, output=output)
+    window.jump("utterance", 1)
+    window.play()
+    field(window, QtWidgets.QComboBox, "what the utterance was in your opinion").setCurrentText("relief")
+    window.save()
+    assert not window._notice.isVisible()
+    assert window.chosen is not None
+    assert window.chosen.annotation == "relief"
+    qtbot.waitUntil(lambda: window.playing)
+
+
 def test_without_sound_it_is_said(
     folder: Path, record: Record, show: Callable[..., ReplayWindow], tmp_path: Path, qtbot: Any
 ) -> None:

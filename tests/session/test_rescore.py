@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import shutil
+import sqlite3
 from pathlib import Path
 
 import numpy as np
@@ -161,3 +163,26 @@ def test_the_command_prints_a_comparison(
     edit.delete_audio(folder)
     assert main(["sessions", "rescore", str(folder), "--bundle", str(other_bundle)]) == 9
     assert "no sound was kept, or it was deleted" in capsys.readouterr().err
+
+
+def test_sound_with_a_gap_is_scored_on_both_sides_of_it(folder: Path, models: Models) -> None:
+    with Session(folder) as session:
+        rows = session.utterances()
+        (first, end) = (rows[0]["end_sample"] - 16_000) // 16_000 * 16_000, rows[0]["end_sample"] // 16_000 * 16_000
+    with sqlite3.connect(folder / "audio.sqlite") as database:
+        database.execute("DELETE FROM audio WHERE start_sample < ? AND start_sample + count > ?", (end, first))
+    database.close()
+    name = rescore(folder, models)
+    with Session(folder) as before, Session(folder, name) as after:
+        missing = list(before.audio())
+        found, windows = compare(before, after), after.windows()
+        later = after.utterances()
+    edges = [(start, start + len(samples)) for start, samples in missing]
+    (gap,) = [(stop, start) for (_, stop), (start, _) in itertools.pairwise(edges) if stop != start]
+    assert not np.any((windows.first + windows.length > gap[0]) & (windows.first < gap[1]))
+    assert found.missing == ()
+    assert [(row["start_sample"], row["end_sample"]) for row in later] == [
+        (row["start_sample"], row["end_sample"]) for row in rows
+    ]
+    assert 0.0 < later[0]["voiced_seconds"] < rows[0]["voiced_seconds"]
+    assert later[1]["voiced_seconds"] == pytest.approx(rows[1]["voiced_seconds"], abs=0.1)

@@ -451,6 +451,11 @@ class ReplayWindow(QtWidgets.QMainWindow):
         if one is None or not self.dirty:
             return
         said, label = self._said.text().strip(), self._label.currentText().strip()
+        # A session that was interrupted can only be changed by who has its files alone; the sound is read from them, too.
+        going_on = self.playing or self._resume.isActive()
+        self._halt()
+        if going_on:
+            self._resume.start()
         try:
             if self._said.isEnabled() and said != (one.corrected or one.words):
                 edit.correct_words(self._document.folder, one.number, said, "replay window")
