@@ -21,17 +21,23 @@ FLAG_ROWS = 2
 _POINTS = 2_500
 """Of a line at most: more than there are pixels."""
 
+_READABLE = 16.0
+"""Pixels that a block must have before words are looked for that fit."""
+
+_NEAR = 600.0
+"""Seconds up to which lines are drawn wide and smooth."""
+
 _CLOSEST = 0.5
 """Seconds that are shown at least."""
 
 
 class _ClockAxis(pg.AxisItem):  # type: ignore[misc]  # pyqtgraph has no types
-    """Seconds as ``m:ss``, with decimals where they tell ticks apart."""
+    """Seconds as ``m:ss`` or ``h:mm:ss``, with decimals where they tell ticks apart."""
 
     def tickStrings(self, values: Sequence[float], scale: float, spacing: float) -> list[str]:  # noqa: N802 - pyqtgraph's name
         decimals = 0 if spacing >= 1.0 else 1 if spacing >= 0.1 else 2
         width = 2 if not decimals else 3 + decimals
-        return [f"{int(v // 60)}:{v % 60:0{width}.{decimals}f}" for v in (round(v, 3) for v in values)]
+        return [_tick(round(v, 3), f"0{width}.{decimals}f") for v in values]
 
 
 class ReplayLanes(QtWidgets.QWidget):
@@ -45,6 +51,7 @@ class ReplayLanes(QtWidgets.QWidget):
         self._document: Document | None = None
         self._look: Look | None = None
         self._chosen: int | None = None
+        self._near: bool | None = None
         layout = QtWidgets.QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         self._view = pg.GraphicsLayoutWidget()
@@ -123,6 +130,7 @@ class ReplayLanes(QtWidgets.QWidget):
             for curve in pair:
                 scores.removeItem(curve)
         self._curves = []
+        self._near = None
         for style in look.classes:
             thin, bold = pg.PlotCurveItem(connect="finite"), pg.PlotCurveItem(connect="finite", antialias=True)
             thin.setPen(pg.mkPen(blend(style.colour, palette.well, 0.38), width=1))
@@ -211,21 +219,35 @@ class ReplayLanes(QtWidgets.QWidget):
         if document is None or look is None:
             return
         first, end = self.visible_range
+        # Wide, smooth lines over hours cost ten times as much and are no better to read.
+        near = end - first < _NEAR
+        if near != self._near:
+            self._near = near
+            for style, (_, bold) in zip(look.classes, self._curves, strict=True):
+                bold.setPen(pg.mkPen(style.colour, width=2 if near else 1))
+                bold.opts["antialias"] = near
         for index, (thin, bold) in enumerate(self._curves):
             for curve, lines in ((thin, document.windows), (bold, document.estimates)):
                 times, values = _visible(lines, index, first, end)
                 curve.setData(times, values)
         palette = look.palette
-        gaps = [Mark(start, stop, palette.warning, ("gap",), hatched=True) for start, stop in document.gaps]
-        bare = [Mark(start, stop, palette.warning, hatched=True) for start, stop in document.gaps]
-        for name, utterances in (("verdicts", document.utterances), ("later", document.later)):
+        gaps = [Mark(start, stop, palette.warning, ("gap",), hatched=True) for start, stop in document.gaps if stop > first]
+        bare = [replace(gap, texts=()) for gap in gaps]
+        # What is not seen is not drawn: of three hours there are thousands.
+        seen = [one for one in document.utterances if one.start <= end and one.end >= first]
+        later = [one for one in document.later if one.start <= end and one.end >= first]
+        for name, utterances in (("verdicts", seen), ("later", later)):
             self._marks[name].show_marks([*(self._block(one) for one in utterances), *gaps], first, end)
-        said = [Mark(one.start, one.end, palette.grid, _shortened(_said(one))) for one in document.utterances if _said(one)]
+        readable = _READABLE * (end - first) / max(self._box.width(), 1.0)
+        said = [
+            Mark(one.start, one.end, palette.grid, _shortened(_said(one)) if one.end - one.start > readable else ())
+            for one in seen
+            if _said(one)
+        ]
         self._marks["words"].show_marks([*said, *bare], first, end)
         shade, lit = blend(palette.text, palette.well, 0.06), blend(palette.accent, palette.well, 0.22)
-        spans = [
-            Mark(one.start, one.end, lit if one.number == self._chosen else shade, faint=True) for one in document.utterances
-        ]
+        spans = [Mark(one.start, one.end, lit if one.number == self._chosen else shade, faint=True) for one in seen]
+        self._marks["scores"].show_marks([*spans, *bare], first, end)
         self._lines.show_marks(self._show_flags(document, first, end), first, end)
         self._marks["scores"].show_marks([*spans, *bare], first, end)
 
@@ -299,6 +321,12 @@ def _visible(lines: Lines, index: int, first: float, end: float) -> tuple[Any, A
         chosen |= np.isnan(values)
         times, values = times[chosen], values[chosen]
     return times, values
+
+
+def _tick(seconds: float, form: str) -> str:
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(int(minutes), 60)
+    return f"{hours}:{minutes:02d}:{rest:{form}}" if hours else f"{minutes}:{rest:{form}}"
 
 
 def _said(one: Utterance) -> str:

@@ -157,6 +157,9 @@ class ReplayWindow(QtWidgets.QMainWindow):
         row.addWidget(self._play)
         self._clock = make_label("", "clock")
         self._clock.setFont(numeric_font(18))
+        longest = _clock_text(self._document.seconds)
+        # The style sheet makes it larger than the font says.
+        self._clock.setMinimumWidth(round(1.3 * self._clock.fontMetrics().horizontalAdvance(f"{longest} / {longest}")))
         row.addWidget(self._clock)
         self._sound = ElidedLabel()
         if self._playback is None:
@@ -546,4 +549,5 @@ def _health_text(row: Row | None, rate: int) -> str:
 
 def _clock_text(seconds: float) -> str:
     minutes, rest = divmod(round(seconds, 1), 60)
-    return f"{int(minutes)}:{rest:04.1f}"
+    hours, minutes = divmod(int(minutes), 60)
+    return f"{hours}:{minutes:02d}:{rest:04.1f}" if hours else f"{minutes}:{rest:04.1f}"
