@@ -64,6 +64,9 @@ _ITEMS = 256
 _PATIENCE = 30.0
 """Seconds that a disk may take for a transaction. What comes meanwhile waits in memory, which must not grow for ever."""
 
+_BACKLOG = 500
+"""Items, some seconds of a stream, that must wait as well: after a suspend, clocks have gone on and nothing has come."""
+
 _FAREWELL = 20.0
 """Seconds that the end of a recording waits for a disk that does not answer."""
 
@@ -218,6 +221,7 @@ class Recorder:
     def start(self, outputs: Channel[Output]) -> None:
         """Begin to record what comes through `outputs`."""
         self._outputs = outputs
+        self._written_at = time.perf_counter()
         self._taker.start()
         self._pen.start()
 
@@ -318,7 +322,7 @@ class Recorder:
         if self._status.phase != "recording":
             return
         self._items.put(item)
-        if time.perf_counter() - self._written_at > _PATIENCE:
+        if time.perf_counter() - self._written_at > _PATIENCE and self._items.qsize() > _BACKLOG:
             self._give_up()
 
     def _give_up(self) -> None:
