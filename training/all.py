@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train and measure the acoustic network (in rooms and noise, too), the text network and the fusion; make a bundle."""
+    """Train and measure the acoustic network (on corpora left out, too), the text network and the fusion; make a bundle."""
     from training.__main__ import main
     from training.conditions import RESULT
 
@@ -24,9 +24,13 @@ def run(args: argparse.Namespace) -> int:
     parts = {name: out / name for name in ("acoustic", "text", "fusion")}
     exported = {name: str(folder / "export") for name, folder in parts.items()}
     bundle = args.bundle if args.bundle is not None else out / "bundle"
-    conditions = out / "conditions"
+    conditions, left_out = out / "conditions", out / "left-out"
     steps = (
-        ["acoustic", "--out", str(parts["acoustic"])],
+        [
+            *("crossval", "--protocol", "corpus", "--corpus", "RAVDESS", "nEMO", "EMODB", "ASED", "EMOVO"),
+            *("--levels-equalised", "--systems", "egemaps-svm", "acoustic", "--out", str(left_out)),
+        ],
+        ["acoustic", "--left-out", str(left_out), "--out", str(parts["acoustic"])],
         ["text", "--out", str(parts["text"])],
         ["fusion", "--acoustic", exported["acoustic"], "--text", exported["text"], "--out", str(parts["fusion"])],
         ["conditions", "--acoustic", exported["acoustic"], "--out", str(conditions)],

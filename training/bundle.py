@@ -42,7 +42,8 @@ VOICE_DATA = {
 
 LICENCE = (
     "Non-commercial research use only. The weights were trained on data under CC BY-NC-SA 4.0 (RAVDESS, nEMO, DailyDialog), "
-    "CC BY-NC-SA 3.0 (ISEAR) and terms for research (MELD, EmoryNLP, SemEval-2018); they are passed on under CC BY-NC-SA 4.0."
+    "CC BY-NC-SA 3.0 (ISEAR), terms for research (MELD, EmoryNLP, SemEval-2018) and data without a stated licence (ASED); "
+    "they are passed on under CC BY-NC-SA 4.0."
 )
 
 TEXT_USE = "training utterances of the text network"
@@ -215,14 +216,17 @@ def _manifest(
     conditions: Sequence[dict[str, Any]] = (),
 ) -> dict[str, Any]:
     acoustic, text, fusion = reports["acoustic"], reports["text"], reports["fusion"]
-    used = "training and calibration of the acoustic and the fusion network"
-    data = [
-        {"name": title, "licence": licence, "use": used}
-        for title, licence in map(VOICE_DATA.get, fusion["settings"]["corpora"])
-    ]
-    calibrating = "calibration of the acoustic network's confidence; not trained on"
-    for title, licence in map(VOICE_DATA.get, acoustic["strangers"]):
-        data.append({"name": title, "licence": licence, "use": calibrating})
+    trained = [corpus for corpus, _ in acoustic["settings"]["shares"]]
+    data = []
+    for corpus in [*trained, *(other for other in acoustic["strangers"] if other not in trained)]:
+        title, licence = VOICE_DATA[corpus]
+        if corpus in fusion["settings"]["corpora"]:
+            use = "training and calibration of the acoustic and the fusion network"
+        elif corpus in trained:
+            use = "training and calibration of the acoustic network"
+        else:
+            use = "training of other networks, whose scores of corpora that they never met calibrate the confidence"
+        data.append({"name": title, "licence": licence, "use": use})
     for source in text["sources"]:
         use = f"{source['rows']} {TEXT_USE}; its other parts in label-matched pairs"
         data.append({"name": source["name"], "licence": source["licence"], "use": use})

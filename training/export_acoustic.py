@@ -12,8 +12,8 @@ import logging
 import os
 import platform
 import warnings
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,17 +23,19 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from realtime_ser.acoustic.normalisation import RunningBandMean
+from realtime_ser.errors import ConfigError
 from training.acoustic_data import label_of
 from training.acoustic_evaluation import Scored, figures_of, merge
 from training.acoustic_network import SAMPLE_RATE, AcousticNetwork, AcousticShape, log_energies
-from training.corpora import FOUR_CLASSES, load_clips
+from training.corpora import FOUR_CLASSES, Clip, load_clips
 from training.features import ClipStore, open_store, voice_probabilities, voiced_frames, voiced_windows
 from training.metrics import fit_temperature, selective, softmax, threshold_for_risk, unweighted_accuracy
+from training.splits import telling_sentences
 
 if TYPE_CHECKING:
     from training.acoustic import AcousticTraining
 
-__all__ = ["ExportedAcoustic", "export", "write_graphs"]
+__all__ = ["ExportedAcoustic", "LeftOut", "export", "read_left_out", "write_graphs"]
 
 EQUAL_PEAK = 0.1
 """Peak to which clips are scaled for the figures at equal levels (-20 dBFS)."""
@@ -161,6 +163,66 @@ class ExportedAcoustic:
         )
 
 
+@dataclass(frozen=True)
+class LeftOut:
+    """What networks made of corpora they had never met.
+
+    Attributes
+    ----------
+    logits
+        Log-probabilities ``(classes,)`` before any temperature, by the clip's path.
+    heard_from
+        All corpora from which these networks learnt.
+    """
+
+    logits: Mapping[str, NDArray[np.float64]]
+    heard_from: tuple[str, ...]
+
+    def scored(self, clips: Sequence[Clip], without: Collection[str]) -> Scored:
+        """Scores of those of `clips` that were heard, but for the speakers `without`; single windows are not known."""
+        telling = telling_sentences(clips)
+        kept = [
+            clip
+            for clip in clips
+            if clip.path in self.logits and clip.emotion4 and clip.speaker not in without and clip.sentence not in telling
+        ]
+        if not kept:
+            raise ValueError("none of the clips was left out of a training")
+        return Scored(
+            np.array([FOUR_CLASSES.index(clip.emotion4) for clip in kept], np.int64),
+            tuple(clip.speaker for clip in kept),
+            # Corpora of their own: as strangers they count as much as the validation speakers of the same corpus do.
+            tuple(f"{clip.corpus}, left out" for clip in kept),
+            np.stack([self.logits[clip.path] for clip in kept]),
+            np.ones(len(kept), np.int64),
+            np.zeros((0, len(FOUR_CLASSES)), np.float32),
+            np.zeros(0, np.int64),
+        )
+
+
+def read_left_out(folder: Path) -> LeftOut:
+    """The acoustic network's results in a folder of ``crossval --protocol corpus --corpus …``.
+
+    Raises
+    ------
+    ConfigError
+        The folder holds something else, or a fold is not finished.
+    """
+    remedy = "Run: python -m training crossval --protocol corpus --corpus NAMES… --systems acoustic --out FOLDER."
+    try:
+        plan = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
+        results = [
+            json.loads((folder / f"fold-{number:02d}" / "acoustic" / "result.json").read_text(encoding="utf-8"))
+            for number in range(1, plan["folds"] + 1)
+        ]
+        found = {path: np.array(values) for result in results for path, values in result["test"].items()}
+        if plan["protocol"] != "corpus" or plan["classes"] != list(FOUR_CLASSES) or plan["quick"]:
+            raise ConfigError(f"{folder} holds a comparison of another kind.", remedy)
+        return LeftOut(found, tuple(plan["corpora"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{folder} does not hold finished results of every corpus left out once: {error}.", remedy) from error
+
+
 def equal_corpora(corpora: Sequence[str]) -> NDArray[np.float64]:
     """Weights with which every corpus counts the same."""
     names, number, count = np.unique(np.asarray(corpora), return_inverse=True, return_counts=True)
@@ -241,7 +303,7 @@ def export(
     never_trained: Sequence[str],
     risk: float,
     with_figures: bool = True,
-    strangers: Sequence[str] = (),
+    strangers: LeftOut | None = None,
 ) -> None:
     """Write the graphs and ``acoustic.json`` of the trained network to `folder`.
 
@@ -254,35 +316,32 @@ def export(
     with_figures
         Whether to look at the test speakers; without, the list of figures is empty.
     strangers
-        Corpora that took no part in training but whose clips calibrate the confidence beside the validation speakers: those
-        are of the training corpora, and what is right for them is too sure of everybody else.
+        Scores that networks of this recipe gave to corpora they had never met. They calibrate the confidence beside those of
+        the validation speakers: these are of the training corpora, and what is right for them is too sure of everybody else.
+        Of test speakers and of corpora never trained on they are not looked at.
     """
     network = training.network
     shape = network.shape
-    overlap = (set(never_trained) | set(strangers)) & set(training.shares)
+    overlap = set(never_trained) & set(training.shares)
     if overlap:
         raise ValueError(f"corpora named as never trained on were trained on: {', '.join(sorted(overlap))}")
-    if set(never_trained) & set(strangers):
-        raise ValueError("a corpus that calibrates cannot be one that was never looked at")
     # Everything is made beside the folder and moved there at the end: who reads it meanwhile never finds two trainings mixed.
     making = folder.with_name(f"{folder.name}.part")
     write_graphs(network, making)
     acoustic = constants(network)
     exported = ExportedAcoustic(making, shape, np.array(acoustic["normalisation"]["prior_shape"]))
 
-    def of_speakers(speakers: set[str], store: ClipStore) -> list[int]:
-        return [index for index, clip in enumerate(store.clips) if clip.speaker in speakers]
+    def members_of(part: Sequence[Clip], store: ClipStore) -> list[int]:
+        paths = {clip.path for clip in part}
+        return [index for index, clip in enumerate(store.clips) if clip.path in paths]
 
     stores = [some[0] for some in training.stores.values()]
-    validation_speakers = {clip.speaker for clip in training.split.validation}
-    test_speakers = {clip.speaker for clip in training.split.test}
+    validating, tested = training.split.validation, training.split.test
     # As recorded, and in simulated rooms where such copies were made for the training.
-    scores = [
-        exported.score(store, of_speakers(validation_speakers, store)) for some in training.stores.values() for store in some
-    ]
-    for corpus in strangers:
-        clips = [clip for clip in load_clips(training.root, [corpus]) if clip.emotion4]
-        scores.append(exported.score(open_store(training.root, clips, training.cache, corpus), range(len(clips))))
+    scores = [exported.score(store, members_of(validating, store)) for some in training.stores.values() for store in some]
+    if strangers is not None:
+        clips = [clip for clip in load_clips(training.root) if clip.corpus not in never_trained]
+        scores.append(strangers.scored(clips, {clip.speaker for clip in tested}))
     validation = merge(scores)
     weights = equal_corpora(validation.corpora)
     temperature = fit_temperature(validation.labels, validation.logits, weights)
@@ -301,7 +360,7 @@ def export(
 
     for store in stores if with_figures else []:
         corpus = store.clips[0].corpus
-        members = of_speakers(test_speakers, store)
+        members = members_of(tested, store)
         names = sorted({store.clips[index].speaker for index in members})
         data = f"{corpus}, {len(names)} speakers ({', '.join(names)})"
         add(exported.score(store, members), data, "held-out speakers of a corpus that was trained on")
@@ -326,11 +385,11 @@ def export(
             "meaning": (
                 f"smallest confidence at which at most {risk:.0%} of the confident labels were wrong on validation speakers of"
                 f" {', '.join(training.shares)}, as recorded and in simulated rooms"
-                + (f", and on {', '.join(strangers)}, which was not trained on" if strangers else "")
+                + (", and on these corpora as heard by networks of this recipe that had never met them" if strangers else "")
                 + " (studio speech, corpora weighted equally); on other speech the share of errors is higher"
             ),
         },
-        "strangers": list(strangers),
+        "strangers": list(strangers.heard_from) if strangers else [],
         "figures": figures,
         "settings": asdict(training.settings),
         "filter_movement_hz": {"mean": round(float(moved.mean()), 2), "largest": round(float(moved.max()), 2)},

@@ -11,6 +11,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from realtime_ser.errors import ConfigError  # noqa: E402
+from training.acoustic import BUNDLE_SETTINGS, bundle_data  # noqa: E402
 from training.acoustic_data import Augmentation, CropSampler, Pool, label_of  # noqa: E402
 from training.acoustic_network import AcousticShape  # noqa: E402
 from training.corpora import FOUR_CLASSES, Clip, load_clips  # noqa: E402
@@ -26,7 +27,13 @@ from training.metrics import (  # noqa: E402
     unweighted_accuracy,
     weighted_accuracy,
 )
-from training.splits import BUNDLE_TEST, BUNDLE_VALIDATION, check_disjoint, split_by_speaker  # noqa: E402
+from training.splits import (  # noqa: E402
+    BUNDLE_TEST,
+    BUNDLE_VALIDATION,
+    check_disjoint,
+    split_by_speaker,
+    telling_sentences,
+)
 
 SHAPE = AcousticShape(bands=12, kernel=251, width=8, feature=32)
 HEADER = "path\tcorpus\tlang\tspeaker\tgender\temotion\temotion4\tseconds\ttext\textra\n"
@@ -66,13 +73,15 @@ def test_corpora_here(data_dir: Path) -> None:
     assert len({one.path for one in clips}) == len(clips)
     for one in clips[::500]:
         assert (data_dir / "corpora" / one.path).is_file()
-    split = split_by_speaker(
-        [one for one in clips if one.corpus in {"RAVDESS", "nEMO", "EMODB"}], BUNDLE_VALIDATION, BUNDLE_TEST
-    )
-    for part in (split.train, split.validation, split.test):
+    corpora = BUNDLE_SETTINGS.corpora
+    data = bundle_data(data_dir, corpora)
+    for part in (data.train, data.validation, data.test):
         assert {(one.corpus, one.emotion4) for one in part if one.emotion4} == {
-            (corpus, emotion) for corpus in ("RAVDESS", "nEMO", "EMODB") for emotion in FOUR_CLASSES
+            (corpus, emotion) for corpus in corpora for emotion in FOUR_CLASSES
         }
+    # Five of seven sentences of an emotion are spoken in it alone in ASED, and in no other corpus.
+    assert {one.sentence for one in data.validation + data.test if one.corpus == "ASED"} == {"ASED_common01", "ASED_common02"}
+    assert {sentence.split("_")[0] for sentence in telling_sentences(clips)} == {"ASED"}
 
 
 def test_split_keeps_speakers_apart() -> None:
@@ -87,6 +96,14 @@ def test_split_keeps_speakers_apart() -> None:
         check_disjoint({"train": clips[:2], "test": [replace(clips[1], path="other.flac")]})
     with pytest.raises(ValueError, match="train part"):
         split_by_speaker(clips[2:4], frozenset({"A_2"}), frozenset({"A_3"}))
+
+
+def test_a_sentence_of_one_class_alone_tells_the_label() -> None:
+    def said(sentence: str, emotion4: str) -> Clip:
+        return replace(clip(0, "A_1"), sentence=sentence, emotion4=emotion4)
+
+    clips = [said("1", "anger"), said("1", "sadness"), said("2", "anger"), said("2", ""), said("", "anger")]
+    assert telling_sentences(clips) == {"2"}
 
 
 def test_the_bundle_s_parts_have_no_common_speaker() -> None:

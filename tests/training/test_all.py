@@ -12,7 +12,7 @@ pytest.importorskip("torch", reason="install the 'training' extra")
 
 from training.__main__ import main
 
-PARTS = ("acoustic", "text", "fusion", "conditions", "bundle")
+PARTS = ("crossval", "acoustic", "text", "fusion", "conditions", "bundle")
 
 
 @pytest.fixture
@@ -31,10 +31,12 @@ def test_all_parts_run_in_order_on_what_the_others_exported(
     assert main(["all", "--data", str(tmp_path), "--out", str(tmp_path / "out")]) == 0
     assert tuple(called) == PARTS
     out = tmp_path / "out"
-    assert [called[name].out for name in PARTS] == [out / name for name in PARTS]
+    assert [called[name].out for name in PARTS] == [out / "left-out", *(out / name for name in PARTS[1:])]
+    assert called["acoustic"].left_out == called["crossval"].out
+    assert called["crossval"].protocol == "corpus"
     assert (called["fusion"].acoustic, called["fusion"].text) == (out / "acoustic/export", out / "text/export")
     bundle = called["bundle"]
-    assert (bundle.acoustic, bundle.text, bundle.fusion) == tuple(out / f"{name}/export" for name in PARTS[:3])
+    assert (bundle.acoustic, bundle.text, bundle.fusion) == tuple(out / f"{name}/export" for name in PARTS[1:4])
     assert called["conditions"].acoustic == bundle.acoustic
     assert bundle.conditions == [out / "conditions" / "conditions.json"]
     assert all(args.data == tmp_path for args in called.values())
@@ -46,4 +48,4 @@ def test_a_part_that_fails_stops_the_rest(
 ) -> None:
     monkeypatch.setattr(importlib.import_module("training.text"), "run", lambda args: 1)
     assert main(["all", "--out", str(tmp_path)]) == 1
-    assert tuple(called) == ("acoustic",)
+    assert tuple(called) == ("crossval", "acoustic")

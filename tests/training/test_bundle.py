@@ -28,7 +28,8 @@ def exports(tmp_path: Path) -> dict[str, Path]:
     reports = {
         "acoustic": {
             "acoustic": manifest["acoustic"],
-            "strangers": ["ASED"],
+            "strangers": ["EMODB", "ASED"],
+            "settings": {"shares": [["RAVDESS", 0.5], ["EMODB", 0.5]]},
             "calibration": {"window": 1.5, "acoustic": 0.7},
             "abstention": {"acoustic": 0.55, "risk": 0.25, "meaning": "voice meaning"},
         },
@@ -59,6 +60,15 @@ def exports(tmp_path: Path) -> dict[str, Path]:
         content = {"classes": manifest["classes"], "figures": [{**figure, "name": f"{part} UA"}], **reports[part]}
         (folders[part] / report).write_text(json.dumps(content), encoding="utf-8")
     return folders
+
+
+def test_the_card_says_what_each_corpus_was_used_for(exports: dict[str, Path], tmp_path: Path) -> None:
+    assemble(exports["acoustic"], exports["text"], exports["fusion"], tmp_path / "bundle", "some", "3")
+    data = json.loads((tmp_path / "bundle" / "manifest.json").read_text(encoding="utf-8"))["card"]["data"]
+    used = {entry["name"].split()[0]: entry["use"] for entry in data}
+    assert used["RAVDESS"] == used["EMO-DB"] == "training and calibration of the acoustic and the fusion network"
+    assert used["ASED"].startswith("training of other networks")
+    assert len(data) == 3 + len(SOURCES)
 
 
 def edit(path: Path, **changes: object) -> None:
