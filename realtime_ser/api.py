@@ -23,6 +23,7 @@ from realtime_ser.audio.sources import ArraySource, Source
 from realtime_ser.audio.voice import SileroClassifier
 from realtime_ser.config import EngineSettings
 from realtime_ser.engine.ahead import DetectedAhead
+from realtime_ser.profiles import SpeakerProfile
 from realtime_ser.records import Record, verdict_row, window_rows
 from realtime_ser.types import Output, Verdict, WindowScores
 
@@ -48,10 +49,12 @@ class EmotionRecognizer:
         Thresholds and times; ``None``: the defaults.
     execution
         Where the acoustic networks run and with which weights; ``None``: see :func:`~realtime_ser.assembly.load_models`.
+    profile
+        Of the one who speaks (:func:`realtime_ser.profiles.read_profile`); ``None``: anybody.
 
     Raises
     ------
-    BundleError, RecognizerError
+    BundleError, RecognizerError, ConfigError
         Nothing to work with; the message says what to do.
 
     Notes
@@ -67,8 +70,9 @@ class EmotionRecognizer:
         recognizer: str | Path = "auto",
         settings: EngineSettings | None = None,
         execution: Execution | None = None,
+        profile: SpeakerProfile | None = None,
     ) -> None:
-        self._models = load_models(bundle, recognizer, execution)
+        self._models = load_models(bundle, recognizer, execution).for_speaker(profile)
         self._settings = settings
         self._idle_classifiers: deque[SileroClassifier] = deque()
 

@@ -5,8 +5,8 @@ Everything above (command line, window, library) gets its engine here; everythin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -30,6 +30,7 @@ from realtime_ser.engine.words import WordsStage
 from realtime_ser.errors import BundleError
 from realtime_ser.fusion.decision import Decider, DecisionFacts
 from realtime_ser.fusion.network import FusionNetwork
+from realtime_ser.profiles import SpeakerProfile, known_voice
 from realtime_ser.text.network import TextNetwork
 from realtime_ser.text.tokens import Vocabulary
 from realtime_ser.types import Output
@@ -42,13 +43,28 @@ SegmentationKind: TypeAlias = Literal["voice", "whole"]
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """Everything that is loaded once and shared by any number of streams and threads: it holds weights, no state."""
+    """Everything that is loaded once and shared by any number of streams and threads: it holds weights, no state.
+
+    `profile` is that of the speaker, where it is known who speaks.
+    """
 
     bundle: Bundle
     acoustic: AcousticModel
     text: TextNetwork
     fusion: FusionNetwork
     recognizer: RecognizerChoice
+    profile: SpeakerProfile | None = None
+
+    def for_speaker(self, profile: SpeakerProfile | None) -> Models:
+        """The same models for the speaker of `profile`, or for anybody.
+
+        Raises
+        ------
+        ConfigError
+            The profile was measured with other networks, or the bundle does not say how profiles are used.
+        """
+        voice = None if profile is None else known_voice(profile, self.bundle, self.acoustic)
+        return replace(self, acoustic=self.acoustic.for_voice(voice), profile=profile)
 
     @property
     def manifest(self) -> Manifest:
@@ -188,6 +204,7 @@ def build_stages(
         threshold_acoustic=manifest.abstention.acoustic,
         threshold_fused=manifest.abstention.fused,
         min_voiced=settings.min_voiced_ms * ENGINE_RATE // 1000 // manifest.hop,
+        voice_offset=None if models.acoustic.voice is None else models.acoustic.voice.offset,
     )
     judgement = JudgementStage(
         Decider(facts, models.text, models.fusion, whole=whole),
@@ -202,7 +219,7 @@ def build_engine(models: Models, source: Source, settings: EngineSettings | None
     return Engine(source, build_stages(models, settings, live=source.live, words=words))
 
 
-def run_pipeline(source: Source, stages: Stages) -> Iterator[Output]:
+def run_pipeline(source: Source, stages: Stages) -> Generator[Output]:
     """Open a source and run it through the stages in this thread, to its end.
 
     Raises

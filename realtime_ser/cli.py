@@ -46,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_input(gui, "default: the default microphone; without one the dashboard waits")
     gui.add_argument("--demo", action="store_true", help="start on the demonstration audio (synthetic speech)")
     _add_models(gui)
+    _add_profile(gui)
 
     listen = commands.add_parser(
         "listen",
@@ -58,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     listen.add_argument("--json", action="store_true", help="one JSON object a line on standard output instead of the view")
     _add_models(listen)
+    _add_profile(listen)
     add_recording(listen)
     add_outlets(listen)
 
@@ -81,6 +83,28 @@ def _parser() -> argparse.ArgumentParser:
     analyze.add_argument("--jobs", type=int, default=1, metavar="N", help="processes that share the files (default: 1)")
     analyze.add_argument("--cluster", metavar="ADDRESS", help="have the workers of a Dask scheduler share the files")
     _add_models(analyze)
+    _add_profile(analyze)
+
+    calibrate = commands.add_parser(
+        "calibrate",
+        help="learn what somebody's neutral voice is like",
+        description="Listens to a minute of neutral speech and keeps a profile of the voice, without sound, for --profile.",
+    )
+    calibrate.add_argument("name", help="of the profile: a code rather than a name, such as P07")
+    calibrate.add_argument("--seconds", type=_seconds, default=60.0, help="how long a microphone is listened to (default: 60)")
+    calibrate.add_argument("--replace", action="store_true", help="in place of an earlier profile of this name")
+    calibrate.add_argument(
+        "--input", metavar="INPUT", default="microphone", help="microphone (default), microphone:NAME or ID, or a sound file"
+    )
+    calibrate.add_argument("--bundle", help="bundle folder or name (see `realtime-ser models list`)")
+    _add_execution(calibrate)
+    profiles = commands.add_parser(
+        "profiles", help="speakers' profiles made by calibrate", description="Lists and deletes speakers' profiles."
+    )
+    kept = profiles.add_subparsers(dest="action", metavar="ACTION")
+    kept.add_parser("list", help="which there are (also without an action)")
+    deleted = kept.add_parser("delete", help="delete one")
+    deleted.add_argument("name", help="as in the list")
 
     commands.add_parser("devices", help="list the microphones", description="Lists what can be listened to.")
 
@@ -165,6 +189,10 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
     _add_execution(parser)
 
 
+def _add_profile(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--profile", metavar="NAME", help="of the one who speaks (see `realtime-ser calibrate`), or its file")
+
+
 def _add_execution(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--provider",
@@ -247,7 +275,24 @@ def _run(options: argparse.Namespace) -> int:
                 log=options.log,
                 recording=wanted_recording(options),
                 sending=outlets,
+                profile=options.profile,
             )
+        case "calibrate":
+            from realtime_ser.commands.profiles import calibrate
+            from realtime_ser.inputs import parse_input
+
+            return calibrate(
+                options.name,
+                parse_input(options.input),
+                seconds=options.seconds,
+                replace=options.replace,
+                bundle=options.bundle,
+                execution=_execution(options),
+            )
+        case "profiles":
+            from realtime_ser.commands import profiles
+
+            return _say(profiles.delete(options.name) if options.action == "delete" else profiles.profile_lines())
         case "sessions":
             from realtime_ser.commands.sessions.options import run_sessions
 
@@ -270,6 +315,7 @@ def _run(options: argparse.Namespace) -> int:
                 bundle=options.bundle,
                 recognizer=options.recognizer,
                 execution=_execution(options),
+                profile=options.profile,
             )
         case "devices":
             from realtime_ser.commands.devices import device_lines
@@ -319,6 +365,7 @@ def _gui(options: argparse.Namespace) -> int:
         execution=_execution(options),
         wait=options.wait,
         log=options.log,
+        profile=options.profile,
     )
 
 

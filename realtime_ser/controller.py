@@ -29,6 +29,7 @@ from realtime_ser.engine.channel import Channel, Policy
 from realtime_ser.engine.engine import Engine
 from realtime_ser.errors import BundleError, RealtimeSerError
 from realtime_ser.inputs import DEMONSTRATION, Input, InputKind, open_input
+from realtime_ser.profiles import SpeakerProfile
 from realtime_ser.session.recorder import Recorder, RecordingStatus
 from realtime_ser.session.request import RECORDED_OUTPUTS, SessionRequest, open_recorder
 from realtime_ser.session.writer import Marker
@@ -130,6 +131,8 @@ class Controller:
         Thresholds and times.
     open_source
         Makes the source, not yet open, of the input that is chosen.
+    profile
+        Of the one who speaks; ``None``: anybody.
     """
 
     def __init__(
@@ -140,6 +143,7 @@ class Controller:
         files: Sequence[str] = (),
         execution: Execution | None = None,
         open_source: Callable[[Input], Source] = open_input,
+        profile: SpeakerProfile | None = None,
     ) -> None:
         self._bundle = bundle
         self._recognizer = recognizer
@@ -147,6 +151,7 @@ class Controller:
         self._files = tuple(files)
         self._execution = execution
         self._open_source = open_source
+        self._profile = profile
         self._models: Models | None = None
         self._loading = threading.Lock()
         self._lock = threading.Lock()
@@ -229,7 +234,8 @@ class Controller:
         with self._loading:
             if self._models is None:
                 try:
-                    self._models = load_models(self._bundle, self._recognizer, self._execution)
+                    models = load_models(self._bundle, self._recognizer, self._execution)
+                    self._models = models.for_speaker(self._profile)
                 except RealtimeSerError as error:
                     self._set(ControllerState("failed", error.problem, error.remedy))
                     raise

@@ -74,6 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--conditions", type=Path, nargs="*", default=[], help="conditions.json of these networks, for the card"
     )
+    parser.add_argument("--speakers", type=Path, help="speakers.json of this acoustic network: how profiles are used")
     parser.add_argument("--out", type=Path, default=Path("runs/bundle"), help="bundle folder to write (default: %(default)s)")
     parser.add_argument("--name", default="default", help="name of the bundle (default: %(default)s)")
     parser.add_argument("--bundle-version", default="1", help="version of the bundle (default: %(default)s)")
@@ -81,7 +82,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Assemble and check; 0 on success."""
-    bundle = assemble(args.acoustic, args.text, args.fusion, args.out, args.name, args.bundle_version, args.conditions)
+    bundle = assemble(
+        args.acoustic, args.text, args.fusion, args.out, args.name, args.bundle_version, args.conditions, args.speakers
+    )
     sizes = {name: len(bundle.content(name)) for name in REQUIRED_FILES}
     for name, size in sizes.items():
         print(f"{name:16} {size / 1e6:6.2f} MB")
@@ -90,7 +93,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def assemble(
-    acoustic: Path, text: Path, fusion: Path, out: Path, name: str, version: str, conditions: Sequence[Path] = ()
+    acoustic: Path,
+    text: Path,
+    fusion: Path,
+    out: Path,
+    name: str,
+    version: str,
+    conditions: Sequence[Path] = (),
+    speakers: Path | None = None,
 ) -> Bundle:
     """Write a bundle to the folder `out` and open it.
 
@@ -101,6 +111,8 @@ def assemble(
         then are taken over.
     conditions
         Files of ``python -m training conditions --acoustic …``, whose figures go into the card.
+    speakers
+        File of ``python -m training speakers --acoustic …``; without it the bundle does not say how profiles are used.
 
     Raises
     ------
@@ -135,7 +147,10 @@ def assemble(
     for path, one in zip(conditions, heard, strict=True):
         if one["head"] != digest(contents["head.onnx"]):
             raise BundleError(f"The conditions in {path} were measured with another acoustic network.", "Measure them again.")
-    figures = [figure for one in heard for figure in one["figures"]]
+    profiles = _report(speakers) if speakers is not None else {"figures": [], "speaker": None}
+    if speakers is not None and profiles["head"] != digest(contents["head.onnx"]):
+        raise BundleError(f"Profiles were tried in {speakers} with another acoustic network.", "Try them again.")
+    figures = [figure for one in [*heard, profiles] for figure in one["figures"]]
     manifest = _manifest(reports, contents, name, version, figures)
     draft = out.with_name(f"{out.name}.new")
     shutil.rmtree(draft, ignore_errors=True)

@@ -214,7 +214,7 @@ def voice_of_export(folder: Path) -> Models:
             calibration=Calibration(document["calibration"]["window"], document["calibration"]["acoustic"], 1.0, 1.0),
             abstention=Abstention(document["abstention"]["acoustic"], 1.0, document["abstention"]["risk"], ""),
             card=Card("", (), (), ()),
-            files={},
+            files={name: digest(content) for name, content in contents.items()},
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BundleError(

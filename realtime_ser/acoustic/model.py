@@ -2,17 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from realtime_ser.acoustic.execution import Execution, Form, choose_networks
 from realtime_ser.acoustic.networks import AcousticNetworks
+from realtime_ser.acoustic.normalisation import RunningBandMean
 from realtime_ser.bundle.loader import Bundle
 from realtime_ser.types import FloatArray
 
-__all__ = ["AcousticModel"]
+__all__ = ["AcousticModel", "KnownVoice"]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownVoice:
+    """What a speaker's profile changes (:mod:`realtime_ser.profiles`).
+
+    Attributes
+    ----------
+    level
+        Mean log energy of the speaker's neutral voice over all bands.
+    shape
+        Its log energies relative to that, float64, shape ``(bands,)``; takes the place of the bundle's prior.
+    frames
+        How many frames both count for.
+    offset
+        Subtracted from the logits of every window, float32, shape ``(classes,)``.
+    """
+
+    level: float
+    shape: NDArray[np.float64]
+    frames: float
+    offset: FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +60,8 @@ class AcousticModel:
         Divides the logits of single windows.
     form
         Where the graphs run and with which weights.
+    voice
+        The speaker's, where it is known beforehand.
     """
 
     window: int
@@ -54,6 +79,7 @@ class AcousticModel:
     temperature: float
     form: Form
     _networks: AcousticNetworks
+    voice: KnownVoice | None = None
 
     @classmethod
     def from_bundle(cls, bundle: Bundle, execution: Execution | None = None) -> AcousticModel:
@@ -92,6 +118,17 @@ class AcousticModel:
             _networks=networks,
         )
 
+    def for_voice(self, voice: KnownVoice | None) -> AcousticModel:
+        """The same networks for a speaker whose voice is known, or for anybody."""
+        return replace(self, voice=voice)
+
+    def running_mean(self) -> RunningBandMean:
+        """A fresh running band mean."""
+        voice = self.voice
+        if voice is None:
+            return RunningBandMean(self.prior_shape, self.prior_frames, self.memory_frames)
+        return RunningBandMean(voice.shape, voice.frames, self.memory_frames, voice.level)
+
     def band_energies(self, samples: FloatArray) -> FloatArray:
         """Log energies of the sinc filters, eq. (2), per hop.
 
@@ -116,7 +153,8 @@ class AcousticModel:
 
         `frames` has the shape ``(windows, frames_per_window, width)``.
         """
-        return self._networks.windows(frames)
+        features, logits = self._networks.windows(frames)
+        return features, logits if self.voice is None else logits - self.voice.offset
 
     def window_scores(self, logits: FloatArray) -> FloatArray:
         """Softmax of window logits at the bundle's window temperature, rows summing to 1."""

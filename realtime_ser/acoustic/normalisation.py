@@ -23,20 +23,30 @@ class RunningBandMean:
         How many imaginary frames the prior counts for.
     memory_frames
         Once this many frames have been counted, older ones are forgotten exponentially.
+    known_level
+        Level of the speaker as it was heard before, natural logarithm, in place of none; it counts for `prior_frames`, too.
     """
 
-    def __init__(self, prior_shape: NDArray[np.float64], prior_frames: float, memory_frames: float) -> None:
+    def __init__(
+        self,
+        prior_shape: NDArray[np.float64],
+        prior_frames: float,
+        memory_frames: float,
+        known_level: float | None = None,
+    ) -> None:
         self._prior_shape = prior_shape
         self._prior_frames = prior_frames
         self._memory = memory_frames
+        self._known_level = known_level
         self.reset()
 
     def reset(self) -> None:
         """Forget everything heard."""
         self._shape = self._prior_shape.copy()
         self._shape_count = float(self._prior_frames)
-        self._level = 0.0
-        self._level_count = 0.0
+        known = self._known_level is not None
+        self._level = 0.0 if self._known_level is None else self._known_level
+        self._level_count = float(self._prior_frames) if known else 0.0
 
     def apply(self, energies: FloatArray, voiced: NDArray[np.bool_]) -> FloatArray:
         """Normalise consecutive frames and learn from the voiced ones.

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime_ser.acoustic.model import AcousticModel
-from realtime_ser.acoustic.normalisation import RunningBandMean
 from realtime_ser.types import FloatArray, VoiceActivity, WindowScores, frozen
 
 __all__ = ["AcousticStream", "band_offsets", "evaluate_window"]
@@ -35,7 +34,7 @@ class AcousticStream:
         self._model = model
         self._threshold = voice_threshold
         self._in_window = np.arange(model.frames_per_window)
-        self._mean = RunningBandMean(model.prior_shape, model.prior_frames, model.memory_frames)
+        self._mean = model.running_mean()
         self.restart(0)
 
     @property
@@ -218,5 +217,5 @@ def band_offsets(
     chunks = (np.arange(count) * model.hop + model.band_receptive) // activity.chunk - 1
     heard = activity.probabilities >= voice_threshold
     voiced = np.where(chunks >= 0, heard[np.clip(chunks, 0, len(heard) - 1)], False)
-    mean = RunningBandMean(model.prior_shape, model.prior_frames, model.memory_frames)
+    mean = model.running_mean()
     return raw - mean.apply(raw, voiced)

@@ -26,6 +26,7 @@ __all__ = [
     "FusionFacts",
     "Manifest",
     "NormalisationFacts",
+    "SpeakerFacts",
     "TextFacts",
     "digest",
     "parse_manifest",
@@ -103,6 +104,26 @@ class Calibration(msgspec.Struct, frozen=True):
     fused: float
 
 
+class SpeakerFacts(msgspec.Struct, frozen=True):
+    """How the profile of a speaker is used; chosen on validation speakers.
+
+    Attributes
+    ----------
+    neutral_logits
+        Mean logits of windows of neutral speech, over speakers.
+    frames
+        How many frames the level and spectral shape of a profile count for.
+    relevance_seconds, largest_share
+        With s seconds of voice, ``largest_share * s / (s + relevance_seconds)`` of the difference between the speaker's neutral
+        logits and the usual ones is subtracted.
+    """
+
+    neutral_logits: tuple[float, ...]
+    frames: float
+    relevance_seconds: float
+    largest_share: float
+
+
 class Abstention(msgspec.Struct, frozen=True):
     """Smallest confidence at which a label is given, and the share of wrong labels (`risk`) that it was chosen for."""
 
@@ -160,6 +181,7 @@ class Manifest(msgspec.Struct, frozen=True):
     abstention: Abstention
     card: Card
     files: dict[str, str]
+    speaker: SpeakerFacts | None = None
 
     @property
     def band_receptive(self) -> int:
@@ -257,4 +279,12 @@ def _contradiction(manifest: Manifest) -> str:
         return "temperatures must lie in [0.001, 1000]"
     if not (0 <= manifest.abstention.acoustic <= 1 and 0 <= manifest.abstention.fused <= 1):
         return "abstention thresholds must lie in [0, 1]"
+    speaker = manifest.speaker
+    if speaker is not None:
+        if len(speaker.neutral_logits) != len(manifest.classes):
+            return "the neutral logits must have a value for each class"
+        if not all(abs(value) <= _LARGEST_LOG for value in speaker.neutral_logits):
+            return f"the neutral logits must lie in [-{_LARGEST_LOG}, {_LARGEST_LOG}]"
+        if speaker.frames < 1 or speaker.relevance_seconds < 0 or not 0 <= speaker.largest_share <= 1:
+            return "a profile must count for a frame at least, and for a share in [0, 1]"
     return ""

@@ -21,6 +21,7 @@ from realtime_ser.bundle.providers import parse_provider
 from realtime_ser.commands.corpus import Job, Outcome, Recording, find_recordings, read_piece, score_all
 from realtime_ser.commands.tables import TableFile, check_table_path
 from realtime_ser.errors import AudioFileError, ConfigError, RealtimeSerError
+from realtime_ser.profiles import read_profile
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -53,6 +54,7 @@ def analyze(
     execution: Execution | None = None,
     jobs: int = 1,
     cluster: str | None = None,
+    profile: str | None = None,
 ) -> int:
     """Score files and write one table, in the order of the files, whoever scores them.
 
@@ -73,6 +75,8 @@ def analyze(
     cluster
         Address of a Dask scheduler whose workers do the work; they must see the files and the folder of `out` under the same
         paths.
+    profile
+        Name of the profile of the one who speaks in all files, or its file.
 
     Raises
     ------
@@ -88,6 +92,7 @@ def analyze(
     if out is not None:
         check_table_path(Path(out))
     opened = load_bundle(bundle)
+    speaker = None if profile is None else read_profile(profile)
     choice = choose_recognizer("none" if windows else recognizer)
     wanted = Execution.wanted() if execution is None else execution
     _, form = choose_networks(opened, wanted)
@@ -96,6 +101,8 @@ def analyze(
         "version": __version__, "bundle": opened.fingerprint, "windows": windows, "segmentation": segmentation,
         "recognizer": str(choice.label), "provider": form.provider.value, "weights": form.weights,
     }  # fmt: skip
+    if speaker is not None:
+        run["profile"] = f"{speaker.name}, {speaker.created}"
     # What was found here, or by the run that goes on, holds for all workers, so that all files are scored alike.
     run |= _found_before(out, run, wanted)
     settled = Execution(parse_provider(str(run["provider"])), "int8" if run["weights"] == "int8" else "float32")
@@ -104,6 +111,7 @@ def analyze(
     with _work_folder(out, run) as folder, _progress() as progress:
         job = Job(
             str(folder.absolute()), _place_of(opened), opened.fingerprint, str(recognizer), windows, segmentation, settled,
+            speaker,
         )  # fmt: skip
         try:
             failures = _score(job, recordings, jobs, cluster, progress)

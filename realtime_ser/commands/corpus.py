@@ -24,6 +24,7 @@ from realtime_ser.audio.file import FileSource
 from realtime_ser.bundle.loader import DEFAULT_BUNDLE
 from realtime_ser.config import ENGINE_RATE
 from realtime_ser.errors import BundleError, ConfigError, RealtimeSerError
+from realtime_ser.profiles import SpeakerProfile
 from realtime_ser.records import Record, verdict_row, window_rows
 from realtime_ser.types import Level, Verdict, WindowScores
 
@@ -71,6 +72,8 @@ class Job:
         Its folder; ``None``: the default one that is shipped, wherever the worker has it.
     fingerprint
         Of the bundle that is meant; a worker with another one must not add to the table.
+    profile
+        Of the one who speaks in all files; ``None``: anybody.
     """
 
     folder: str
@@ -80,6 +83,7 @@ class Job:
     windows: bool
     segmentation: SegmentationKind
     execution: Execution
+    profile: SpeakerProfile | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +129,10 @@ def score(job: Job, recording: Recording, heard: Heard | None = None) -> Outcome
     unfinished = piece.with_suffix(f".{os.getpid()}")
     try:
         rows = _rows(
-            _recognizer(job.bundle, job.fingerprint, job.recognizer, job.windows, job.execution), job, recording, heard
+            _recognizer(job.bundle, job.fingerprint, job.recognizer, job.windows, job.execution, job.profile),
+            job,
+            recording,
+            heard,
         )
         try:
             _write_piece(unfinished, rows)
@@ -195,11 +202,16 @@ def _on_cluster(job: Job, recordings: Sequence[Recording], address: str) -> Iter
 
 @lru_cache(maxsize=1)
 def _recognizer(
-    bundle: str | None, fingerprint: str, recognizer: str, windows: bool, execution: Execution
+    bundle: str | None,
+    fingerprint: str,
+    recognizer: str,
+    windows: bool,
+    execution: Execution,
+    profile: SpeakerProfile | None,
 ) -> EmotionRecognizer:
     """The networks of this process, loaded with its first file. Words do not touch windows and are left out there."""
     model = EmotionRecognizer(
-        DEFAULT_BUNDLE if bundle is None else bundle, "none" if windows else recognizer, execution=execution
+        DEFAULT_BUNDLE if bundle is None else bundle, "none" if windows else recognizer, execution=execution, profile=profile
     )
     if model.models.bundle.fingerprint != fingerprint:
         raise BundleError(

@@ -31,6 +31,7 @@ def open_dashboard(
     execution: Execution | None = None,
     wait: float = RETURN_SECONDS,
     log: str | None = None,
+    profile: str | None = None,
 ) -> int:
     """Open the window and return its exit code when it is closed.
 
@@ -42,22 +43,28 @@ def open_dashboard(
         How long a microphone that went away is waited for, in seconds.
     log
         File to write the log into; ``None``: the usual one.
+    profile
+        Name of the profile of the one who speaks, or its file.
 
     Raises
     ------
     DisplayError
         No window can be opened here.
+    ConfigError
+        There is no such profile.
     """
     from realtime_ser.commands.log import start_log
     from realtime_ser.controller import Controller
     from realtime_ser.gui.app import run
     from realtime_ser.inputs import Input, open_input, parse_input
+    from realtime_ser.profiles import read_profile
 
+    speaker = None if profile is None else read_profile(profile)
     wanted = Input("microphone") if start is None else parse_input(start)
     start_log(log)
 
     def controller() -> Controller:
-        return Controller(bundle, recognizer, execution=execution, open_source=partial(open_input, wait=wait))
+        return Controller(bundle, recognizer, execution=execution, open_source=partial(open_input, wait=wait), profile=speaker)
 
     if wanted.kind == "file":
         return run(controller, recording=Path(wanted.id), start=True)

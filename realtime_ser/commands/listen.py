@@ -22,6 +22,7 @@ from realtime_ser.engine.channel import Channel, ChannelClosed, Policy
 from realtime_ser.engine.engine import Engine, Phase
 from realtime_ser.errors import EngineError, RealtimeSerError
 from realtime_ser.inputs import Input, Pace, open_input
+from realtime_ser.profiles import read_profile
 from realtime_ser.records import records
 from realtime_ser.types import (
     Estimate,
@@ -252,6 +253,7 @@ def listen(
     log: str | None = None,
     recording: Recording | None = None,
     sending: OutletWish | None = None,
+    profile: str | None = None,
 ) -> int:
     """Run the engine on an input until it ends or the user stops it.
 
@@ -265,6 +267,8 @@ def listen(
         Records it.
     sending
         What leaves the machine, and where markers come from; ``None``: nothing does.
+    profile
+        Name of the profile of the one who speaks, or its file.
 
     Raises
     ------
@@ -275,7 +279,8 @@ def listen(
     log_file = start_log(log)
     if not as_json:
         console.print(f"Loading the networks … listening to {choice}.", style="dim", highlight=False)
-    models = load_models(bundle, recognizer, execution)
+    speaker = None if profile is None else read_profile(profile)
+    models = load_models(bundle, recognizer, execution).for_speaker(speaker)
     source = open_input(choice, pace, wait)
     # Before there is a session's folder: what cannot be sent should leave nothing behind.
     outlets = None
@@ -385,7 +390,11 @@ def _show(
         view.recording = recording.sign
     if outlets is not None:
         view.sending = outlets.sign
-    note = " ".join(filter(None, (models.recognizer.note, models.recognizer.advice, f"Computed by {models.acoustic.form}")))
+    known = (
+        "" if models.profile is None else f"Adapted to {models.profile.name}, {models.profile.voiced_seconds:.0f} s of voice."
+    )
+    parts = (models.recognizer.note, models.recognizer.advice, f"Computed by {models.acoustic.form}", known)
+    note = " ".join(filter(None, parts))
     console.print(note, style="dim", highlight=False, soft_wrap=True)
     if console.is_terminal:
         _show_live(outputs, view, console)

@@ -136,6 +136,9 @@ class DecisionFacts:
         Confidence below which no label is given, without and with words.
     min_voiced
         Windows of voice needed for a label.
+    voice_offset
+        What a known speaker's logits were already lowered by, float32, shape ``(classes,)``. The fusion network, which hears
+        features, does not know of it: its log-odds are shifted as those of the voice alone were, by the voice's share in them.
     """
 
     classes: tuple[str, ...]
@@ -147,6 +150,7 @@ class DecisionFacts:
     threshold_acoustic: float
     threshold_fused: float
     min_voiced: int
+    voice_offset: FloatArray | None = None
 
 
 @dataclass(slots=True)
@@ -337,9 +341,14 @@ class Decider:
                 weight = 0.0
             else:
                 fused = self._fusion.fuse(means[0], encoding.feature)
-                mixed = weight * _softmax(fused.logits, facts.temperature_fused) + (1.0 - weight) * acoustic
+                share = _share(fused.text_part, fused.acoustic_part)
+                logits = fused.logits
+                if facts.voice_offset is not None:
+                    scale = (1.0 - share) * facts.temperature_fused / facts.temperature_acoustic
+                    logits = logits - np.float32(scale) * facts.voice_offset
+                mixed = weight * _softmax(logits, facts.temperature_fused) + (1.0 - weight) * acoustic
                 scores = frozen(mixed.astype(np.float32))
-                word_share = weight * _share(fused.text_part, fused.acoustic_part)
+                word_share = weight * share
 
         confidence = float(scores.max())
         threshold = weight * facts.threshold_fused + (1.0 - weight) * facts.threshold_acoustic

@@ -16,6 +16,7 @@ from realtime_ser import __version__
 from realtime_ser.assembly import Models
 from realtime_ser.config import ENGINE_RATE, EngineSettings
 from realtime_ser.errors import SessionError
+from realtime_ser.profiles import SpeakerProfile
 from realtime_ser.session.format import FORMAT_VERSION, HEADER_NAME, newer_version
 from realtime_ser.session.notice import USE_NOTICE, Consent
 
@@ -61,6 +62,8 @@ class Header(msgspec.Struct, frozen=True):
         Version by name, of those that had a part in the scores.
     notice
         What the tool cannot tell, and the law, as shown when this session began.
+    profile
+        Of the speaker's neutral voice, where one was used: without it the scores could not be repeated.
     """
 
     format: int
@@ -84,6 +87,7 @@ class Header(msgspec.Struct, frozen=True):
     libraries: dict[str, str]
     kept: Kept
     notice: tuple[str, ...] = ()
+    profile: SpeakerProfile | None = None
 
 
 def make_header(
@@ -128,6 +132,7 @@ def make_header(
         libraries=_versions(_LIBRARIES),
         kept=kept,
         notice=USE_NOTICE,
+        profile=models.profile,
     )
 
 

@@ -22,7 +22,7 @@ from realtime_ser.assembly import Models, build_stages
 from realtime_ser.audio.voice import VoiceDetector
 from realtime_ser.config import ENGINE_RATE, EngineSettings, VoiceSettings
 from realtime_ser.engine.pipeline import Stages
-from realtime_ser.errors import SessionError
+from realtime_ser.errors import ConfigError, SessionError
 from realtime_ser.session.edit import log_scoring
 from realtime_ser.session.format import SCORES_NAME, STREAMS_NAME, STREAMS_SCHEMA, is_recording, make_database, safe_name
 from realtime_ser.session.header import Header, Kept, make_header, write_header
@@ -210,6 +210,7 @@ def rescore(
     if is_recording(folder):
         raise SessionError(f"{folder.name} is being recorded.", "Stop the recording first.")
     with Session(folder) as session:
+        models = _for_speaker(session.header, models)
         if not session.has_audio:
             raise SessionError(
                 f"{folder.name} cannot be scored again: no sound was kept, or it was deleted.",
@@ -245,6 +246,14 @@ def rescore(
         finally:
             shutil.rmtree(part, ignore_errors=True)
     return name
+
+
+def _for_speaker(header: Header, models: Models) -> Models:
+    """`models` with the profile that the recording was made with, if they are its networks; for others it says nothing."""
+    try:
+        return models.for_speaker(header.profile)
+    except ConfigError:
+        return models.for_speaker(None)
 
 
 def _bundle_text(header: Header) -> str:

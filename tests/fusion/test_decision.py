@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -227,3 +227,21 @@ def test_the_weight_of_words_lies_between_none_and_all(confidence: float, known:
     assert 0.0 <= weight <= 1.0
     assert trust.weight(confidence, known, known + extra, lag + 1.0) <= weight
     assert trust.weight(confidence, known, known + extra + 1, lag) <= weight
+
+
+def test_a_known_speaker_s_offset_shifts_the_fused_log_odds_by_the_voice_s_share() -> None:
+    offset = np.array([1.0, 0.0, 0.0, 0.0], np.float32)
+    estimates = []
+    for facts in (FACTS, replace(FACTS, voice_offset=offset)):
+        made = Decider(facts, Text(), Fusion(), WordTrust(none_below=0.0, full_above=0.5))
+        made.begin(UtteranceStart(0, 0, 1_536))
+        # The windows' logits come lowered already.
+        made.add(windows(0, 20, ANGRY if facts is FACTS else ANGRY - offset))
+        made.hear(transcript("so sad"))
+        estimates.append(made.estimate(50_000))
+    plain, known = estimates
+    share = plain.word_share
+    assert 0.5 < share < 1.0
+    odds = np.log(plain.scores / plain.scores[1]) - np.log(known.scores / known.scores[1])
+    np.testing.assert_allclose(odds, [(1 - share) / 2.0, 0, 0, 0], atol=1e-5)
+    assert known.word_share == share
