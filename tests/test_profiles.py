@@ -31,7 +31,9 @@ from realtime_ser.profiles import (
     share_of,
     write_profile,
 )
+from realtime_ser.session.export.methods import methods_paragraph
 from realtime_ser.session.reader import Session
+from realtime_ser.session.rescore import compare, rescore
 from realtime_ser.types import Output, Verdict, VoiceActivity, WindowScores
 
 NEUTRAL = [0.1, -0.2, 0.3, -0.2]
@@ -293,8 +295,14 @@ def speech_file(demonstration: np.ndarray, tmp_path_factory: pytest.TempPathFact
 
 
 def test_calibrate_listen_record_and_score_again(
-    folder: Path, speech_file: Path, own_profiles: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    folder: Path,
+    speech_file: Path,
+    own_profiles: Path,
+    random_bundle: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    other = random_bundle  # the same networks, of which nobody says how profiles are used
     used = ["--bundle", str(folder)]
     assert main(["calibrate", "P07", "--input", str(speech_file), *used]) == 0
     said = capsys.readouterr().err
@@ -310,7 +318,7 @@ def test_calibrate_listen_record_and_score_again(
     assert main(["listen", *fast]) == 0
     plain = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     session = tmp_path / "sessions"
-    assert main(["listen", *fast, "--profile", "P07", "--record", str(session)]) == 0
+    assert main(["listen", *fast, "--profile", "P07", "--record", str(session), "--keep-audio", "--consent"]) == 0
     adapted = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     scores = [[row["scores"] for row in rows if row["type"] == "utterance"] for rows in (plain, adapted)]
     assert len(scores[0]) == len(scores[1]) > 0
@@ -318,6 +326,15 @@ def test_calibrate_listen_record_and_score_again(
     (made,) = session.iterdir()
     with Session(made) as recorded:
         assert recorded.header.profile == read_profile("P07")
+        assert "adapted to the speaker by" in methods_paragraph(recorded)
+    # Scored again, it is adapted as it was; networks that the profile was not measured with are not.
+    for models, alike in ((load_models(folder, "none"), True), (load_models(other, "none"), False)):
+        name = rescore(made, models, name=f"again-{alike}")
+        with Session(made) as before, Session(made, name) as after:
+            assert (after.header.profile is not None) is alike
+            difference = compare(before, after).difference
+            assert difference is not None
+            assert (difference < 1e-3) is alike
 
     assert main(["profiles", "delete", "P07"]) == 0
     assert main(["listen", *fast, "--profile", "P07"]) == ConfigError.exit_code

@@ -18,13 +18,14 @@ def run(args: argparse.Namespace) -> int:
     """Train and measure the acoustic network (on corpora left out, too), the text network and the fusion; make a bundle."""
     from training.__main__ import main
     from training.conditions import RESULT
+    from training.speakers import RESULT as SPEAKERS
 
     out: Path = args.out
     data = ["--data", str(args.data)] if args.data is not None else []
     parts = {name: out / name for name in ("acoustic", "text", "fusion")}
     exported = {name: str(folder / "export") for name, folder in parts.items()}
     bundle = args.bundle if args.bundle is not None else out / "bundle"
-    conditions, left_out = out / "conditions", out / "left-out"
+    conditions, left_out, speakers = out / "conditions", out / "left-out", out / "speakers"
     steps = (
         [
             *("crossval", "--protocol", "corpus", "--corpus", "RAVDESS", "nEMO", "EMODB", "ASED", "EMOVO"),
@@ -34,10 +35,11 @@ def run(args: argparse.Namespace) -> int:
         ["text", "--out", str(parts["text"])],
         ["fusion", "--acoustic", exported["acoustic"], "--text", exported["text"], "--out", str(parts["fusion"])],
         ["conditions", "--acoustic", exported["acoustic"], "--out", str(conditions)],
+        ["speakers", "--acoustic", exported["acoustic"], "--out", str(speakers)],
         [
             "bundle",
             *(word for name in parts for word in (f"--{name}", exported[name])),
-            *("--conditions", str(conditions / RESULT), "--out", str(bundle)),
+            *("--conditions", str(conditions / RESULT), "--speakers", str(speakers / SPEAKERS), "--out", str(bundle)),
         ],
     )
     for step in steps:

@@ -322,6 +322,7 @@ class Session:
 
 _SCORING_FIELDS = (
     "hop",
+    "profile",
     "window",
     "classes",
     "bundle",

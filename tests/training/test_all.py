@@ -12,7 +12,7 @@ pytest.importorskip("torch", reason="install the 'training' extra")
 
 from training.__main__ import main
 
-PARTS = ("crossval", "acoustic", "text", "fusion", "conditions", "bundle")
+PARTS = ("crossval", "acoustic", "text", "fusion", "conditions", "speakers", "bundle")
 
 
 @pytest.fixture
@@ -38,6 +38,8 @@ def test_all_parts_run_in_order_on_what_the_others_exported(
     bundle = called["bundle"]
     assert (bundle.acoustic, bundle.text, bundle.fusion) == tuple(out / f"{name}/export" for name in PARTS[1:4])
     assert called["conditions"].acoustic == bundle.acoustic
+    assert called["speakers"].acoustic == bundle.acoustic
+    assert bundle.speakers == out / "speakers" / "speakers.json"
     assert bundle.conditions == [out / "conditions" / "conditions.json"]
     assert all(args.data == tmp_path for args in called.values())
     assert "python -m training fusion" in capsys.readouterr().out
