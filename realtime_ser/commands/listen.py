@@ -9,13 +9,14 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from realtime_ser.acoustic.execution import Execution
 from realtime_ser.assembly import Models, build_engine, load_models
+from realtime_ser.audio.sources import Source
 from realtime_ser.commands.log import errors_into, start_log
 from realtime_ser.config import ENGINE_RATE, RETURN_SECONDS
 from realtime_ser.engine.channel import Channel, ChannelClosed, Policy
@@ -282,18 +283,25 @@ def listen(
     speaker = None if profile is None else read_profile(profile)
     models = load_models(bundle, recognizer, execution).for_speaker(speaker)
     source = open_input(choice, pace, wait)
-    # Before there is a session's folder: what cannot be sent should leave nothing behind.
     outlets = None
-    if sending is not None:
-        from realtime_ser.commands.outlets import Sending
+    with ExitStack() as undo:
+        # Before there is a session's folder: what cannot be sent should leave nothing behind.
+        if sending is not None:
+            from realtime_ser.commands.outlets import Sending
 
-        outlets = Sending(sending, models, recording)
-    tapped = source if recording is None else recording.tap(source, models, choice)
-    engine = build_engine(models, tapped)
-    if recording is not None:
-        recording.start(engine)
-    if outlets is not None:
-        outlets.start(engine)
+            outlets = Sending(sending, models, recording)
+            undo.callback(outlets.close)
+        tapped: Source = source
+        if recording is not None:
+            tapped = recording.tap(source, models, choice)
+            undo.callback(recording.discard)
+        engine = build_engine(models, tapped)
+        if recording is not None:
+            recording.start(engine)
+        if outlets is not None:
+            outlets.start(engine)
+        # Everything stands: from here on the engine's end is theirs, too.
+        undo.pop_all()
     outputs = engine.subscribe(1_024, Policy.KEEP_ALL if not source.live else Policy.DROP_OLDEST)
     started, work = time.monotonic(), time.process_time()
     view = None

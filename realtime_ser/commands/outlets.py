@@ -172,6 +172,10 @@ class Sending:
         return self
 
     def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the outlets, also where no engine was ever started; what was lost on the way is told."""
         if self._feed is not None:
             for line in self._feed.finish():
                 _tell(f"Sent – {line}")

@@ -5,7 +5,8 @@ Three activities, on three threads:
 * *signal*, the engine's: reads the source through a tap that notes when what arrived, and hands it over.
 * *record-take*: takes every output at once and throws away what is large and not recorded, so that the engine, whose channel
   keeps everything, never waits for a disk.
-* *record-write*: twice a second and more, writes what has come since into a transaction.
+* *record-write*: twice a second and more, writes what has come since into a transaction, and tells of markers that another
+  process has put into the session meanwhile.
 
 In between lies a queue without a lock or limit: what waits there is a few kilobytes a second.
 """
@@ -206,6 +207,9 @@ class Recorder:
         self._guard = threading.Lock()
         self._status = RecordingStatus("recording", self.folder, 0.0, kept.words, kept.audio)
         self._on_failure = on_failure
+        self.on_foreign_marker: Callable[[Marker], None] = lambda marker: None
+        """Told of every marker that another process wrote into the session, soon afterwards, by the writing thread; it must
+        neither wait nor raise."""
         self._device = ""
         self._position = 0
         # NB: replaced by the writing thread, read by all that put.
@@ -242,6 +246,14 @@ class Recorder:
             return 0
         sample, then = clock
         return max(0, sample + round((perf_counter - then) * ENGINE_RATE))
+
+    def time_of(self, sample: int) -> float:
+        """When a sample was captured, or will be (``time.perf_counter()``); now, before the first one."""
+        clock = self._clock
+        if clock is None:
+            return time.perf_counter()
+        known, then = clock
+        return then + (sample - known) / ENGINE_RATE
 
     def mark(
         self, name: str, *, colour: str = "", source: str = "program", at: float | None = None, sample: int | None = None
@@ -368,12 +380,16 @@ class Recorder:
             try:
                 self._watch_device(items)
                 self._writer.write(items, ending)
+                foreign = self._writer.foreign_markers()
             except Exception as error:  # noqa: BLE001 - whatever it is must end the recording in words, and never the engine
                 self._fail(error)
                 return False
             self._written_at = time.perf_counter()
             with self._guard:
-                self._status = replace(self._status, seconds=self._position / ENGINE_RATE)
+                markers = self._status.markers + len(foreign)
+                self._status = replace(self._status, seconds=self._position / ENGINE_RATE, markers=markers)
+            for marker in foreign:
+                self.on_foreign_marker(marker)
             if done:
                 return True
 

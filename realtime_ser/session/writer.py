@@ -132,6 +132,9 @@ class StreamWriter:
         self._words = words
         self._streams = connect(folder / STREAMS_NAME, write=True)
         self._audio = connect(folder / AUDIO_NAME, write=True) if audio else None
+        # Numbers of markers: those up to which all are known, and those beyond it that were written here.
+        self._known_markers = 0
+        self._own_markers: set[int] = set()
 
     def write(self, items: Iterable[Item], ending: tuple[float, int, str, str] | None = None) -> None:
         """Write `items`, and how the recording ended, in one transaction (and sound, before them, in one of its own).
@@ -157,6 +160,24 @@ class StreamWriter:
             )
             if ending is not None:
                 self._streams.execute("INSERT INTO endings (utc, sample, state, why) VALUES (?, ?, ?, ?)", ending)
+
+    def foreign_markers(self) -> list[Marker]:
+        """Markers that somebody else has added since the last call, in the order in which that was done.
+
+        Raises
+        ------
+        sqlite3.Error
+            They cannot be read.
+        """
+        columns = "id, sample, name, colour, source, utc"
+        query = f"SELECT {columns} FROM markers WHERE id > ? ORDER BY id"
+        rows = self._streams.execute(query, (self._known_markers,)).fetchall()
+        found = [Marker(*row[1:]) for row in rows if row["id"] not in self._own_markers]
+        if rows:
+            # NB: one writer at a time, so nobody can still commit a smaller number.
+            self._known_markers = rows[-1]["id"]
+            self._own_markers.clear()
+        return found
 
     def _write_scores(self, batch: _Batch) -> None:
         insert = self._streams.execute
@@ -191,7 +212,9 @@ class StreamWriter:
                     insert("INSERT OR REPLACE INTO gaps VALUES (?, ?)", (item.span.first - item.missing, item.span.first))
                 case Marker():
                     columns = "(sample, name, colour, source, utc)"
-                    insert(f"INSERT INTO markers {columns} VALUES (?, ?, ?, ?, ?)", marker_values(item))
+                    row = insert(f"INSERT INTO markers {columns} VALUES (?, ?, ?, ?, ?)", marker_values(item))
+                    # A transaction that is rolled back gives its numbers to others; but none follows it.
+                    self._own_markers.add(row.lastrowid or 0)
                 case Note():
                     insert("INSERT INTO notes (sample, text, utc) VALUES (?, ?, ?)", (item.sample, item.text, item.utc))
                 case Device():

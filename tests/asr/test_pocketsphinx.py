@@ -196,6 +196,7 @@ def test_what_a_library_prints_does_not_get_between_the_frames(tmp_path: Path, m
         assert recognizer.finish().words == ()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs an executable script")
 def test_a_frozen_application_runs_itself_as_the_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pocketsphinx_worker.run_if_requested([])
     pocketsphinx_worker.run_if_requested(["live", pocketsphinx_worker.WORKER_FLAG])
@@ -210,8 +211,6 @@ def test_a_frozen_application_runs_itself_as_the_worker(tmp_path: Path, monkeypa
         encoding="utf-8",
     )
     application.chmod(0o755)
-    if sys.platform == "win32":
-        pytest.skip("needs an executable script")
     monkeypatch.setattr(sys, "frozen", True, raising=False)
     monkeypatch.setattr(sys, "executable", str(application))
     with PocketSphinxRecognizer() as recognizer:

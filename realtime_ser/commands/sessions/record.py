@@ -136,7 +136,8 @@ class Recording:
         self.stopped = False
         """Whether somebody asked for the end, before the input came to its own."""
         self.on_marker: Callable[[Marker, float], None] = lambda marker, at: None
-        """Told of every marker and its ``perf_counter()`` time, by the thread that marks; it must not wait."""
+        """Told of every marker and its ``perf_counter()`` time, by the thread that marks, or where another process did, by the
+        one that writes; it must not wait."""
         self._keys = Keys(self._mark)
 
     @property
@@ -148,13 +149,18 @@ class Recording:
 
     def tap(self, source: Source, models: Models, choice: Input) -> Source:
         """The source for the engine."""
-        self._recorder = begin(self._wish, self._kept, models, choice, source.live)
-        return self._recorder.tap(source)
+        recorder = self._recorder = begin(self._wish, self._kept, models, choice, source.live)
+        recorder.on_foreign_marker = lambda marker: self.on_marker(marker, recorder.time_of(marker.sample))
+        return recorder.tap(source)
 
     def start(self, engine: Engine) -> None:
         """Subscribe to an engine that is not yet started."""
         self._engine = engine
         self.recorder.start(engine.subscribe(RECORDED_OUTPUTS, Policy.KEEP_ALL))
+
+    def discard(self) -> None:
+        """Leave nothing behind: it never began."""
+        self.recorder.discard()
 
     def sign(self) -> RenderableType:
         """What is shown meanwhile."""
