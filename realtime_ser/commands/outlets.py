@@ -134,8 +134,12 @@ class Sending:
             from realtime_ser.outlets.lsl import LslMarkers
 
             name = wish.lsl_markers
-            self._inlet = LslMarkers(name, lambda text, at: recording.mark(text, source=f"LSL {name}", at=at), _tell)
-        outlets = _open(wish, facts)
+
+            def take(text: str, at: float) -> None:
+                recording.mark(text, source=f"LSL {name}", at=at)
+
+            self._inlet = LslMarkers(name, take, _tell, recording.lsl_clock)
+        outlets = _open(wish, facts, recording)
         self.signs: Sequence[str] = [outlet.name for outlet in outlets]
         """Where something is sent."""
         self.words = wish.words
@@ -181,13 +185,13 @@ class Sending:
                 _tell(f"Sent – {line}")
 
 
-def _open(wish: OutletWish, facts: Any) -> list[Outlet]:
+def _open(wish: OutletWish, facts: Any, recording: Recording | None) -> list[Outlet]:
     outlets: list[Outlet] = []
     try:
         if wish.lsl:
             from realtime_ser.outlets.lsl import LslOutlet
 
-            outlets.append(LslOutlet(facts))
+            outlets.append(LslOutlet(facts) if recording is None else LslOutlet(facts, recording.lsl_clock))
         if wish.osc is not None:
             from realtime_ser.outlets.osc import OscOutlet
 

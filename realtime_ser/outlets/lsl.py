@@ -42,6 +42,10 @@ def load_lsl() -> Any:
     return pylsl
 
 
+def _nobody(offset: float, uncertainty: float) -> None:
+    pass
+
+
 class LslClock:
     """LSL's clock against ``time.perf_counter()``. Belongs to one thread.
 
@@ -49,10 +53,14 @@ class LslClock:
     ----------
     local_clock
         LSL's, in seconds.
+    tell
+        Told of every measurement that is used: offset and uncertainty.
     """
 
-    def __init__(self, local_clock: Callable[[], float]) -> None:
+    def __init__(self, local_clock: Callable[[], float], tell: Callable[[float, float], None] = _nobody) -> None:
         self._local_clock = local_clock
+        self._tell = tell
+        self._told = 0.0
         self._measured = 0.0
         self._offset = 0.0
         self.uncertainty = 0.0
@@ -64,6 +72,9 @@ class LslClock:
         """Seconds to add to ``perf_counter()``; measured anew from time to time."""
         if time.perf_counter() - self._measured > _AGAIN:
             self._measure()
+        if self._told != self._measured:
+            self._told = self._measured
+            self._tell(self._offset, self.uncertainty)
         return self._offset
 
     def _measure(self) -> None:
@@ -89,6 +100,8 @@ class LslOutlet:
     ----------
     facts
         Told in the streams' descriptions.
+    tell_clock
+        Told of how LSL's clock stands to ``perf_counter()``, from time to time, by the outlet's thread: see :class:`LslClock`.
 
     Raises
     ------
@@ -96,11 +109,11 @@ class LslOutlet:
         pylsl or liblsl is missing.
     """
 
-    def __init__(self, facts: StreamFacts) -> None:
+    def __init__(self, facts: StreamFacts, tell_clock: Callable[[float, float], None] = _nobody) -> None:
         self.name = "LSL"
         lsl = load_lsl()
         self._facts = facts
-        self._clock = LslClock(lsl.local_clock)
+        self._clock = LslClock(lsl.local_clock, tell_clock)
         rate = ENGINE_RATE / facts.hop
         self._windows = lsl.StreamOutlet(self._info(lsl, "windows", "Emotion", len(facts.classes) + 1, rate, lsl.cf_float32))
         self._utterances = lsl.StreamOutlet(self._info(lsl, "utterances", "Markers", 1, lsl.IRREGULAR_RATE, lsl.cf_string))
@@ -120,6 +133,8 @@ class LslOutlet:
         labels = [(name, "probability") for name in facts.classes] + [("voiced", "0 or 1")]
         if stream == "windows":
             description.append_child_value("window_seconds", str(facts.window / ENGINE_RATE))
+            # Readers that smooth the stamps of regular streams would draw what lies behind a gap into it.
+            description.append_child("synchronization").append_child_value("can_drop_samples", "true")
         else:
             labels = [(stream, "JSON")]
         listed = description.append_child("channels")
@@ -170,6 +185,8 @@ class LslMarkers:
         Called by that thread with the marker's text and its ``perf_counter()`` time, corrected for the other clock.
     tell
         Called by that thread with what the user should know.
+    tell_clock
+        As for :class:`LslOutlet`, by that thread.
 
     Raises
     ------
@@ -177,8 +194,15 @@ class LslMarkers:
         pylsl or liblsl is missing.
     """
 
-    def __init__(self, stream: str, take: Callable[[str, float], None], tell: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        stream: str,
+        take: Callable[[str, float], None],
+        tell: Callable[[str], None],
+        tell_clock: Callable[[float, float], None] = _nobody,
+    ) -> None:
         self._lsl = load_lsl()
+        self._tell_clock = tell_clock
         self._stream, self._take, self._tell = stream, take, tell
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lsl-markers", daemon=True)
@@ -216,7 +240,7 @@ class LslMarkers:
         return None
 
     def _listen(self, inlet: Any) -> None:
-        clock = LslClock(self._lsl.local_clock)
+        clock = LslClock(self._lsl.local_clock, self._tell_clock)
         correction = 0.0
         while not self._over.is_set():
             sample, stamp = inlet.pull_sample(_WAIT)

@@ -233,6 +233,13 @@ class Session:
         """Moments at which sample, ``perf_counter()`` and UTC are known together; twice a second."""
         return [dict(row) for row in self._rows("SELECT * FROM anchors ORDER BY sample")]
 
+    def clocks(self) -> list[Row]:
+        """How other clocks stood to ``perf_counter()``: `name`, `offset` (s, to be added) and `uncertainty`, by sample."""
+        # Sessions of earlier versions have no such table.
+        if not self._rows("SELECT * FROM sqlite_master WHERE type = 'table' AND name = 'clocks'"):
+            return []
+        return [dict(row) for row in self._rows("SELECT * FROM clocks ORDER BY sample")]
+
     def devices(self) -> list[Row]:
         """What delivered the sound, from which sample on."""
         rows = self._rows("SELECT * FROM devices ORDER BY sample")

@@ -44,7 +44,7 @@ from realtime_ser.session.format import (
     safe_name,
 )
 from realtime_ser.session.header import Header, write_header
-from realtime_ser.session.writer import Device, Heard, Item, Marker, Note, StreamWriter
+from realtime_ser.session.writer import Clock, Device, Heard, Item, Marker, Note, StreamWriter
 from realtime_ser.types import Block, Estimate, Event, Health, Output, Transcript, Verdict, WindowScores
 
 __all__ = ["Recorder", "RecordingStatus", "TappedSource"]
@@ -154,7 +154,8 @@ class Recorder:
     """Records one engine into a folder of its own.
 
     ``recorder.tap(source)`` is what the engine reads, ``recorder.start(engine.subscribe(…, Policy.KEEP_ALL))`` comes before the
-    engine's start, and :meth:`finish` after its end. :meth:`mark`, :meth:`note` and :meth:`status` may be called by any thread.
+    engine's start, and :meth:`finish` after its end. :meth:`mark`, :meth:`note`, :meth:`clock` and :meth:`status` may be called
+    by any thread.
 
     Parameters
     ----------
@@ -270,6 +271,10 @@ class Recorder:
     def note(self, text: str, *, sample: int | None = None) -> None:
         """Keep a remark about a moment, or about the whole session."""
         self._put(Note(sample, text, time.time()))
+
+    def clock(self, name: str, offset: float, uncertainty: float) -> None:
+        """Keep how another clock stands to ``perf_counter()`` now: seconds to add, and how far that may be wrong."""
+        self._put(Clock(self.sample_at(time.perf_counter()), name, offset, uncertainty))
 
     def finish(self, why: str) -> RecordingStatus:
         """End the recording once the engine has ended: write the rest, say `why`, and make single files of it."""

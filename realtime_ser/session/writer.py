@@ -15,7 +15,7 @@ from realtime_ser.records import records
 from realtime_ser.session.format import AUDIO_NAME, STREAMS_NAME, connect
 from realtime_ser.types import Estimate, EstimateState, Event, FloatArray, Health, Span, Transcript, Verdict, WindowScores
 
-__all__ = ["Heard", "Item", "Marker", "Note", "StreamWriter", "marker_values"]
+__all__ = ["Clock", "Heard", "Item", "Marker", "Note", "StreamWriter", "marker_values"]
 
 _WINDOWS_A_ROW = 1_000
 """Ten seconds at most: a row is what has to be read at least to see one window."""
@@ -75,7 +75,25 @@ class Device:
     input_latency: float | None
 
 
-Item: TypeAlias = WindowScores | Estimate | Verdict | Transcript | Event | Health | Heard | Marker | Note | Device
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Another clock, read when the stream stood at `sample`.
+
+    Attributes
+    ----------
+    offset
+        Seconds to add to ``perf_counter()``.
+    uncertainty
+        Of it, in seconds.
+    """
+
+    sample: int
+    name: str
+    offset: float
+    uncertainty: float
+
+
+Item: TypeAlias = WindowScores | Estimate | Verdict | Transcript | Event | Health | Heard | Marker | Note | Device | Clock
 
 
 @dataclass(slots=True)
@@ -87,7 +105,7 @@ class _Batch:
     # Of a transcript that is revised several times between two commits only the last is written.
     transcripts: dict[int, Transcript] = field(default_factory=dict)
     anchors: dict[int, Heard] = field(default_factory=dict)
-    others: list[Estimate | Verdict | Event | Health | Heard | Marker | Note | Device] = field(default_factory=list)
+    others: list[Estimate | Verdict | Event | Health | Heard | Marker | Note | Device | Clock] = field(default_factory=list)
 
     def add(self, item: Item) -> None:
         match item:
@@ -217,6 +235,8 @@ class StreamWriter:
                     self._own_markers.add(row.lastrowid or 0)
                 case Note():
                     insert("INSERT INTO notes (sample, text, utc) VALUES (?, ?, ?)", (item.sample, item.text, item.utc))
+                case Clock():
+                    insert("INSERT INTO clocks VALUES (?, ?, ?, ?)", (item.sample, item.name, item.offset, item.uncertainty))
                 case Device():
                     figures_of_device = {
                         "native_rate": item.native_rate,

@@ -89,7 +89,7 @@ def add_sessions(commands: Any) -> None:
         "--format",
         action="append",
         metavar="FORMAT",
-        help="csv, parquet, jsonl, elan, praat, srt, vtt, flac; may be repeated; default: all of them",
+        help="csv, parquet, jsonl, elan, praat, srt, vtt, xdf, flac; may be repeated; default: all of them",
     )
 
     export.add_argument("--scores", metavar="NAME", help="those of a later scoring (see rescore) in place of the recorded ones")

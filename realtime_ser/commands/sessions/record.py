@@ -171,6 +171,10 @@ class Recording:
         at = time.perf_counter() if at is None else at
         self.on_marker(self.recorder.mark(name, colour=colour, source=source, at=at), at)
 
+    def lsl_clock(self, offset: float, uncertainty: float) -> None:
+        """Keep how LSL's clock stands to ``perf_counter()``, in seconds; for any thread, once the engine runs."""
+        self.recorder.clock("LSL", offset, uncertainty)
+
     def _mark(self, key: str, at: float) -> None:
         # NB: the keys' thread.
         marker = self._wish.keys.get(key)

@@ -9,6 +9,7 @@ from typing import TypeAlias
 import numpy as np
 
 from realtime_ser.session.export.annotations import write_elan, write_textgrid
+from realtime_ser.session.export.streams import write_session_xdf
 from realtime_ser.session.export.subtitles import write_srt, write_vtt
 from realtime_ser.session.export.tables import write_tables
 from realtime_ser.session.reader import Session
@@ -54,6 +55,7 @@ FORMATS: dict[str, _Writer] = {
     "praat": lambda session, folder: _one(write_textgrid, session, folder / "session.TextGrid"),
     "srt": lambda session, folder: _one(write_srt, session, folder / "session.srt"),
     "vtt": lambda session, folder: _one(write_vtt, session, folder / "session.vtt"),
+    "xdf": lambda session, folder: _one(write_session_xdf, session, folder / "session.xdf"),
     "flac": _flac,
 }
 
