@@ -149,9 +149,12 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument(
         "--through",
         choices=("pulseaudio",),
-        help="measure the dashboard through a private sound server as well, sample by sample",
+        help="measure the dashboard through a private sound server as well, sample by sample, and the time stamps that "
+        "Lab Streaming Layer gets",
     )
-    bench.add_argument("--part", choices=("acoustic", "files", "live", "quiet", "start", "gui"), help="only this part")
+    bench.add_argument(
+        "--part", choices=("acoustic", "files", "live", "quiet", "start", "stamps", "gui"), help="only this part"
+    )
     bench.add_argument("--json", action="store_true", help="one JSON object on standard output instead of the table")
     bench.add_argument("--bundle", help="bundle folder or name (see `realtime-ser models list`)")
     bench.add_argument("--recognizer", default="auto", help="who writes the words, as for `listen`")

@@ -16,11 +16,12 @@ from realtime_ser.commands.bench.report import Row, machine, table
 
 __all__ = ["PARTS", "bench"]
 
-PARTS = ("acoustic", "files", "live", "quiet", "start", "gui")
-"""In the order in which they run; ``gui`` has to be asked for."""
+PARTS = ("acoustic", "files", "live", "quiet", "start", "stamps", "gui")
+"""In the order in which they run; ``gui`` and ``stamps`` have to be asked for."""
 
 _ROUNDS = {False: 15, True: 5}
 _LIVE_SECONDS = {False: 40.0, True: 8.0}
+_CLICKS = {False: 60, True: 12}
 _LONG_MINUTES = {False: 180.0, True: 10.0}
 
 
@@ -47,7 +48,7 @@ def bench(
     gui
         Whether to measure the dashboard, too.
     through
-        ``"pulseaudio"``: the dashboard also through a sound server of its own.
+        ``"pulseaudio"``: the dashboard also through a sound server of its own, and the stamps of the LSL outlet.
 
     Raises
     ------
@@ -58,7 +59,8 @@ def bench(
     if part is not None:
         rows = _measure(part, quick, bundle, recognizer, through)
     else:
-        runs: list[tuple[str, str | None]] = [(name, None) for name in PARTS if name != "gui" or gui or through]
+        asked = {"gui": gui or through is not None, "stamps": through is not None}
+        runs: list[tuple[str, str | None]] = [(name, None) for name in PARTS if asked.get(name, True)]
         if through is not None:
             runs.append(("gui", through))
         for name, way in runs:
@@ -91,6 +93,10 @@ def _measure(part: str, quick: bool, bundle: str | None, recognizer: str, throug
         from realtime_ser.commands.bench.start import start_rows
 
         return start_rows(bundle, recognizer, 3 if quick else 5)
+    if part == "stamps":
+        from realtime_ser.commands.bench.stamps import stamps_rows
+
+        return stamps_rows(bundle, _CLICKS[quick])
     from realtime_ser.commands.bench.dashboard import dashboard_rows
 
     return dashboard_rows(bundle, recognizer, _LIVE_SECONDS[quick], through=through)

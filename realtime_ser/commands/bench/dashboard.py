@@ -15,7 +15,7 @@ from realtime_ser.audio.file import FileSource
 from realtime_ser.audio.sources import Source
 from realtime_ser.bundle.loader import asset_path
 from realtime_ser.commands.bench.live import LiveRecording
-from realtime_ser.commands.bench.pulseaudio import PipeMicrophone, TappedMicrophone
+from realtime_ser.commands.bench.pulseaudio import PipeMicrophone, TappedMicrophone, announced
 from realtime_ser.commands.bench.report import Row, Spread
 from realtime_ser.commands.gui import display_problem
 from realtime_ser.config import ENGINE_RATE
@@ -125,7 +125,7 @@ def dashboard_rows(bundle: str | None, recognizer: str, seconds: float, *, throu
         log = _Log(lambda scores: scores.captured_at)
         on_screen = _show(log, bundle, recognizer, seconds, lambda: LiveRecording(recording))
         return _rows(_PART, log, on_screen) if _seen(log) else [_nothing(_PART)]
-    with PipeMicrophone(speech) as pipe:
+    with PipeMicrophone(announced(speech)) as pipe:
         log = _Log(lambda scores: pipe.time_of(scores.span.end))
         microphones: list[TappedMicrophone] = []
 

@@ -1,8 +1,8 @@
 """A microphone whose sound is known to the sample: a private PulseAudio server that reads it from a pipe.
 
-Sound is written into the pipe as it would be spoken, so that the time at which every sample sounded is known. It begins with a
-click, which is found again in what the program captured: from then on, every captured sample has its time, and the whole way
-from the sound server on is measured. No sound card, session or D-Bus is needed.
+Sound is written into the pipe as it would be spoken, so that the time at which every sample sounded is known. Speech begins
+with a click, which is found again in what the program captured: from then on, every captured sample has its time, and the whole
+way from the sound server on is measured. No sound card, session or D-Bus is needed.
 """
 
 from __future__ import annotations
@@ -20,15 +20,17 @@ from types import TracebackType
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from realtime_ser.audio.microphone import MicrophoneSource
 from realtime_ser.config import ENGINE_RATE
 from realtime_ser.errors import DeviceError
 from realtime_ser.types import Block, FloatArray
 
-__all__ = ["PipeMicrophone", "TappedMicrophone"]
+__all__ = ["PIPE_RATE", "PipeMicrophone", "TappedMicrophone", "announced"]
 
-_RATE = 48_000
+PIPE_RATE = 48_000
+"""Hz."""
 _CHUNK = 480
 """Samples (10 ms) that are written at a time, when the last of them has sounded."""
 _SILENCE_SECONDS = 1.0
@@ -38,7 +40,18 @@ _FOUND_ABOVE = 0.3
 """The click is a plateau; resampling spreads its edge by less than a millisecond."""
 _REPEATS = 20
 _START_SECONDS = 10.0
+_LISTENER_SECONDS = 60.0
 _ALSA = "</usr/share/alsa/alsa.conf>\npcm.!default { type pulse }\nctl.!default { type pulse }\n"
+
+
+def announced(speech: FloatArray) -> NDArray[np.int16]:
+    """`speech` (float32, at the engine's rate), some times over, behind the click, for :class:`PipeMicrophone`."""
+    # The click is written at full level; speech stays below what it is recognised by.
+    quiet = speech / max(float(np.abs(speech).max()), 1e-6) * (_FOUND_ABOVE / 2)
+    spoken = np.repeat(np.rint(quiet * 32767).astype("<i2"), PIPE_RATE // ENGINE_RATE)
+    silence = np.zeros(round(_SILENCE_SECONDS * PIPE_RATE), "<i2")
+    click = np.full(_CLICK_SAMPLES, round(_CLICK_LEVEL * 32767), "<i2")
+    return np.concatenate([silence, click, silence, np.tile(spoken, _REPEATS)])
 
 
 class PipeMicrophone:
@@ -46,8 +59,8 @@ class PipeMicrophone:
 
     Parameters
     ----------
-    speech
-        What is heard after the click, some times over, float32 at the engine's rate.
+    sound
+        What is heard, again and again, int16 at :data:`PIPE_RATE`; see :func:`announced`.
 
     Raises
     ------
@@ -55,10 +68,8 @@ class PipeMicrophone:
         By entering: PulseAudio is not installed or does not start.
     """
 
-    def __init__(self, speech: FloatArray) -> None:
-        # The click is written at full level; speech stays below what it is recognised by.
-        quiet = speech / max(float(np.abs(speech).max()), 1e-6) * (_FOUND_ABOVE / 2)
-        self._speech = np.repeat(np.rint(quiet * 32767).astype("<i2"), _RATE // ENGINE_RATE)
+    def __init__(self, sound: NDArray[np.int16]) -> None:
+        self._sound = sound.astype("<i2")
         self._folder = Path(tempfile.mkdtemp(prefix="realtime-ser-bench-"))
         self._server: subprocess.Popen[bytes] | None = None
         self._writer: threading.Thread | None = None
@@ -82,7 +93,7 @@ class PipeMicrophone:
         options = ["-n", "--daemonize=no", "--use-pid-file=no", "--exit-idle-time=-1", "--high-priority=no", "--realtime=no"]
         modules = [
             f"module-native-protocol-unix socket={socket} auth-anonymous=1",
-            f"module-pipe-source source_name=bench file={pipe} format=s16le rate={_RATE} channels=1",
+            f"module-pipe-source source_name=bench file={pipe} format=s16le rate={PIPE_RATE} channels=1",
         ]
         self._server = subprocess.Popen(
             ["pulseaudio", *options, *(f"--load={module}" for module in modules)],
@@ -112,6 +123,26 @@ class PipeMicrophone:
             self._server.wait()
         shutil.rmtree(self._folder, ignore_errors=True)
 
+    def wait_for_listener(self) -> None:
+        """Return once some process records from the microphone.
+
+        Raises
+        ------
+        DeviceError
+            None does.
+        """
+        deadline = time.monotonic() + _LISTENER_SECONDS
+        asked = ["pactl", "list", "short", "source-outputs"]
+        while not subprocess.run(asked, capture_output=True, check=False).stdout:
+            if time.monotonic() > deadline:
+                raise DeviceError("Nobody listens to the made-up microphone.", "Try `realtime-ser listen` to see why.")
+            self._stop.wait(0.05)
+
+    @property
+    def began(self) -> float | None:
+        """When the first sample sounded (``time.perf_counter()``, s); ``None`` before that."""
+        return self._began
+
     def start(self) -> None:
         """Begin to sound. Only once the microphone is open: what lies in the pipe before would be a delay for ever."""
         self._writer = threading.Thread(target=self._write, name="pipe microphone", daemon=True)
@@ -131,9 +162,7 @@ class PipeMicrophone:
         return self._began + _SILENCE_SECONDS + (sample - self._click_found) / ENGINE_RATE
 
     def _write(self) -> None:
-        silence = np.zeros(round(_SILENCE_SECONDS * _RATE), "<i2")
-        click = np.full(_CLICK_SAMPLES, round(_CLICK_LEVEL * 32767), "<i2")
-        sound = np.concatenate([silence, click, silence, np.tile(self._speech, _REPEATS)])
+        sound = self._sound
         pipe = os.open(self._folder / "pipe", os.O_WRONLY | os.O_NONBLOCK)
         try:
             self._began = time.perf_counter()
@@ -141,7 +170,7 @@ class PipeMicrophone:
             while not self._stop.is_set():
                 chunk = sound[written % len(sound) :][:_CHUNK]
                 written += len(chunk)
-                if self._stop.wait(max(self._began + written / _RATE - time.perf_counter(), 0.0)):
+                if self._stop.wait(max(self._began + written / PIPE_RATE - time.perf_counter(), 0.0)):
                     break
                 # A server that does not read is told by what then fails to arrive.
                 with contextlib.suppress(BlockingIOError):
