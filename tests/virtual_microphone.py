@@ -129,6 +129,12 @@ class VirtualMicrophone:
         finally:
             self._pactl("unload-module", module)
 
+    def wait_for_listener(self) -> None:
+        """Return once some program records from a microphone."""
+        deadline = time.monotonic() + 60
+        while not self._pactl("list", "short", "source-outputs"):
+            assert time.monotonic() < deadline, "nobody listens"
+
     def close(self) -> None:
         """End the server and remove its folder."""
         atexit.unregister(self.close)

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TextIO, TypeAlias
 
 from realtime_ser.errors import DeviceError
 from realtime_ser.types import FloatArray
@@ -348,12 +348,18 @@ def _initialise_again(sd: ModuleType) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep PortAudio and ALSA from writing on standard error, over what the terminal shows, what the exception says anyway."""
+    """Keep PortAudio and ALSA from writing on standard error, over what the terminal shows, what the exception says anyway.
+
+    What this program itself tells meanwhile, on another thread, goes where it always goes. NB: one thread at a time.
+    """
     try:
         kept = os.dup(2)
     except OSError:  # a program without a standard error
         yield
         return
+    before = sys.stderr
+    if before is not None and before is sys.__stderr__:
+        sys.stderr = _beside(kept)
     try:
         with Path(os.devnull).open("wb") as nowhere:
             os.dup2(nowhere.fileno(), 2)
@@ -361,6 +367,21 @@ def _quiet() -> Iterator[None]:
     finally:
         os.dup2(kept, 2)
         os.close(kept)
+        sys.stderr = before
+
+
+_own_words: TextIO | None = None
+"""Stands in for ``sys.stderr`` while that is silent. Never closed: a thread may still hold it."""
+
+
+def _beside(descriptor: int) -> TextIO:
+    """A text stream to where `descriptor` leads now."""
+    global _own_words
+    if _own_words is None:
+        _own_words = open(os.dup(descriptor), "w", buffering=1, encoding="utf-8", errors="backslashreplace")  # noqa: SIM115, PTH123
+    else:
+        os.dup2(descriptor, _own_words.fileno())
+    return _own_words
 
 
 def _listed(devices: list[InputDevice]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import platform
+import subprocess
 import sys
 from typing import Any
 
@@ -140,3 +141,20 @@ def test_the_list_holds_inputs_and_marks_default_and_loopback(monkeypatch: pytes
     ]
     monkeypatch.setattr(portaudio, "_sounddevice", lambda: FakeSoundDevice(default=-1))
     assert not any(row.default for row in PortAudio().devices())
+
+
+def test_only_the_libraries_are_silent_while_a_device_is_opened() -> None:
+    code = (
+        "import os, sys, threading\n"
+        "from realtime_ser.audio.portaudio import _quiet\n"
+        "def tell(text):\n"
+        "    thread = threading.Thread(target=print, args=(text,), kwargs={'file': sys.stderr, 'flush': True})\n"
+        "    thread.start(); thread.join()\n"
+        "for turn in '12':\n"
+        "    with _quiet():\n"
+        "        os.write(2, b'ALSA lib: noise\\n')\n"
+        "        tell('markers are received ' + turn)\n"
+        "    tell('after ' + turn)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stderr.splitlines() == ["markers are received 1", "after 1", "markers are received 2", "after 2"]
