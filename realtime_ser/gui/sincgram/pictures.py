@@ -181,7 +181,7 @@ class Pictures(QtWidgets.QWidget):
         self._centres: dict[str, Hertz] = {"sinc": model.bank.centre, "mel": model.bands.centre}
         self._axis = AXES[0]
         self._seconds = 10.0
-        self._range = (0.0, self._seconds)
+        self._range = (0.0, 0.0)  # of what is drawn: nothing yet
         self._look = look
         self._view = pg.GraphicsLayoutWidget()
         self._view.setFrameShape(QtWidgets.QFrame.Shape.NoFrame)

@@ -5,7 +5,9 @@ Sound is asked for while the window is open, and only then; it stays in memory.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -33,6 +35,8 @@ _HEARD_SECONDS = (2, 5, 10)
 _LOWEST_DB, _HIGHEST_DB, _LEAST_RANGE_DB = -100, 0, 10
 _TEXT_EVERY = 8
 _FITTED_RANGE_DB = 60
+_READ_SECONDS = 6.0
+"""How long it is told that something was done."""
 
 
 class _LevelBar(QtWidgets.QWidget):
@@ -99,6 +103,8 @@ class SincgramWindow(QtWidgets.QDialog):
         self._cursor: int | None = None
         self._pointed: tuple[str, int, int] | None = None
         self._heard_kernel = False
+        self._told: Notice | None = None
+        self._told_at = 0.0
         self._files = Worker()
         self._player = BandPlayer(open_stream)
         self._look = look
@@ -125,6 +131,9 @@ class SincgramWindow(QtWidgets.QDialog):
         layout.addWidget(self._caution)
         self._pointer = pg.SignalProxy(self._pictures.scene.sigMouseMoved, rateLimit=30, slot=self._point)
         self._pictures.scene.sigMouseClicked.connect(self._click)
+        for keys, columns in (("Left", -1), ("Right", 1), ("Shift+Left", -10), ("Shift+Right", 10)):
+            # Shortcuts: as mere keys, the slider would take them.
+            QtGui.QShortcut(QtGui.QKeySequence(f"Ctrl+{keys}"), self, partial(self.move_cursor, columns))
         self._restore()
         self.apply_look(look)
         self.choose(self._chosen)
@@ -324,7 +333,7 @@ class SincgramWindow(QtWidgets.QDialog):
 
     @property
     def notice(self) -> Notice | None:
-        """Why nothing is heard, where something should be."""
+        """Why nothing is heard, where something should be, or what became of an export."""
         return self._notice.notice
 
     def set_frozen(self, frozen: bool) -> None:
@@ -430,7 +439,9 @@ class SincgramWindow(QtWidgets.QDialog):
         for button in (self._band_button, self._all_button):
             button.setEnabled(enough or active)
         failure = self._player.failure
-        self._notice.show_notice(None if failure is None else Notice(Severity.WARNING, failure.problem, failure.remedy))
+        if self._told is not None and self._told.severity is Severity.INFO and time.monotonic() - self._told_at > _READ_SECONDS:
+            self._told = None
+        self._notice.show_notice(self._told if failure is None else Notice(Severity.WARNING, failure.problem, failure.remedy))
         kept = (
             f"While this window is open, the last {REMEMBERED_SECONDS} s of sound are kept in memory, to be listened to; "
             "nothing is written. Listening freezes the pictures."
@@ -518,6 +529,7 @@ class SincgramWindow(QtWidgets.QDialog):
             self._player.stop()
             self._refresh_text()
             return
+        self._told = None
         live = self._controller.state().live
         recording = self._controller.recording()
         if live and recording is not None and recording.phase == "recording":
@@ -560,10 +572,10 @@ class SincgramWindow(QtWidgets.QDialog):
         """Export; a table of a minute has a million numbers, so that a thread of its own writes it."""
 
         def tell(failure: Failure) -> None:
-            self._notice.show_notice(Notice(Severity.WARNING, f"Not exported: {failure.problem}", failure.remedy))
+            self._tell(Notice(Severity.WARNING, f"Not exported: {failure.problem}", failure.remedy))
 
         def done(_: None) -> None:
-            self._said.show_text(f"Exported to {path}")
+            self._tell(Notice(Severity.INFO, f"Exported to {path}"))
 
         if path.suffix.lower() == ".csv":
             shown, columns = self.shown, self._columns()
@@ -575,6 +587,11 @@ class SincgramWindow(QtWidgets.QDialog):
             tell(Failure(str(error), "Choose another file."))
         else:
             done(None)
+
+    def _tell(self, notice: Notice) -> None:
+        self._player.failure = None
+        self._told, self._told_at = notice, time.monotonic()
+        self._refresh_text()
 
     # Qt events ------------------------------------------------------------------------------------------------------------
 
@@ -596,8 +613,6 @@ class SincgramWindow(QtWidgets.QDialog):
 
     def keyPressEvent(self, event: QtGui.QKeyEvent) -> None:  # noqa: N802 - Qt's name
         """Keys that no field or button has taken."""
-        control = bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier)
-        step = 10 if event.modifiers() & Qt.KeyboardModifier.ShiftModifier else 1
         match event.key():
             case Qt.Key.Key_Space:
                 self.set_frozen(not self.frozen)
@@ -609,10 +624,6 @@ class SincgramWindow(QtWidgets.QDialog):
                 self.listen(through=True)
             case Qt.Key.Key_U:
                 self.listen(through=False)
-            case Qt.Key.Key_Left if control:
-                self.move_cursor(-step)
-            case Qt.Key.Key_Right if control:
-                self.move_cursor(step)
             case _:
                 super().keyPressEvent(event)
 
