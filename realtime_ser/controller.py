@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
@@ -30,10 +31,10 @@ from realtime_ser.engine.engine import Engine
 from realtime_ser.errors import BundleError, RealtimeSerError
 from realtime_ser.inputs import DEMONSTRATION, Input, InputKind, open_input
 from realtime_ser.profiles import SpeakerProfile
-from realtime_ser.session.recorder import Recorder, RecordingStatus
+from realtime_ser.session.recorder import Recorder, RecordingStatus, TappedSource
 from realtime_ser.session.request import RECORDED_OUTPUTS, SessionRequest, open_recorder
 from realtime_ser.session.writer import Marker
-from realtime_ser.types import Output
+from realtime_ser.types import Block, Output
 
 __all__ = ["BundleView", "Controller", "ControllerState", "InputEntry", "Startable"]
 
@@ -41,6 +42,9 @@ PhaseName: TypeAlias = Literal["loading", "stopped", "starting", "running", "sto
 
 _OUTPUTS = 4_096
 """Outputs kept for a window that is not looking: some forty seconds."""
+
+_BLOCKS = 512
+"""Blocks of sound kept for a view that is open and not looking: with a sound card's usual blocks, five seconds and more."""
 
 
 class Startable(Protocol):
@@ -82,6 +86,8 @@ class BundleView:
     classes: tuple[str, ...]
     sample_rate: int
     kernel: int
+    stride: int
+    hop: int
     initial_low_hz: NDArray[np.float64]
     initial_high_hz: NDArray[np.float64]
     low_hz: NDArray[np.float64]
@@ -99,6 +105,8 @@ class BundleView:
             classes=manifest.classes,
             sample_rate=manifest.sample_rate,
             kernel=manifest.acoustic.kernel,
+            stride=manifest.acoustic.stride,
+            hop=manifest.hop,
             initial_low_hz=np.asarray(filters.initial_low_hz),
             initial_high_hz=np.asarray(filters.initial_high_hz),
             low_hz=np.asarray(filters.low_hz),
@@ -157,6 +165,8 @@ class Controller:
         self._lock = threading.Lock()
         self._engine: Engine | None = None
         self._outputs: Channel[Output] | None = None
+        # NB: set by the window's thread, read once a block by the signal thread.
+        self._sound: Channel[Block] | None = None
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
         self._state = ControllerState("loading")
@@ -248,7 +258,11 @@ class Controller:
         """Start on an input, and record it where a session is asked for; a running engine is stopped first."""
         earlier = self._thread
         self._stopping.set()
-        self._stopping = threading.Event()
+        with self._lock:
+            # What an engine that still runs has to say and to hand out belongs to another stream.
+            self._stopping = threading.Event()
+            self._outputs = None
+            self.hear_sound(self._sound is not None)
         starting = ControllerState("starting", input_title=choice.title, live=choice.kind == "microphone")
         self._set(starting)
         arguments = (Input(choice.kind, choice.id), starting, self._stopping, earlier, session)
@@ -303,6 +317,15 @@ class Controller:
         outputs = self._outputs
         return outputs.drain(limit) if outputs is not None else []
 
+    def hear_sound(self, wanted: bool) -> None:
+        """Keep the sound that is listened to from now on for :meth:`poll_sound`, or keep none and let go of what there is."""
+        self._sound = Channel("sound for a view", _BLOCKS, Policy.DROP_OLDEST) if wanted else None
+
+    def poll_sound(self) -> list[Block]:
+        """Blocks since the last call, oldest first; what was dropped because nobody asked shows as a jump in their spans."""
+        sound = self._sound
+        return sound.drain() if sound is not None else []
+
     def close(self) -> None:
         """Stop and wait."""
         self.stop()
@@ -335,13 +358,17 @@ class Controller:
             if session is not None:
                 self._recorder = open_recorder(session, models, choice, source.live)
                 source = self._recorder.tap(source)
+            source = TappedSource(source, partial(self._overhear, stopping))
             with self._finished_recording(stopping) as recorder:
                 engine = build_engine(models, source, self._settings)
                 outputs = engine.subscribe(_OUTPUTS, Policy.DROP_OLDEST)
                 if recorder is not None:
                     recorder.start(engine.subscribe(RECORDED_OUTPUTS, Policy.KEEP_ALL))
                 engine.start()
-                self._engine, self._outputs = engine, outputs
+                self._engine = engine
+                with self._lock:
+                    if self._stopping is stopping:
+                        self._outputs = outputs
                 if stopping.is_set():
                     engine.stop()
                 else:
@@ -376,6 +403,13 @@ class Controller:
                 else:
                     self._recorder = None
                     recorder.discard()
+
+    def _overhear(self, stopping: threading.Event, block: Block) -> None:
+        """Hand a block to the view that is open, if one is. Called by the signal thread."""
+        # NB: without a lock. The channel comes first: one that belongs to the next stream is not seen with this one's event.
+        sound = self._sound
+        if sound is not None and self._stopping is stopping:
+            sound.put(block)
 
     def _position(self) -> int:
         return self._engine.position if self._engine is not None else 0

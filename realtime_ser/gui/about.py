@@ -23,6 +23,7 @@ KEYS = (
     ("Z", "timeline of 20 or 60 seconds"),
     ("Ctrl+T", "dark or light"),
     ("Ctrl+B", "explore the filters"),
+    ("Ctrl+L", "what the filters hear, live, beside a mel spectrogram"),
     ("F1", "this text"),
     ("F2", "health: every figure, the log, and a report to copy"),
     ("F3", "first steps: use notice, microphone test, words"),

@@ -24,7 +24,7 @@ from realtime_ser.audio.sources import SourceStatus
 from realtime_ser.session.recorder import RecordingStatus
 from realtime_ser.session.request import SessionRequest
 from realtime_ser.session.writer import Marker
-from realtime_ser.types import Output
+from realtime_ser.types import Block, Output
 
 __all__ = ["BundleFacts", "DashboardController", "EngineState", "InputChoice", "InputKind", "Phase", "PickedFile"]
 
@@ -101,6 +101,16 @@ class BundleFacts(Protocol):
     @property
     def kernel(self) -> int:
         """Length of the sinc filters in samples."""
+        ...
+
+    @property
+    def stride(self) -> int:
+        """Samples between two outputs of a filter."""
+        ...
+
+    @property
+    def hop(self) -> int:
+        """Samples between two frames of band energies: what they are averaged over."""
         ...
 
     @property
@@ -235,6 +245,17 @@ class DashboardController(Protocol):
 
     def poll(self, limit: int) -> Sequence[Output]:
         """At most `limit` outputs since the last call, oldest first, from a bounded channel."""
+        ...
+
+    def hear_sound(self, wanted: bool) -> None:
+        """Keep the sound that is listened to from now on for :meth:`poll_sound`, or keep none and let go of what there is.
+
+        Off at first; it costs nothing then.
+        """
+        ...
+
+    def poll_sound(self) -> Sequence[Block]:
+        """Blocks since the last call, oldest first, from a bounded channel; what that dropped is a jump in their spans."""
         ...
 
     def close(self) -> None:

@@ -34,6 +34,7 @@ from realtime_ser.gui.panels.transport import Transport
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets
 from realtime_ser.gui.recording import SessionDialog
 from realtime_ser.gui.report import FrameTimes, ProcessUse, Section, health_sections, log_file, log_tail, report_text
+from realtime_ser.gui.sincgram.window import SincgramWindow
 from realtime_ser.gui.theme import DARK, PALETTES, class_styles, style_sheet
 from realtime_ser.gui.worker import Failure, Worker
 from realtime_ser.session.request import SessionRequest
@@ -144,6 +145,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._frames = FrameTimes()
         self._bank: FilterBank | None = None
         self._explorer: ExplorerWindow | None = None
+        self._sincgram: SincgramWindow | None = None
         self._worker = Worker()
 
         self._transport = Transport()
@@ -263,6 +265,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._notice_bar.acted.connect(self._act_on_notice)
         self._level.forgiven.connect(lambda: self._model.meter.forgive())
         self._filters.explore_asked.connect(self.show_explorer)
+        self._filters.live_asked.connect(self.show_sincgram)
         self._filters.axis_changed.connect(lambda axis: self._settings.setValue("axis", axis))
         actions: list[tuple[str, Callable[[], object]]] = [
             ("Space", self._press_space),
@@ -276,6 +279,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
             ("Z", self._timeline.toggle_zoom),
             ("Ctrl+T", self.toggle_theme),
             ("Ctrl+B", self.show_explorer),
+            ("Ctrl+L", self.show_sincgram),
             ("F1", self.show_help),
             ("F2", self.show_health),
             ("F3", self.show_first_start),
@@ -431,6 +435,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
         while self._controller.poll(POLL_LIMIT):
             pass  # what is left of an earlier stream must not be taken for the new one's
         self._model.reset()
+        if self._sincgram is not None:
+            self._sincgram.restart()
         try:
             self._controller.start(choice, session)
         except RealtimeSerError as error:
@@ -513,6 +519,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
             self._timeline.refresh_plots(self._model)
             self._filters.refresh_plots(self._model)
             self._level.refresh_plots(self._model.meter)
+        if self._sincgram is not None:
+            self._sincgram.tick()
         self._ticks += 1
         if visible and self._ticks % TEXT_EVERY == 0:
             self._refresh_text()
@@ -526,6 +534,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
         for _ in range(POLLS_PER_TICK):
             outputs = self._controller.poll(POLL_LIMIT)
             self._model.consume(outputs)
+            if self._sincgram is not None:
+                self._sincgram.take(outputs)
             if len(outputs) < POLL_LIMIT:
                 break
 
@@ -617,6 +627,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
             self._health_dialog.apply_look(look)
         if self._explorer is not None:
             self._explorer.apply_look(look)
+        if self._sincgram is not None:
+            self._sincgram.apply_look(look)
         self._refresh_text()
 
     def show_first_start(self) -> None:
@@ -692,6 +704,22 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._explorer.show()
         self._explorer.raise_()
 
+    @property
+    def sincgram(self) -> SincgramWindow | None:
+        """The live sincgram, once it was opened."""
+        return self._sincgram
+
+    def show_sincgram(self) -> None:
+        """Open the live sincgram; nothing happens while no bundle is loaded."""
+        if self._controller is None or self._facts is None or self._bank is None:
+            return
+        if self._sincgram is None:
+            look = Look(self._palette, class_styles(self._model.classes, self._palette))
+            self._sincgram = SincgramWindow(self._controller, self._bank, self._facts, look, self._settings, self)
+        self._sincgram.show()
+        self._sincgram.raise_()
+        self._sincgram.activateWindow()
+
     def show_help(self) -> None:
         """What the tool can and cannot tell, the law, the model, the keys."""
         if self._help is None:
@@ -729,6 +757,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
             self._first_start.finished.disconnect(self._end_first_start)
             self._first_start.close()
         self._settings.setValue("geometry", self.saveGeometry())
+        if self._sincgram is not None:
+            self._sincgram.end()
         self._worker.close()
         made = self._controller_made
         if made.done() and not made.cancelled() and made.exception() is None:

@@ -23,6 +23,7 @@ from realtime_ser.session.recorder import RecordingStatus
 from realtime_ser.session.request import SessionRequest
 from realtime_ser.session.writer import Marker
 from realtime_ser.types import (
+    Block,
     EndReason,
     Estimate,
     EstimateState,
@@ -67,6 +68,8 @@ class Facts:
     classes: tuple[str, ...]
     sample_rate: int
     kernel: int
+    stride: int
+    hop: int
     initial_low_hz: NDArray[np.float64]
     initial_high_hz: NDArray[np.float64]
     low_hz: NDArray[np.float64]
@@ -132,6 +135,8 @@ def facts() -> Facts:
         CLASSES,
         RATE,
         251,
+        4,
+        HOP,
         low,
         high,
         np.clip(moved_low, 5.0, 7990.0),
@@ -190,6 +195,17 @@ class Stream:
         if end % RATE == 0:
             out.append(self._health(end))
         return out
+
+    def sound(self, first: int) -> list[Block]:
+        """The sound of a step that begins at `first`: a tone of 440 Hz where there is voice, over noise; none in the gap."""
+        inside = self.gap is not None and self.gap[0] <= first / RATE < self.gap[1]
+        if inside:
+            return []
+        behind = self.gap is not None and self.gap[0] <= (first - 1) / RATE < self.gap[1]
+        seconds = (first + np.arange(STEP)) / RATE
+        tone = np.where(self.voiced(seconds), 0.1 * np.sin(2.0 * np.pi * 440.0 * seconds), 0.0)
+        noise = np.random.default_rng(first).normal(0.0, 0.001, STEP)
+        return [Block(Span(first, first + STEP), frozen((tone + noise).astype(np.float32)), gap_before=behind)]
 
     def _through_the_gap(self, first: int, end: int) -> list[Output]:
         self.chunks = -(-end // CHUNK)
@@ -372,6 +388,7 @@ class ScriptedController:
         self.bundle_gate.set()
         self._state = State("loading")
         self._outputs: deque[Output] = deque()
+        self.sound: deque[Block] | None = None
 
     def inputs(self) -> Sequence[InputChoice]:
         if self.inputs_error is not None:
@@ -448,11 +465,20 @@ class ScriptedController:
     def advance(self, seconds: float) -> None:
         """Let that much of the stream pass."""
         for _ in range(round(seconds * RATE / STEP)):
+            heard = self.stream.position
             self._outputs.extend(self.stream.step())
+            if self.sound is not None:
+                self.sound.extend(self.stream.sound(heard))
         self._state = replace(self._state, position=self.stream.position)
 
     def emit(self, *outputs: Output) -> None:
         self._outputs.extend(outputs)
+
+    def hear_sound(self, wanted: bool) -> None:
+        self.sound = deque(maxlen=512) if wanted else None
+
+    def poll_sound(self) -> Sequence[Block]:
+        return [self.sound.popleft() for _ in range(len(self.sound))] if self.sound is not None else []
 
     def state(self) -> State:
         return self._state

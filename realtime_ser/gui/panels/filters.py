@@ -30,6 +30,7 @@ class FilterPanel(Panel):
     axis_changed = QtCore.Signal(str)
     """``"mel"`` or ``"Hz"``."""
     explore_asked = QtCore.Signal()
+    live_asked = QtCore.Signal()
 
     def __init__(self) -> None:
         super().__init__("Filter bank")
@@ -63,6 +64,12 @@ class FilterPanel(Panel):
         explore.setAccessibleName("explore the filter bank")
         explore.clicked.connect(self.explore_asked)
         self.header.addWidget(explore)
+        live = QtWidgets.QToolButton()
+        live.setText("Live…")
+        live.setToolTip("What every filter hears over time, beside a mel spectrogram, and heard through a filter (Ctrl+L)")
+        live.setAccessibleName("live sincgram")
+        live.clicked.connect(self.live_asked)
+        self.header.addWidget(live)
 
         self._view = pg.GraphicsLayoutWidget()
         self._view.setFrameShape(QtWidgets.QFrame.Shape.NoFrame)

@@ -20,7 +20,7 @@ from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets, pg
 from realtime_ser.gui.theme import Shape, blend, heat_table, ink_on
 from realtime_ser.types import Verdict
 
-__all__ = ["Mark", "Marks", "TimelinePanel", "band_image"]
+__all__ = ["Mark", "Marks", "TimeAxis", "TimelinePanel", "band_image"]
 
 GUTTER = 56
 LEVEL_FLOOR = -60.0
@@ -170,14 +170,16 @@ class _Ends(pg.GraphicsObject):  # type: ignore[misc]  # pyqtgraph has no types
         painter.restore()
 
 
-class _TimeAxis(pg.AxisItem):  # type: ignore[misc]  # pyqtgraph has no types
+class TimeAxis(pg.AxisItem):  # type: ignore[misc]  # pyqtgraph has no types
     """Seconds of the stream as ``m:ss``."""
 
     def tickValues(self, minimum: float, maximum: float, size: float) -> list[tuple[float, list[float]]]:  # noqa: N802
-        step = 10.0 if maximum - minimum > 30.0 else 5.0
+        """Every second, or every two, five or ten."""
+        step = next((step for step, most in ((1.0, 8.0), (2.0, 15.0), (5.0, 30.0)) if maximum - minimum <= most), 10.0)
         return [(step, [float(v) for v in np.arange(np.ceil(minimum / step) * step, maximum + 0.01, step)])]
 
     def tickStrings(self, values: Sequence[float], scale: float, spacing: float) -> list[str]:  # noqa: N802
+        """Minutes and seconds."""
         return [f"{int(v) // 60}:{int(v) % 60:02d}" for v in values]
 
 
@@ -290,7 +292,7 @@ class TimelinePanel(Panel):
             self._heads.append(head)
 
     def _add_lane(self, row: int, name: str, low: float, high: float) -> Any:
-        axes = {"left": pg.AxisItem("left"), "bottom": _TimeAxis("bottom")}
+        axes = {"left": pg.AxisItem("left"), "bottom": TimeAxis("bottom")}
         lane = self._view.addPlot(row=row, col=0, axisItems=axes)
         lane.setMenuEnabled(False)
         lane.setMouseEnabled(False, False)
