@@ -45,7 +45,7 @@ from realtime_ser.types import (
     frozen,
 )
 
-__all__ = ["Compared", "Comparison", "compare", "rescore", "scoring_name"]
+__all__ = ["Compared", "Comparison", "check_rescorable", "compare", "rescore", "scoring_name"]
 
 _ITEMS = 256
 """Items of a transaction."""
@@ -165,6 +165,24 @@ def scoring_name(models: Models) -> str:
     return safe_name(f"{models.manifest.name}-{models.manifest.version}")
 
 
+def check_rescorable(folder: Path) -> None:
+    """Return where the session in `folder` can be scored again.
+
+    Raises
+    ------
+    SessionError
+        It is being recorded, holds no sound, or cannot be read.
+    """
+    if is_recording(folder):
+        raise SessionError(f"{folder.name} is being recorded.", "Stop the recording first.")
+    with Session(folder) as session:
+        if not session.has_audio:
+            raise SessionError(
+                f"{folder.name} cannot be scored again: no sound was kept, or it was deleted.",
+                "Only sessions recorded with --keep-audio can.",
+            )
+
+
 def rescore(
     folder: Path,
     models: Models,
@@ -207,14 +225,8 @@ def rescore(
     name = scoring_name(models) if name is None else name
     if not name or safe_name(name) != name:
         raise SessionError(f"{name!r} cannot name a scoring.", "Use letters, digits, dots and dashes, 40 at most.")
-    if is_recording(folder):
-        raise SessionError(f"{folder.name} is being recorded.", "Stop the recording first.")
+    check_rescorable(folder)
     with Session(folder) as session:
-        if not session.has_audio:
-            raise SessionError(
-                f"{folder.name} cannot be scored again: no sound was kept, or it was deleted.",
-                "Only sessions recorded with --keep-audio can.",
-            )
         before = None
         if name in scorings(folder):
             if not replace:

@@ -7,9 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from realtime_ser.assembly import load_models
-from realtime_ser.errors import SessionError
 from realtime_ser.session.reader import Session
-from realtime_ser.session.rescore import Compared, Comparison, compare, rescore, scoring_name
+from realtime_ser.session.rescore import Compared, Comparison, check_rescorable, compare, rescore, scoring_name
 
 __all__ = ["rescore_session"]
 
@@ -33,13 +32,7 @@ def rescore_session(
     BundleError, RecognizerError
         They cannot be loaded.
     """
-    with Session(folder) as session:
-        if not session.has_audio:
-            # Before networks are loaded: this is the most frequent answer.
-            raise SessionError(
-                f"{folder.name} cannot be scored again: no sound was kept, or it was deleted.",
-                "Only sessions recorded with --keep-audio can.",
-            )
+    check_rescorable(folder)  # before networks are loaded: that it cannot is the most frequent answer
     models = load_models(bundle, "none" if recognizer is None else recognizer)
     name = scoring_name(models) if name is None else name
     rescore(folder, models, name=name, replace=replace, recognise=recognizer not in (None, "none"), reason=reason)
