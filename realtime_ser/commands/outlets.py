@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from realtime_ser.commands.tell import tell
 from realtime_ser.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ class Sending:
             from realtime_ser.outlets.lsl import LslMarkers
 
             name = wish.lsl_markers
-            self._inlet = LslMarkers(name, lambda text, at: recording.mark(text, source=f"LSL {name}", at=at), _tell)
+            self._inlet = LslMarkers(name, lambda text, at: recording.mark(text, source=f"LSL {name}", at=at), tell)
         outlets = _open(wish, facts)
         self.signs: Sequence[str] = [outlet.name for outlet in outlets]
         """Where something is sent."""
@@ -168,13 +168,13 @@ class Sending:
 
     def __enter__(self) -> Sending:
         if self.sign:
-            _tell(f"▲ {self.sign}.")
+            tell(f"▲ {self.sign}.")
         return self
 
     def __exit__(self, *exception: object) -> None:
         if self._feed is not None:
             for line in self._feed.finish():
-                _tell(f"Sent – {line}")
+                tell(f"Sent – {line}")
 
 
 def _open(wish: OutletWish, facts: Any) -> list[Outlet]:
@@ -197,8 +197,3 @@ def _open(wish: OutletWish, facts: Any) -> list[Outlet]:
             outlet.close()
         raise
     return outlets
-
-
-def _tell(text: str) -> None:
-    # Standard output may carry JSON lines.
-    print(text, file=sys.stderr, flush=True)  # noqa: T201 - the command line speaks to the user

@@ -6,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 
+from realtime_ser.commands.tell import tell
 from realtime_ser.config import ENGINE_RATE
 from realtime_ser.errors import ConfigError, SessionError
 from realtime_ser.session import edit
@@ -114,5 +115,5 @@ def delete(folder: Path, *, audio: bool, words: bool, yes: bool, reason: str) ->
 def _confirmed(question: str) -> bool:
     if not sys.stdin.isatty():
         return False
-    print(f"{question} Type yes:", file=sys.stderr, flush=True)  # noqa: T201 - the command line speaks to the user
+    tell(f"{question} Type yes:")
     return sys.stdin.readline().strip().lower() == "yes"

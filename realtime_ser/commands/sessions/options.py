@@ -50,20 +50,19 @@ def wanted_recording(options: argparse.Namespace) -> Recording | None:
             if getattr(options, name):
                 raise ConfigError(f"--{name.replace('_', '-')} needs --record.", "Add --record, or leave it out.")
         return None
-    from realtime_ser.commands.sessions.record import Recording, RecordingWish, key_markers
+    from realtime_ser.commands.sessions.record import Recording, agree, key_markers
+    from realtime_ser.session.request import SessionRequest
 
-    return Recording(
-        RecordingWish(
-            folder=options.record,
-            participant=options.participant or "",
-            condition=options.condition or "",
-            keep_words=options.keep_words,
-            keep_audio=options.keep_audio,
-            consent=options.consent,
-            notes=tuple(options.note or ()),
-            keys=key_markers(options.marker or ()),
-        )
+    # Before the consent is asked for: a wrong option must not cost anybody an answer.
+    markers = key_markers(options.marker or ())
+    request = SessionRequest(
+        folder=options.record,
+        participant=options.participant or "",
+        condition=options.condition or "",
+        kept=agree(words=options.keep_words, audio=options.keep_audio, confirmed=options.consent),
+        notes=tuple(options.note or ()),
     )
+    return Recording(request, markers)
 
 
 def add_sessions(commands: Any) -> None:
