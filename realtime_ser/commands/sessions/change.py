@@ -19,7 +19,15 @@ _EXPORTS = "What was exported before is not touched."
 
 
 def mark(
-    folder: Path, *, name: str | None, at: float | None, colour: str | None, marker: int | None, remove: bool, reason: str
+    folder: Path,
+    *,
+    name: str | None,
+    at: float | None,
+    colour: str | None,
+    marker: int | None,
+    remove: bool = False,
+    restore: bool = False,
+    reason: str = "",
 ) -> list[str]:
     """Add a marker at `at` seconds, or now where the session is being recorded; or change the one of the number `marker`.
 
@@ -29,10 +37,13 @@ def mark(
         It is not clear what to mark or when; there is no such marker.
     """
     sample = None if at is None else round(at * ENGINE_RATE)
+    if marker is not None and restore:
+        edit.restore_marker(folder, marker, reason)
+        return [f"Marker {marker} is there again."]
     if marker is not None:
         edit.edit_marker(folder, marker, name=name, colour=colour, sample=sample, deleted=remove, reason=reason)
         return [f"Marker {marker} was {'taken back' if remove else 'changed'}; the original is kept."]
-    if name is None or remove:
+    if name is None or remove or restore:
         raise ConfigError("It is not clear what to mark.", "Give --name for a new marker, or --id for one that is there.")
     if sample is None:
         sample = _now(folder)

@@ -118,7 +118,9 @@ def add_sessions(commands: Any) -> None:
     mark.add_argument("--at", type=float, metavar="SECONDS", help="when; default: now, while the session is being recorded")
     mark.add_argument("--colour", help="for those who draw it")
     mark.add_argument("--id", type=int, metavar="N", help="change this one")
-    mark.add_argument("--remove", action="store_true", help="take the marker --id back")
+    taken = mark.add_mutually_exclusive_group()
+    taken.add_argument("--remove", action="store_true", help="take the marker --id back")
+    taken.add_argument("--restore", action="store_true", help="put the marker --id, which was taken back, in its place again")
 
     note = _action(actions, "note", "add a remark")
     note.add_argument("text")
@@ -193,6 +195,7 @@ def run_sessions(options: argparse.Namespace) -> list[str]:
                 colour=options.colour,
                 marker=options.id,
                 remove=options.remove,
+                restore=options.restore,
                 reason=options.reason,
             )
         case "note":
