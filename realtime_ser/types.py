@@ -12,7 +12,7 @@ Score vectors have the shape ``(classes,)`` in the order of the bundle's class l
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -217,6 +217,20 @@ class WindowScores:
             voiced=self.voiced[first:end],
             band_energies=self.band_energies[first:end],
             captured_at=self.captured_at,
+        )
+
+    def without_features(self) -> WindowScores:
+        """A copy of the scores alone, for whoever keeps them: what these share with the encoder is a hundred times as large."""
+        nothing = np.empty((0, 0), np.float32)
+        voiced = self.voiced.copy()
+        voiced.flags.writeable = False
+        return replace(
+            self,
+            scores=frozen(self.scores.copy()),
+            voiced=voiced,
+            logits=nothing,
+            features=nothing,
+            band_energies=nothing,
         )
 
     def window_spans(self) -> Iterator[Span]:

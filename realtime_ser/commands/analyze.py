@@ -20,6 +20,7 @@ from realtime_ser.bundle.loader import DEFAULT_BUNDLE, Bundle, find_bundles, loa
 from realtime_ser.bundle.providers import parse_provider
 from realtime_ser.commands.corpus import Job, Outcome, Recording, find_recordings, read_piece, score_all
 from realtime_ser.commands.tables import TableFile, check_table_path
+from realtime_ser.commands.tell import progress_bars
 from realtime_ser.errors import AudioFileError, ConfigError, RealtimeSerError
 from realtime_ser.profiles import read_profile
 
@@ -108,7 +109,7 @@ def analyze(
     settled = Execution(parse_provider(str(run["provider"])), "int8" if run["weights"] == "int8" else "float32")
     classes = opened.manifest.classes
     columns = ["file", "start", "end", *classes, *(("voiced",) if windows else VERDICT_COLUMNS)]
-    with _work_folder(out, run) as folder, _progress() as progress:
+    with _work_folder(out, run) as folder, progress_bars(counted=True) as progress:
         job = Job(
             str(folder.absolute()), _place_of(opened), opened.fingerprint, str(recognizer), windows, segmentation, settled,
             speaker,
@@ -221,19 +222,3 @@ def _work_folder(out: str | None, run: dict[str, Any]) -> Iterator[Path]:
         ) from error
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
-
-
-def _progress() -> Progress:
-    """Bars on standard error, so that the table can go to standard output."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
-    )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from realtime_ser.commands.tell import tell
 from realtime_ser.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ class Sending:
             def take(text: str, at: float) -> None:
                 recording.mark(text, source=f"LSL {name}", at=at)
 
-            self._inlet = LslMarkers(name, take, _tell, recording.lsl_clock)
+            self._inlet = LslMarkers(name, take, tell, recording.lsl_clock)
         outlets = _open(wish, facts, recording)
         self.signs: Sequence[str] = [outlet.name for outlet in outlets]
         """Where something is sent."""
@@ -172,7 +172,7 @@ class Sending:
 
     def __enter__(self) -> Sending:
         if self.sign:
-            _tell(f"▲ {self.sign}.")
+            tell(f"▲ {self.sign}.")
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -182,7 +182,7 @@ class Sending:
         """End the outlets, also where no engine was ever started; what was lost on the way is told."""
         if self._feed is not None:
             for line in self._feed.finish():
-                _tell(f"Sent – {line}")
+                tell(f"Sent – {line}")
 
 
 def _open(wish: OutletWish, facts: Any, recording: Recording | None) -> list[Outlet]:
@@ -205,8 +205,3 @@ def _open(wish: OutletWish, facts: Any, recording: Recording | None) -> list[Out
             outlet.close()
         raise
     return outlets
-
-
-def _tell(text: str) -> None:
-    # Standard output may carry JSON lines.
-    print(text, file=sys.stderr, flush=True)  # noqa: T201 - the command line speaks to the user

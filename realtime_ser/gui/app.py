@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import signal
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType, TracebackType
 
+from realtime_ser.gui.application import run_window
 from realtime_ser.gui.controller import DashboardController, InputKind
 
 __all__ = ["run"]
@@ -45,40 +43,10 @@ def run(
     DisplayError
         There is no display, or a system library that Qt needs is missing.
     """
-    from realtime_ser.gui.qt import QtCore, QtGui, QtWidgets, check_display
     from realtime_ser.gui.window import DashboardWindow
 
-    check_display()
-    application = QtWidgets.QApplication.instance()
-    if not isinstance(application, QtWidgets.QApplication):
-        application = QtWidgets.QApplication(sys.argv[:1])
-    application.setApplicationName("realtime-ser")
-    application.setApplicationDisplayName("realtime-ser")
-    QtGui.QGuiApplication.setDesktopFileName("realtime-ser")
-    application.setStyle("Fusion")  # one look on all systems: the style sheet is drawn on top of it
-    settings = QtCore.QSettings(
-        QtCore.QSettings.Format.IniFormat, QtCore.QSettings.Scope.UserScope, "realtime-ser", "dashboard"
-    )
-    window: DashboardWindow | None = None
-    told_to_end = False
-
-    def report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        # Qt swallows what a slot raises. It is printed as ever, and shown.
-        sys.__excepthook__(kind, error, trace)
-        if window is not None and not issubclass(kind, KeyboardInterrupt):
-            window.report(error)
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        nonlocal told_to_end
-        told_to_end = True
-        if window is not None:
-            # By the event loop, also where that has not begun to run yet: it would never learn of a window closed before.
-            QtCore.QTimer.singleShot(0, window.close)
-
-    hook, sys.excepthook = sys.excepthook, report
-    handlers = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        window = DashboardWindow(
+    return run_window(
+        lambda settings: DashboardWindow(
             controller_factory,
             settings,
             recording=recording,
@@ -86,14 +54,6 @@ def run(
             start=start,
             # Who lets the program close by itself does not sit in front of it.
             first_start=quit_after is None,
-        )
-        if told_to_end:
-            QtCore.QTimer.singleShot(0, window.close)
-        window.show()
-        if quit_after is not None:
-            QtCore.QTimer.singleShot(round(1000.0 * quit_after), window.close)
-        return int(application.exec())
-    finally:
-        sys.excepthook = hook
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+        ),
+        quit_after,
+    )

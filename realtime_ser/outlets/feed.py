@@ -13,8 +13,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-import numpy as np
-
 from realtime_ser.config import ENGINE_RATE
 from realtime_ser.engine.channel import Channel, ChannelClosed, Policy
 from realtime_ser.records import Record, records
@@ -173,7 +171,7 @@ class Feed:
             case WindowScores():
                 if output.captured_at is not None:
                     self._anchor = (output.span.end, output.captured_at)
-                yield self._item(_light(output), output.span.end)
+                yield self._item(output.without_features(), output.span.end)
             case Transcript():
                 if self._words:
                     yield self._item(output, output.heard_until)
@@ -211,12 +209,6 @@ class Feed:
             lane.abandon()
         finally:
             outlet.close()
-
-
-def _light(windows: WindowScores) -> WindowScores:
-    """`windows` with nothing but scores: what waits in a queue must stay small."""
-    nothing = np.empty((0, 0), np.float32)
-    return replace(windows, logits=nothing, features=nothing, band_energies=nothing)
 
 
 def item_records(item: Item, classes: Sequence[str]) -> Iterator[Record]:

@@ -36,6 +36,7 @@ __all__ = [
     "label_utterance",
     "log_scoring",
     "redact",
+    "restore_marker",
 ]
 
 DELETIONS_NAME = "deletions.jsonl"
@@ -52,12 +53,15 @@ class Redaction:
     samples: int
 
 
-def add_marker(folder: Path, sample: int, name: str, *, colour: str = "", source: str = "added later") -> None:
-    """Mark a moment. Raises :class:`SessionError`."""
+def add_marker(folder: Path, sample: int, name: str, *, colour: str = "", source: str = "added later") -> int:
+    """Mark a moment; the marker's number. Raises :class:`SessionError`."""
     with _changing(folder, meanwhile=True) as streams:
         columns = "(sample, name, colour, source, utc)"
         marker = Marker(sample, name, colour, source, time.time())
-        streams.execute(f"INSERT INTO markers {columns} VALUES (?, ?, ?, ?, ?)", marker_values(marker))
+        number = streams.execute(f"INSERT INTO markers {columns} VALUES (?, ?, ?, ?, ?)", marker_values(marker)).lastrowid
+    if number is None:
+        raise SessionError(f"The marker was not kept in {folder.name}.", "Use a copy of the session.")
+    return number
 
 
 def add_note(folder: Path, text: str, sample: int | None = None) -> None:
@@ -94,6 +98,17 @@ def edit_marker(
             if after is not None:
                 before = known[marker].get(field)
                 _log(streams, "edit", "marker", marker, field, None if before is None else str(before), str(after), reason)
+
+
+def restore_marker(folder: Path, marker: int, reason: str = "") -> None:
+    """Put a marker that was taken back in its place again. Raises :class:`SessionError`."""
+    with Session(folder) as session:
+        known = [row["id"] for row in session.markers(taken_back=True)]
+    if marker not in known:
+        numbers = ", ".join(map(str, known)) or "none"
+        raise SessionError(f"No marker {marker} was taken back in {folder.name}.", f"Taken back: {numbers}.")
+    with _changing(folder) as streams:
+        _log(streams, "edit", "marker", marker, "deleted", "yes", "", reason)
 
 
 def label_utterance(folder: Path, utterance: int, label: str, reason: str = "") -> None:

@@ -24,7 +24,7 @@ from realtime_ser.session.format import AUDIO_NAME, HEADER_NAME, SCORES_NAME, ST
 from realtime_ser.session.header import Header, read_header
 from realtime_ser.types import FloatArray, Span
 
-__all__ = ["Row", "Session", "SessionState", "Windows", "scorings", "utc_text"]
+__all__ = ["Row", "Session", "SessionState", "Windows", "read_audio", "scorings", "utc_text"]
 
 Phase: TypeAlias = Literal["recording", "closed", "failed", "interrupted"]
 Row: TypeAlias = dict[str, Any]
@@ -168,7 +168,8 @@ class Session:
         """Committed verdicts, in order.
 
         `label` is ``None`` where the tool abstained. `words` are those of the recogniser ("" where they were not kept);
-        `corrected` and `annotation` are what somebody wrote or thought later, or ``None``.
+        `corrected` and `annotation` are what somebody wrote or thought later, or ``None``; what was emptied again counts as
+        nothing.
         """
         words: dict[int, list[str]] = {}
         for word in self.words():
@@ -184,8 +185,8 @@ class Session:
                     "reason": row["reason"],
                     **self._scored(row),
                     "words": " ".join(words.get(number, [])),
-                    "corrected": later.get("words"),
-                    "annotation": later.get("label"),
+                    "corrected": later.get("words") or None,
+                    "annotation": later.get("label") or None,
                 }
             )
         return found
@@ -198,14 +199,14 @@ class Session:
         """What is known of an utterance's transcript beside its words: `utterance`, `final`, `heard_until`, `confidence`."""
         return [dict(row) for row in self._rows("SELECT * FROM transcripts ORDER BY utterance")]
 
-    def markers(self) -> list[Row]:
-        """Markers as they are now, by time; `original` holds what was changed, as it was."""
+    def markers(self, *, taken_back: bool = False) -> list[Row]:
+        """Markers as they are now, by time, or those that were taken back; `original` holds what was changed, as it was."""
         changed = self._latest("marker")
         found = []
         for row in self._rows("SELECT * FROM markers ORDER BY sample, id"):
             marker = dict(row)
             later = changed.get(marker["id"], {})
-            if later.pop("deleted", None):
+            if bool(later.pop("deleted", None)) is not taken_back:
                 continue
             original = {name: marker[name] for name in later}
             marker.update({name: int(value or 0) if name == "sample" else value for name, value in later.items()})
@@ -280,20 +281,7 @@ class Session:
         SessionError
             No sound was kept, or it is damaged.
         """
-        if not self.has_audio:
-            raise SessionError(f"No sound was kept with {self.folder.name}.", "Only `--keep-audio` keeps it.")
-        from realtime_ser.session.sound import PIECE, decode
-
-        audio = connect(self.folder / AUDIO_NAME)
-        try:
-            query = "SELECT * FROM audio WHERE start_sample > ? AND start_sample < ? ORDER BY start_sample"
-            for row in audio.execute(query, (first - PIECE, self.samples if end is None else end)):
-                if row["start_sample"] + row["count"] > first:
-                    yield row["start_sample"], decode(row["flac"])
-        except sqlite3.Error as error:
-            raise SessionError(f"{self.folder / AUDIO_NAME} cannot be read: {error}.", "Use a copy of it.") from error
-        finally:
-            audio.close()
+        yield from read_audio(self.folder, first, self.samples if end is None else end)
 
     # Helpers --------------------------------------------------------------------------------------------------------------
 
@@ -346,6 +334,25 @@ _SCORING_FIELDS = (
 def scorings(folder: Path) -> list[str]:
     """Names of the later scorings of the session in `folder`, sorted."""
     return sorted(header.parent.name for header in (folder / SCORES_NAME).glob(f"*/{HEADER_NAME}"))
+
+
+def read_audio(folder: Path, first: int, end: int) -> Iterator[tuple[int, FloatArray]]:
+    """As :meth:`Session.audio`, with nothing open but the sound: the session in `folder` can be changed meanwhile."""
+    path = folder / AUDIO_NAME
+    if not path.is_file():
+        raise SessionError(f"No sound was kept with {folder.name}.", "Only `--keep-audio` keeps it.")
+    from realtime_ser.session.sound import PIECE, decode
+
+    audio = connect(path)
+    try:
+        query = "SELECT * FROM audio WHERE start_sample > ? AND start_sample < ? ORDER BY start_sample"
+        for row in audio.execute(query, (first - PIECE, end)):
+            if row["start_sample"] + row["count"] > first:
+                yield row["start_sample"], decode(row["flac"])
+    except sqlite3.Error as error:
+        raise SessionError(f"{path} cannot be read: {error}.", "Use a copy of it.") from error
+    finally:
+        audio.close()
 
 
 def _scoring(folder: Path, name: str) -> Path:

@@ -26,8 +26,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-import numpy as np
-
 from realtime_ser.audio.sources import Source, SourceStatus
 from realtime_ser.config import ENGINE_RATE
 from realtime_ser.engine.channel import Channel, ChannelClosed
@@ -325,7 +323,7 @@ class Recorder:
                 return
             match output:
                 case WindowScores():
-                    self._put(_light(output))
+                    self._put(output.without_features())
                 case Transcript():
                     if self.header.kept.words:
                         self._put(output)
@@ -435,19 +433,6 @@ class Recorder:
         with self._guard:
             if self._status.phase == "recording":
                 self._status = replace(self._status, phase="closed")
-
-
-def _light(windows: WindowScores) -> WindowScores:
-    """`windows` without their features, which are a hundred times as large as their scores."""
-    nothing = np.empty((0, 0), np.float32)
-    return replace(
-        windows,
-        scores=windows.scores.copy(),
-        voiced=windows.voiced.copy(),
-        logits=nothing,
-        features=nothing,
-        band_energies=nothing,
-    )
 
 
 def _reason(error: Exception) -> str:

@@ -6,6 +6,7 @@ It holds no words and no sound. What was redacted is silence here, and no voice:
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sqlite3
 import uuid
@@ -26,26 +27,24 @@ from realtime_ser.errors import ConfigError, SessionError
 from realtime_ser.session.edit import log_scoring
 from realtime_ser.session.format import SCORES_NAME, STREAMS_NAME, STREAMS_SCHEMA, is_recording, make_database, safe_name
 from realtime_ser.session.header import Header, Kept, make_header, write_header
-from realtime_ser.session.reader import Row, Session, scorings
+from realtime_ser.session.reader import Row, Session, read_audio, scorings
 from realtime_ser.session.writer import Item, StreamWriter
 from realtime_ser.types import (
     Block,
     EndReason,
-    Estimate,
     FloatArray,
     RecognizerLabel,
     Span,
     Transcript,
     UtteranceEnd,
     UtteranceStart,
-    Verdict,
     VoiceActivity,
     WindowScores,
     Word,
     frozen,
 )
 
-__all__ = ["Compared", "Comparison", "compare", "rescore", "scoring_name"]
+__all__ = ["Compared", "Comparison", "check_rescorable", "compare", "rescore", "scoring_name"]
 
 _ITEMS = 256
 """Items of a transaction."""
@@ -165,6 +164,24 @@ def scoring_name(models: Models) -> str:
     return safe_name(f"{models.manifest.name}-{models.manifest.version}")
 
 
+def check_rescorable(folder: Path) -> None:
+    """Return where the session in `folder` can be scored again.
+
+    Raises
+    ------
+    SessionError
+        It is being recorded, holds no sound, or cannot be read.
+    """
+    if is_recording(folder):
+        raise SessionError(f"{folder.name} is being recorded.", "Stop the recording first.")
+    with Session(folder) as session:
+        if not session.has_audio:
+            raise SessionError(
+                f"{folder.name} cannot be scored again: no sound was kept, or it was deleted.",
+                "Only sessions recorded with --keep-audio can.",
+            )
+
+
 def rescore(
     folder: Path,
     models: Models,
@@ -173,7 +190,7 @@ def rescore(
     replace: bool = False,
     recognise: bool = False,
     reason: str = "",
-    on_progress: Callable[[float], None] = lambda seconds: None,
+    on_progress: Callable[[float, float], None] = lambda seconds, of: None,
 ) -> str:
     """Score the session in `folder` with other networks, and keep the result beside what was recorded.
 
@@ -193,7 +210,8 @@ def rescore(
     reason
         For the log.
     on_progress
-        Called with the seconds that are done.
+        Called with the seconds that are done and of how many, every second of sound. What it raises ends the scoring, and
+        nothing is left of it.
 
     Returns
     -------
@@ -207,44 +225,42 @@ def rescore(
     name = scoring_name(models) if name is None else name
     if not name or safe_name(name) != name:
         raise SessionError(f"{name!r} cannot name a scoring.", "Use letters, digits, dots and dashes, 40 at most.")
-    if is_recording(folder):
-        raise SessionError(f"{folder.name} is being recorded.", "Stop the recording first.")
+    check_rescorable(folder)
+    before = None
+    if name in scorings(folder):
+        if not replace:
+            raise SessionError(f"There is a scoring {name!r} of {folder.name}.", "Give --name, or --replace it.")
+        with Session(folder, name) as old:
+            before = _bundle_text(old.header)
+    # Closed before the long work: the session may be looked at and corrected meanwhile.
     with Session(folder) as session:
-        models = _for_speaker(session.header, models)
-        if not session.has_audio:
-            raise SessionError(
-                f"{folder.name} cannot be scored again: no sound was kept, or it was deleted.",
-                "Only sessions recorded with --keep-audio can.",
-            )
-        before = None
-        if name in scorings(folder):
-            if not replace:
-                raise SessionError(f"There is a scoring {name!r} of {folder.name}.", "Give --name, or --replace it.")
-            with Session(folder, name) as old:
-                before = _bundle_text(old.header)
-        header = _header(session, models, recognise)
-        part, final = folder / SCORES_NAME / f".{name}.part", folder / SCORES_NAME / name
+        recorded = _Recorded.of(session)
+    models = _for_speaker(recorded.header, models)
+    header = _header(recorded, models, recognise)
+    part, final = folder / SCORES_NAME / f".{name}.part", folder / SCORES_NAME / name
+    try:
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        make_database(part / STREAMS_NAME, STREAMS_SCHEMA)
+        write_header(part, header)
+        writer = StreamWriter(part, header.classes, words=False, audio=False)
         try:
-            shutil.rmtree(part, ignore_errors=True)
-            part.mkdir(parents=True)
-            make_database(part / STREAMS_NAME, STREAMS_SCHEMA)
-            write_header(part, header)
-            writer = StreamWriter(part, header.classes, words=False, audio=False)
-            try:
-                _write(writer, _scored(session, models, recognise), on_progress)
-                writer.seal()
-            finally:
-                writer.close()
-            # Logged first: scores that nothing tells of are worse than a word about scores that could not be put in place.
-            log_scoring(folder, name, before, _bundle_text(header), reason)
-            if before is not None:
-                shutil.rmtree(final)
-            part.replace(final)
-        except (OSError, sqlite3.Error) as error:
-            text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            raise SessionError(f"{folder} cannot be written: {text}.", "Make room, or check its permissions.") from error
+            _write(writer, _scored(recorded, models, recognise, on_progress))
+            writer.seal()
         finally:
-            shutil.rmtree(part, ignore_errors=True)
+            writer.close()
+        # Logged first: scores that nothing tells of are worse than a word about scores that could not be put in place.
+        log_scoring(folder, name, before, _bundle_text(header), reason)
+        if before is not None:
+            shutil.rmtree(final)
+        part.replace(final)
+    except (OSError, sqlite3.Error) as error:
+        text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise SessionError(f"{folder} cannot be written: {text}.", "Make room, or check its permissions.") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        with contextlib.suppress(OSError):  # unless there are others
+            (folder / SCORES_NAME).rmdir()
     return name
 
 
@@ -256,11 +272,34 @@ def _for_speaker(header: Header, models: Models) -> Models:
         return models.for_speaker(None)
 
 
+@dataclass(frozen=True, slots=True)
+class _Recorded:
+    """What scoring again needs of a session beside its sound."""
+
+    folder: Path
+    header: Header
+    samples: int
+    redactions: Sequence[Span]
+    utterances: Sequence[Row]
+    transcripts: dict[int, Transcript]
+
+    @classmethod
+    def of(cls, session: Session) -> _Recorded:
+        return cls(
+            session.folder,
+            session.header,
+            session.samples,
+            session.redactions(),
+            session.utterances(),
+            _recorded_transcripts(session),
+        )
+
+
 def _bundle_text(header: Header) -> str:
     return f"bundle {header.bundle.name} {header.bundle.version} ({header.bundle.sha256[:16]})"
 
 
-def _header(session: Session, models: Models, recognise: bool) -> Header:
+def _header(session: _Recorded, models: Models, recognise: bool) -> Header:
     recorded = session.header
     header = make_header(
         models,
@@ -271,7 +310,7 @@ def _header(session: Session, models: Models, recognise: bool) -> Header:
         kept=Kept(),
         settings=_settings(recorded),
     )
-    words = header.recognizer if recognise else recorded.recognizer if session.transcripts() else "none"
+    words = header.recognizer if recognise else recorded.recognizer if session.transcripts else "none"
     created = datetime.now(UTC).isoformat(timespec="milliseconds")
     return msgspec.structs.replace(header, id=uuid.uuid4().hex, created=created, recognizer=words)
 
@@ -283,37 +322,35 @@ def _settings(header: Header) -> EngineSettings:
         raise SessionError(f"The engine's settings in the session are not understood: {error}.", "Use a copy of it.") from error
 
 
-def _write(writer: StreamWriter, items: Iterable[Item], on_progress: Callable[[float], None]) -> None:
+def _write(writer: StreamWriter, items: Iterable[Item]) -> None:
     batch: list[Item] = []
     for item in items:
         batch.append(item)
         if len(batch) >= _ITEMS:
             writer.write(batch)
-            last = batch[-1]
-            if isinstance(last, WindowScores | Estimate | Verdict):
-                on_progress(last.span.end / ENGINE_RATE)
             batch = []
     writer.write(batch)
 
 
-def _scored(session: Session, models: Models, recognise: bool) -> Iterator[Item]:
+def _scored(session: _Recorded, models: Models, recognise: bool, on_progress: Callable[[float, float], None]) -> Iterator[Item]:
     """Windows, estimates and verdicts, in order."""
     settings = _settings(session.header)
-    redactions = session.redactions()
+    redactions = session.redactions
     stages = build_stages(
         models,
         settings,
         live=False,
-        segmentation=_RecordedUtterances(session.utterances(), settings.voice),
+        segmentation=_RecordedUtterances(session.utterances, settings.voice),
         words=recognise,
         detector=lambda: _DeafDetector(redactions, models.manifest.window),
     )
-    transcripts = {} if recognise else _recorded_transcripts(session)
+    transcripts = {} if recognise else session.transcripts
     try:
         if stages.words is not None:
             stages.words.start()
-        for block in _blocks(session, redactions):
+        for block in _blocks(session):
             yield from _follow(stages, block, transcripts)
+            on_progress(block.span.end / ENGINE_RATE, session.samples / ENGINE_RATE)
         yield from _follow(stages, None, transcripts)
         yield from stages.judgement.finish()
     finally:
@@ -334,12 +371,12 @@ def _follow(stages: Stages, block: Block | None, recorded: dict[int, Transcript]
         yield from stages.judgement.process(step, transcripts)
 
 
-def _blocks(session: Session, redactions: Sequence[Span]) -> Iterator[Block]:
+def _blocks(session: _Recorded) -> Iterator[Block]:
     """The sound as it was kept, a second at a time, silent where it was redacted."""
     position: int | None = None
-    for first, kept in session.audio():
+    for first, kept in read_audio(session.folder, 0, session.samples):
         samples: FloatArray = np.array(kept, np.float32)
-        for span in redactions:
+        for span in session.redactions:
             samples[max(span.first - first, 0) : max(span.end - first, 0)] = 0.0
         block = Block(Span(first, first + len(samples)), frozen(samples), gap_before=position not in (None, first))
         position = block.span.end

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from session_parts import Record, Recorded
 
+from realtime_ser.cli import main
 from realtime_ser.errors import SessionError
 from realtime_ser.session import edit
 from realtime_ser.session.format import hold_lock
@@ -43,11 +44,32 @@ def test_a_marker_is_changed_and_its_original_kept(folder: Path) -> None:
             ("name", "response", "answer"),
         ]
         assert session.changes()[0]["reason"] == "was late"
+    with pytest.raises(SessionError, match="was taken back"):
+        edit.restore_marker(folder, before["id"])
     edit.edit_marker(folder, before["id"], deleted=True)
     with Session(folder) as session:
         assert session.markers() == []
+        assert [row["name"] for row in session.markers(taken_back=True)] == ["answer"]
     with pytest.raises(SessionError, match="no marker"):
         edit.edit_marker(folder, before["id"], name="again")
+    assert main(["sessions", "mark", str(folder), "--id", str(before["id"]), "--restore", "--reason", "a slip"]) == 0
+    with Session(folder) as session:
+        assert session.markers() == [after]
+        assert session.changes()[-1]["reason"] == "a slip"
+    number = edit.add_marker(folder, 20_000, "later")
+    with Session(folder) as session:
+        assert [row["id"] for row in session.markers()] == [number, before["id"]]
+
+
+def test_what_was_written_and_emptied_again_counts_as_nothing(folder: Path) -> None:
+    with Session(folder) as session:
+        before = session.utterances()[0]
+    for text in ("something", ""):
+        edit.label_utterance(folder, before["utterance"], text)
+        edit.correct_words(folder, before["utterance"], text)
+    with Session(folder) as session:
+        assert session.utterances()[0] == before
+        assert len(session.changes()) == 4
 
 
 def test_labels_and_corrections_leave_the_verdict_and_the_words(folder: Path) -> None:

@@ -13,11 +13,13 @@ import pytest
 import soundfile
 from session_parts import Recorded
 
+from realtime_ser.errors import SessionError
 from realtime_ser.session import edit
+from realtime_ser.session.export import tables
 from realtime_ser.session.export.annotations import write_elan, write_textgrid
-from realtime_ser.session.export.files import FORMATS, export_session
+from realtime_ser.session.export.files import FORMATS, export_files, export_session
 from realtime_ser.session.export.methods import methods_paragraph
-from realtime_ser.session.export.tables import TABLES, table
+from realtime_ser.session.export.tables import TABLES, table, write_frame
 from realtime_ser.session.reader import Session
 from realtime_ser.types import Verdict
 
@@ -37,6 +39,48 @@ def files(recorded: Recorded, tmp_path_factory: pytest.TempPathFactory) -> Path:
         for name in FORMATS:
             assert all(path.is_file() for path in export_session(session, folder, name))
     return folder
+
+
+class StoppedError(Exception):
+    """Somebody does not want to wait."""
+
+
+def test_an_export_tells_how_far_it_is_and_writes_all_or_nothing(recorded: Recorded, tmp_path: Path) -> None:
+    told: list[tuple[str, float]] = []
+    target = tmp_path / "not" / "there"
+
+    def stop(name: str, share: float) -> None:
+        if name == "flac":
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        export_files(recorded.folder, target, on_progress=stop)
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(SessionError, match="There is no format 'wav'"):
+        export_files(recorded.folder, target, ["wav"])
+    target.mkdir(parents=True)
+    (target / "mine").touch()
+    with pytest.raises(StoppedError):
+        export_files(recorded.folder, target, ["csv", "flac"], on_progress=stop)
+    assert [path.name for path in target.iterdir()] == ["mine"]
+    paths = export_files(recorded.folder, target, on_progress=lambda name, share: told.append((name, share)))
+    assert {path.name for path in target.iterdir()} == {"mine", *(path.name for path in paths)}
+    shares = [share for _, share in told]
+    assert shares == sorted(shares)
+    assert (shares[0], shares[-1]) == (0.0, 1.0)
+    assert list(dict(told)) == list(FORMATS)
+
+
+def test_a_table_in_pieces_is_the_table(recorded: Recorded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Session(recorded.folder) as session:
+        frame = table(session, "windows")
+    for ending in (".csv", ".jsonl"):
+        write_frame(frame, tmp_path / f"whole{ending}")
+    monkeypatch.setattr(tables, "_ROWS", 97)
+    for ending in (".csv", ".jsonl"):
+        write_frame(frame, tmp_path / f"pieces{ending}")
+        assert (tmp_path / f"pieces{ending}").read_bytes() == (tmp_path / f"whole{ending}").read_bytes()
+    assert len((tmp_path / "whole.csv").read_text().splitlines()) == len(frame) + 1
 
 
 def text_of(verdict: Verdict) -> str:

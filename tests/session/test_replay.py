@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -82,6 +86,40 @@ def show(qtbot: Any, tmp_path: Path) -> Iterator[Callable[..., ReplayWindow]]:
     for window in windows:
         window.close()
     assert set(threading.enumerate()) <= before
+
+
+UNTIL_TOLD = """
+import sys
+from pathlib import Path
+from realtime_ser.gui.application import run_window
+assert not any(name.startswith(("PySide6", "pyqtgraph")) for name in sys.modules)
+from realtime_ser.gui.qt import QtCore
+from realtime_ser.gui.replay.window import ReplayWindow
+
+def make(settings):
+    window = ReplayWindow(Path(sys.argv[1]), settings)
+    def fail():
+        QtCore.QTimer.singleShot(0, lambda: print(window._notice.notice.problem, flush=True))
+        raise ZeroDivisionError("for a test")
+    QtCore.QTimer.singleShot(0, fail)
+    return window
+
+sys.exit(run_window(make))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no signal to send to another process")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_fault_is_shown_and_a_signal_closes_the_window(folder: Path, tmp_path: Path, number: signal.Signals) -> None:
+    environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen", "XDG_CONFIG_HOME": str(tmp_path)}
+    command = [sys.executable, "-c", UNTIL_TOLD, str(folder)]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == "Something went wrong in the program: ZeroDivisionError: for a test\n"
+        running.send_signal(number)
+        _, errors = running.communicate(timeout=60)
+    assert running.returncode == 0, errors
+    assert errors.count("Traceback") == 1
 
 
 def texts(window: ReplayWindow) -> str:

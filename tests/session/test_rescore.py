@@ -146,6 +146,51 @@ def test_what_stands_in_the_way_is_said(folder: Path, record: Record, models: Mo
     assert not (folder / "scores").exists()
 
 
+class StoppedError(Exception):
+    """Somebody does not want to wait."""
+
+
+def test_progress_is_told_and_a_cancelled_scoring_leaves_nothing(folder: Path, models: Models) -> None:
+    before = set(folder.iterdir())
+    told: list[tuple[float, float]] = []
+
+    def follow(seconds: float, of: float) -> None:
+        told.append((seconds, of))
+        if seconds > 4.0:
+            # The session can be read and changed by others meanwhile.
+            edit.add_note(folder, "meanwhile")
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        rescore(folder, models, name="other", on_progress=follow)
+    with Session(folder) as session:
+        assert [of for _, of in told] == [session.seconds] * len(told)
+        assert session.notes()[-1]["text"] == "meanwhile"
+        assert session.changes() == []
+    seconds_told = [0.0, *(seconds for seconds, _ in told)]
+    # After every piece of the sound, of which none is longer than a second.
+    assert np.all(np.diff(seconds_told) <= 1.0)
+    assert np.all(np.diff(seconds_told) > 0.0)
+    assert set(folder.iterdir()) == before
+    told.clear()
+    rescore(folder, models, name="whole", on_progress=lambda seconds, of: told.append((seconds, of)))
+    assert told[-1][0] == pytest.approx(told[-1][1])
+    with pytest.raises(StoppedError):
+        rescore(folder, models, name="whole", replace=True, on_progress=follow)
+    assert scorings(folder) == ["whole"]
+
+
+def test_a_session_that_was_not_closed_is_scored_again(folder: Path, models: Models) -> None:
+    with sqlite3.connect(folder / "session.sqlite") as database:
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("DELETE FROM endings")
+    database.close()
+    name = rescore(folder, models)
+    with Session(folder) as session:
+        assert session.state().phase == "interrupted"
+        assert session.changes()[-1]["field"] == name
+
+
 def test_the_command_prints_a_comparison(
     folder: Path, other_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

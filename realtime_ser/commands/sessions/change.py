@@ -6,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 
+from realtime_ser.commands.tell import tell
 from realtime_ser.config import ENGINE_RATE
 from realtime_ser.errors import ConfigError, SessionError
 from realtime_ser.session import edit
@@ -18,7 +19,15 @@ _EXPORTS = "What was exported before is not touched."
 
 
 def mark(
-    folder: Path, *, name: str | None, at: float | None, colour: str | None, marker: int | None, remove: bool, reason: str
+    folder: Path,
+    *,
+    name: str | None,
+    at: float | None,
+    colour: str | None,
+    marker: int | None,
+    remove: bool = False,
+    restore: bool = False,
+    reason: str = "",
 ) -> list[str]:
     """Add a marker at `at` seconds, or now where the session is being recorded; or change the one of the number `marker`.
 
@@ -28,10 +37,13 @@ def mark(
         It is not clear what to mark or when; there is no such marker.
     """
     sample = None if at is None else round(at * ENGINE_RATE)
+    if marker is not None and restore:
+        edit.restore_marker(folder, marker, reason)
+        return [f"Marker {marker} is there again."]
     if marker is not None:
         edit.edit_marker(folder, marker, name=name, colour=colour, sample=sample, deleted=remove, reason=reason)
         return [f"Marker {marker} was {'taken back' if remove else 'changed'}; the original is kept."]
-    if name is None or remove:
+    if name is None or remove or restore:
         raise ConfigError("It is not clear what to mark.", "Give --name for a new marker, or --id for one that is there.")
     if sample is None:
         sample = _now(folder)
@@ -114,5 +126,5 @@ def delete(folder: Path, *, audio: bool, words: bool, yes: bool, reason: str) ->
 def _confirmed(question: str) -> bool:
     if not sys.stdin.isatty():
         return False
-    print(f"{question} Type yes:", file=sys.stderr, flush=True)  # noqa: T201 - the command line speaks to the user
+    tell(f"{question} Type yes:")
     return sys.stdin.readline().strip().lower() == "yes"

@@ -50,20 +50,19 @@ def wanted_recording(options: argparse.Namespace) -> Recording | None:
             if getattr(options, name):
                 raise ConfigError(f"--{name.replace('_', '-')} needs --record.", "Add --record, or leave it out.")
         return None
-    from realtime_ser.commands.sessions.record import Recording, RecordingWish, key_markers
+    from realtime_ser.commands.sessions.record import Recording, agree, key_markers
+    from realtime_ser.session.request import SessionRequest
 
-    return Recording(
-        RecordingWish(
-            folder=options.record,
-            participant=options.participant or "",
-            condition=options.condition or "",
-            keep_words=options.keep_words,
-            keep_audio=options.keep_audio,
-            consent=options.consent,
-            notes=tuple(options.note or ()),
-            keys=key_markers(options.marker or ()),
-        )
+    # Before the consent is asked for: a wrong option must not cost anybody an answer.
+    markers = key_markers(options.marker or ())
+    request = SessionRequest(
+        folder=options.record,
+        participant=options.participant or "",
+        condition=options.condition or "",
+        kept=agree(words=options.keep_words, audio=options.keep_audio, confirmed=options.consent),
+        notes=tuple(options.note or ()),
     )
+    return Recording(request, markers)
 
 
 def add_sessions(commands: Any) -> None:
@@ -119,7 +118,9 @@ def add_sessions(commands: Any) -> None:
     mark.add_argument("--at", type=float, metavar="SECONDS", help="when; default: now, while the session is being recorded")
     mark.add_argument("--colour", help="for those who draw it")
     mark.add_argument("--id", type=int, metavar="N", help="change this one")
-    mark.add_argument("--remove", action="store_true", help="take the marker --id back")
+    taken = mark.add_mutually_exclusive_group()
+    taken.add_argument("--remove", action="store_true", help="take the marker --id back")
+    taken.add_argument("--restore", action="store_true", help="put the marker --id, which was taken back, in its place again")
 
     note = _action(actions, "note", "add a remark")
     note.add_argument("text")
@@ -194,6 +195,7 @@ def run_sessions(options: argparse.Namespace) -> list[str]:
                 colour=options.colour,
                 marker=options.id,
                 remove=options.remove,
+                restore=options.restore,
                 reason=options.reason,
             )
         case "note":

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from realtime_ser.assembly import Models
 from realtime_ser.audio.sources import Source
 from realtime_ser.commands.sessions.keys import Keys
+from realtime_ser.commands.tell import tell
 from realtime_ser.engine.channel import Policy
 from realtime_ser.engine.engine import Engine
 from realtime_ser.errors import ConfigError, SessionError
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.text import Text
 
-__all__ = ["KeyMarker", "Recording", "RecordingWish", "agree", "begin", "key_markers", "recording_text"]
+__all__ = ["KeyMarker", "Recording", "agree", "key_markers", "recording_text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,30 +37,6 @@ class KeyMarker:
 
     name: str
     colour: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class RecordingWish:
-    """What the user wants recorded.
-
-    Attributes
-    ----------
-    folder
-        Where the session's folder is made; empty: the usual place.
-    consent
-        The researcher has the participant's agreement and needs not be asked.
-    keys
-        Markers by key.
-    """
-
-    folder: str = ""
-    participant: str = ""
-    condition: str = ""
-    keep_words: bool = False
-    keep_audio: bool = False
-    consent: bool = False
-    notes: Sequence[str] = ()
-    keys: dict[str, KeyMarker] = field(default_factory=dict)
 
 
 def key_markers(options: Sequence[str]) -> dict[str, KeyMarker]:
@@ -82,8 +59,8 @@ def key_markers(options: Sequence[str]) -> dict[str, KeyMarker]:
     return found
 
 
-def agree(wish: RecordingWish) -> Kept:
-    """Show the use notice, and ask for the consent that the wish needs.
+def agree(*, words: bool, audio: bool, confirmed: bool = False) -> Kept:
+    """Show the use notice, and ask for the consent to keep `words` and `audio` unless it is `confirmed` already.
 
     Raises
     ------
@@ -91,15 +68,15 @@ def agree(wish: RecordingWish) -> Kept:
         It was not given, or nobody can be asked.
     """
     for sentence in USE_NOTICE:
-        _tell(sentence)
-    text = consent_text(words=wish.keep_words, audio=wish.keep_audio)
+        tell(sentence)
+    text = consent_text(words=words, audio=audio)
     if not text:
         return Kept()
-    _tell(f"\n{text}")
-    if wish.consent:
+    tell(f"\n{text}")
+    if confirmed:
         how = "confirmed by the researcher (--consent)"
     elif sys.stdin.isatty():
-        _tell("Does the participant agree? Type yes:")
+        tell("Does the participant agree? Type yes:")
         if sys.stdin.readline().strip().lower() != "yes":
             raise SessionError(
                 "Nothing is recorded, since there is no consent.", "Without --keep-words and --keep-audio none is needed."
@@ -110,13 +87,7 @@ def agree(wish: RecordingWish) -> Kept:
             "Words and sound need the participant's consent, and nobody can be asked here.",
             "Add --consent where you have it, or leave out --keep-words and --keep-audio.",
         )
-    return Kept(wish.keep_words, wish.keep_audio, Consent(text, datetime.now(UTC).isoformat(timespec="seconds"), how))
-
-
-def begin(wish: RecordingWish, kept: Kept, models: Models, choice: Input, live: bool) -> Recorder:
-    """A recorder in its new folder. Raises :class:`SessionError`."""
-    request = SessionRequest(wish.folder, wish.participant, wish.condition, kept, tuple(wish.notes))
-    return open_recorder(request, models, choice, live, lambda status: _tell(f"{status.problem} {status.remedy}"))
+    return Kept(words, audio, Consent(text, datetime.now(UTC).isoformat(timespec="seconds"), how))
 
 
 class Recording:
@@ -124,13 +95,15 @@ class Recording:
 
     Parameters
     ----------
-    wish
-        What to record; the consent for it is asked here, before anything is loaded or opened.
+    request
+        What to record.
+    markers
+        By key.
     """
 
-    def __init__(self, wish: RecordingWish) -> None:
-        self._wish = wish
-        self._kept = agree(wish)
+    def __init__(self, request: SessionRequest, markers: Mapping[str, KeyMarker]) -> None:
+        self._request = request
+        self._markers = markers
         self._recorder: Recorder | None = None
         self._engine: Engine | None = None
         self.stopped = False
@@ -149,7 +122,11 @@ class Recording:
 
     def tap(self, source: Source, models: Models, choice: Input) -> Source:
         """The source for the engine."""
-        recorder = self._recorder = begin(self._wish, self._kept, models, choice, source.live)
+
+        def told(status: RecordingStatus) -> None:
+            tell(f"{status.problem} {status.remedy}")
+
+        recorder = self._recorder = open_recorder(self._request, models, choice, source.live, told)
         recorder.on_foreign_marker = lambda marker: self.on_marker(marker, recorder.time_of(marker.sample))
         return recorder.tap(source)
 
@@ -164,7 +141,7 @@ class Recording:
 
     def sign(self) -> RenderableType:
         """What is shown meanwhile."""
-        return recording_text(self.recorder.status(), self._wish.keys if self._keys.active else None)
+        return recording_text(self.recorder.status(), self._markers if self._keys.active else None)
 
     def mark(self, name: str, *, colour: str = "", source: str, at: float | None = None) -> None:
         """Mark the moment `at` (``perf_counter()``, seconds), or now; for any thread."""
@@ -177,13 +154,13 @@ class Recording:
 
     def _mark(self, key: str, at: float) -> None:
         # NB: the keys' thread.
-        marker = self._wish.keys.get(key)
+        marker = self._markers.get(key)
         if marker is not None:
             self.mark(marker.name, colour=marker.colour, source=f"key {key}", at=at)
 
     def __enter__(self) -> Recording:
         status = self.recorder.status()
-        _tell(f"● Recording into {status.folder}: {what_is_kept(status)}.")
+        tell(f"● Recording into {status.folder}: {what_is_kept(status)}.")
         self._keys.__enter__()
         return self
 
@@ -198,12 +175,12 @@ class Recording:
         else:
             why = "it was stopped" if self.stopped else "the input ended"
         status = self.recorder.finish(why)
-        _tell(f"Recorded {status.seconds:.1f} s in {status.folder}")
+        tell(f"Recorded {status.seconds:.1f} s in {status.folder}")
         if status.phase == "failed" and error is None:
             raise SessionError(status.problem, "Make room and start a new session.")
 
 
-def recording_text(status: RecordingStatus, keys: dict[str, KeyMarker] | None = None) -> Text:
+def recording_text(status: RecordingStatus, keys: Mapping[str, KeyMarker] | None = None) -> Text:
     """The sign that something is recorded, and what: one line, or what went wrong."""
     from rich.text import Text
 
@@ -216,8 +193,3 @@ def recording_text(status: RecordingStatus, keys: dict[str, KeyMarker] | None = 
     if keys:
         line.append(f" · {' '.join(keys)} mark", style="dim")
     return line
-
-
-def _tell(text: str) -> None:
-    # Standard output may carry JSON lines.
-    print(text, file=sys.stderr, flush=True)  # noqa: T201 - the command line speaks to the user

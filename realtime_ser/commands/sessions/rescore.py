@@ -7,9 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from realtime_ser.assembly import load_models
-from realtime_ser.errors import SessionError
+from realtime_ser.commands.tell import progress_bars
 from realtime_ser.session.reader import Session
-from realtime_ser.session.rescore import Compared, Comparison, compare, rescore, scoring_name
+from realtime_ser.session.rescore import Compared, Comparison, check_rescorable, compare, rescore, scoring_name
 
 __all__ = ["rescore_session"]
 
@@ -33,16 +33,24 @@ def rescore_session(
     BundleError, RecognizerError
         They cannot be loaded.
     """
-    with Session(folder) as session:
-        if not session.has_audio:
-            # Before networks are loaded: this is the most frequent answer.
-            raise SessionError(
-                f"{folder.name} cannot be scored again: no sound was kept, or it was deleted.",
-                "Only sessions recorded with --keep-audio can.",
-            )
+    check_rescorable(folder)  # before networks are loaded: that it cannot is the most frequent answer
     models = load_models(bundle, "none" if recognizer is None else recognizer)
     name = scoring_name(models) if name is None else name
-    rescore(folder, models, name=name, replace=replace, recognise=recognizer not in (None, "none"), reason=reason)
+    with progress_bars() as progress:
+        task = progress.add_task(f"{folder.name} by {name}", total=1.0)
+        try:
+            rescore(
+                folder,
+                models,
+                name=name,
+                replace=replace,
+                recognise=recognizer not in (None, "none"),
+                reason=reason,
+                on_progress=lambda seconds, of: progress.update(task, completed=seconds, total=of),
+            )
+        except KeyboardInterrupt:
+            progress.console.print("Interrupted. Nothing was kept of it; the session is as it was.", highlight=False)
+            raise
     with Session(folder) as before, Session(folder, name) as after:
         found = compare(before, after)
         if as_json:

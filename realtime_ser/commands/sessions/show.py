@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from realtime_ser.errors import RealtimeSerError, SessionError
+from realtime_ser.commands.tell import progress_bars
+from realtime_ser.errors import SessionError
+from realtime_ser.session.catalogue import read_facts
 from realtime_ser.session.export.figure import write_figure
-from realtime_ser.session.export.files import FORMATS, export_session
+from realtime_ser.session.export.files import export_files
 from realtime_ser.session.export.methods import methods_paragraph
 from realtime_ser.session.export.tables import write_frame
 from realtime_ser.session.format import session_folders
@@ -19,20 +21,17 @@ __all__ = ["describe", "export", "figure", "list_sessions", "methods", "summary"
 
 def list_sessions(root: Path) -> list[str]:
     """A line for every session in `root`; one that cannot be opened is named too."""
-    folders = session_folders(root)
-    if not folders:
+    found = [read_facts(folder) for folder in session_folders(root)]
+    if not found:
         return [f"There are no sessions in {root}.", "`realtime-ser listen --record` records one."]
     lines = [f"Sessions in {root}:"]
-    for folder in folders:
-        try:
-            with Session(folder) as session:
-                header = session.header
-                who = " ".join(filter(None, (header.participant, header.condition))) or "nobody named"
-                kept = [name for name, is_kept in (("words", header.kept.words), ("SOUND", session.has_audio)) if is_kept]
-                state = session.state().phase
-                lines.append(f"  {folder.name}  {_clock(session.seconds)}  {state:<11}  {who}  {' and '.join(kept)}".rstrip())
-        except RealtimeSerError as error:
-            lines.append(f"  {folder.name}  cannot be opened: {error}")
+    for one in found:
+        if one.phase == "unreadable":
+            lines.append(f"  {one.folder.name}  cannot be opened: {one.message}")
+            continue
+        who = " ".join(filter(None, (one.participant, one.condition))) or "nobody named"
+        kept = " and ".join(["words"] * one.words + ["SOUND"] * one.audio)
+        lines.append(f"  {one.folder.name}  {_clock(one.seconds)}  {one.phase:<11}  {who}  {kept}".rstrip())
     return lines
 
 
@@ -102,18 +101,17 @@ def export(folder: Path, to: str, formats: Sequence[str], scores: str | None = N
     SessionError
         A format or a scoring that there is not, or a folder that cannot be written.
     """
-    target = Path(to)
-    unknown = [name for name in formats if name not in FORMATS]
-    if unknown:
-        raise SessionError(f"There is no format {unknown[0]!r}.", f"Formats: {', '.join(FORMATS)}.")
-    with Session(folder, scores) as session:
-        chosen = formats or [name for name in FORMATS if name != "flac" or session.has_audio]
+    with progress_bars() as progress:
+        task = progress.add_task(folder.name, total=1.0)
+
+        def show(name: str, share: float) -> None:
+            progress.update(task, completed=share, description=f"{folder.name}: {name}")
+
         try:
-            target.mkdir(parents=True, exist_ok=True)
-            paths = [path for name in chosen for path in export_session(session, target, name)]
-        except OSError as error:
-            problem = f"{target} cannot be written: {error.strerror or error}."
-            raise SessionError(problem, "Make room or choose another folder.") from error
+            paths = export_files(folder, Path(to), formats, scores, show)
+        except KeyboardInterrupt:
+            progress.console.print("Interrupted. Nothing was written.", highlight=False)
+            raise
     return [f"Wrote {path}" for path in paths]
 
 

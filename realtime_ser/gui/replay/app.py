@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
+
+from realtime_ser.gui.application import run_window
 
 __all__ = ["run_replay"]
 
@@ -18,20 +19,6 @@ def run_replay(folder: Path, scores: str | None = None) -> int:
     SessionError
         The session cannot be read, or has no scoring `scores`.
     """
-    from realtime_ser.gui.qt import QtCore, QtGui, QtWidgets, check_display
     from realtime_ser.gui.replay.window import ReplayWindow
 
-    check_display()
-    application = QtWidgets.QApplication.instance()
-    if not isinstance(application, QtWidgets.QApplication):
-        application = QtWidgets.QApplication(sys.argv[:1])
-    application.setApplicationName("realtime-ser")
-    application.setApplicationDisplayName("realtime-ser")
-    QtGui.QGuiApplication.setDesktopFileName("realtime-ser")
-    application.setStyle("Fusion")
-    settings = QtCore.QSettings(
-        QtCore.QSettings.Format.IniFormat, QtCore.QSettings.Scope.UserScope, "realtime-ser", "dashboard"
-    )
-    window = ReplayWindow(folder, settings, scores)
-    window.show()
-    return int(application.exec())
+    return run_window(lambda settings: ReplayWindow(folder, settings, scores))

@@ -249,7 +249,6 @@ class ReplayLanes(QtWidgets.QWidget):
         spans = [Mark(one.start, one.end, lit if one.number == self._chosen else shade, faint=True) for one in seen]
         self._marks["scores"].show_marks([*spans, *bare], first, end)
         self._lines.show_marks(self._show_flags(document, first, end), first, end)
-        self._marks["scores"].show_marks([*spans, *bare], first, end)
 
     def _block(self, one: Utterance) -> Mark:
         """A verdict: its class's colour, shape and name, or hatching where the tool abstained; a star: somebody labelled it."""

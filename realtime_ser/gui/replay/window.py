@@ -18,6 +18,7 @@ from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets
 from realtime_ser.gui.replay.document import Document, Utterance, following, preceding
 from realtime_ser.gui.replay.lanes import ReplayLanes
 from realtime_ser.gui.theme import DARK, PALETTES, class_styles, style_sheet
+from realtime_ser.gui.worker import Failure
 from realtime_ser.session import edit
 from realtime_ser.session.reader import Row, Session
 from realtime_ser.types import FloatArray, Severity
@@ -503,6 +504,11 @@ class ReplayWindow(QtWidgets.QMainWindow):
     def _show_playing(self) -> None:
         heard = self.playing or self._resume.isActive()
         set_text(self._play, "■ Stop" if heard else "▶ Play")
+
+    def report(self, error: BaseException) -> None:
+        """Show an error that nothing else caught."""
+        failure = Failure.of(error)
+        self._notice.show_notice(Notice(Severity.ERROR, failure.problem, failure.remedy))
 
     def _tell(self, error: RealtimeSerError | None) -> None:
         self._notice.show_notice(None if error is None else Notice(Severity.ERROR, error.problem, error.remedy))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,9 @@ TABLES = (
     "devices",
     "changes",
 )
+
+_ROWS = 50_000
+"""That are written between two words about the progress: some tenths of a second."""
 
 _COLUMNS = {
     "words": ["utterance", "position", "text", "confidence"],
@@ -102,8 +106,13 @@ def _flat(row: Row) -> Row:
     return flat
 
 
-def write_frame(frame: pd.DataFrame, path: Path) -> None:
+def write_frame(frame: pd.DataFrame, path: Path, on_progress: Callable[[float], None] = lambda share: None) -> None:
     """Write a table in the format of the ending of `path`, one of :data:`ENDINGS`.
+
+    Parameters
+    ----------
+    on_progress
+        Told which share is done, in [0, 1]; what it raises ends the writing.
 
     Raises
     ------
@@ -113,19 +122,35 @@ def write_frame(frame: pd.DataFrame, path: Path) -> None:
         It cannot be written.
     """
     match path.suffix:
-        case ".csv":
-            frame.to_csv(path, index=False)
         case ".parquet":
             frame.to_parquet(path, index=False)
-        case ".jsonl":
-            frame.to_json(path, orient="records", lines=True, force_ascii=False, double_precision=15)
+        case ".csv" | ".jsonl":
+            with path.open("w", encoding="utf-8", newline="") as file:
+                for first in range(0, max(len(frame), 1), _ROWS):
+                    rows = frame.iloc[first : first + _ROWS]
+                    if path.suffix == ".csv":
+                        rows.to_csv(file, index=False, header=first == 0)
+                    else:
+                        rows.to_json(file, orient="records", lines=True, force_ascii=False, double_precision=15)
+                    on_progress(min(1.0, (first + _ROWS) / max(len(frame), 1)))
         case _:
             raise ConfigError(f"{path.name} does not say how to write it.", f"Its name must end in {', '.join(ENDINGS)}.")
 
 
-def write_tables(session: Session, folder: Path, ending: str) -> list[Path]:
-    """Write all tables into `folder`, in the format of `ending`; their paths. Raises :class:`OSError`."""
+def write_tables(
+    session: Session, folder: Path, ending: str, on_progress: Callable[[float], None] = lambda share: None
+) -> list[Path]:
+    """Write all tables into `folder`, in the format of `ending`; their paths. Raises :class:`OSError`.
+
+    `on_progress` is told which share is done, in [0, 1]; what it raises ends the writing.
+    """
     paths = [folder / f"{name}{ending}" for name in TABLES]
-    for name, path in zip(TABLES, paths, strict=True):
-        write_frame(table(session, name), path)
+    for index, (name, path) in enumerate(zip(TABLES, paths, strict=True)):
+
+        def told(share: float, index: int = index) -> None:
+            on_progress((index + share) / len(TABLES))
+
+        told(0.0)
+        write_frame(table(session, name), path, told)
+    on_progress(1.0)
     return paths
