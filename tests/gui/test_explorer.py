@@ -428,6 +428,25 @@ def test_loading_is_cancelled_and_what_was_shown_stays(
     assert not page.loading
 
 
+def test_enter_in_the_field_loads_and_presses_nothing_else(
+    qtbot: Any, explorer: ExplorerWindow, random_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(QtWidgets.QFileDialog, "getExistingDirectory", lambda *_: (asked.append(1), str(random_bundle))[1])
+    page = open_page(explorer, COMPARE)
+    page.setFocus()
+    qtbot.keyClicks(page.choice.lineEdit(), "default-bundle")
+    qtbot.keyClick(page.choice.lineEdit(), Qt.Key.Key_Return)
+    assert page.loading
+    finish_loading(qtbot, explorer)
+    assert "B: default 2.0." in page.message
+    assert asked == []
+    qtbot.keyClick(explorer, Qt.Key.Key_F, Qt.KeyboardModifier.AltModifier)
+    qtbot.waitUntil(lambda: asked == [1], timeout=5_000)
+    finish_loading(qtbot, explorer)
+    assert "B: random 0." in page.message
+
+
 def test_nothing_is_loaded_without_a_name(explorer: ExplorerWindow) -> None:
     page = open_page(explorer, COMPARE)
     page.load()

@@ -167,7 +167,6 @@ class ComparePage(ChoicePage):
         self.go = QtWidgets.QPushButton("&Compare")
         self.go.setAccessibleName("load the bundle and compare")
         self.go.setToolTip("Load that bundle, check all its files, and compare (Alt+C, or Enter in the field)")
-        self.go.setAutoDefault(False)
         self.go.clicked.connect(self.load)
         bar.addWidget(self.go)
         self.progress = QtWidgets.QProgressBar()

@@ -75,7 +75,9 @@ class FiltersPage(ChoicePage):
         # Relative to the peak of the learnt one: of a filter as narrow as 20 Hz nothing would be seen beside one of 600 Hz, and
         # a range that changes with the filter costs more to draw than the filter.
         self._peaks = np.abs(bank.kernels).max(axis=1)
-        self._impulse.getViewBox().setYRange(-1.5, 1.5, padding=0.0)
+        before = float((np.abs(bank.initial_kernels).max(axis=1) / self._peaks).max())
+        limit = 1.1 * min(max(before, 1.0), 2.0)
+        self._impulse.getViewBox().setYRange(-limit, limit, padding=0.0)
         milliseconds = bank.milliseconds
         self._impulse.getViewBox().setXRange(float(milliseconds[0]), float(milliseconds[-1]), padding=0.02)
         self.targets = [self._bands, self._movement, self._scatter, self._summed]

@@ -60,6 +60,9 @@ class ExplorerWindow(QtWidgets.QDialog):
             self._pages.addWidget(page)
             page.told.connect(lambda line, page=page: self._show_line(page, line))
         layout.addWidget(self._pages, 1)
+        for button in self.findChildren(QtWidgets.QPushButton):
+            # Else Enter in a field would press whichever button comes first.
+            button.setAutoDefault(False)
         self.finished.connect(self.end)
         self.show_page(0)
         self.apply_look(look)
