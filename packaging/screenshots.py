@@ -2,7 +2,8 @@
 
     .venv/bin/python packaging/screenshots.py [--real | --microphone CLIP …] [--folder FOLDER]
 
-Without options the scores come from a script (tests/gui/scripted_controller.py): they show the window, not the model.
+Without options the scores come from a script (tests/gui/scripted_controller.py): they show the window, not the model. The
+filter-bank explorer is shown with the shipped bundle.
 With ``--real``, the demonstration audio runs through the real engine for fifty seconds.
 With ``--microphone``, sound files are played into a virtual microphone (PulseAudio's null sink) and captured by the running
 dashboard; the picture, ``dashboard.png``, is taken while the last of them is being heard.
@@ -26,7 +27,12 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 import numpy as np  # noqa: E402 - the paths and the platform come first
 from gui.scripted_controller import ScriptedController  # noqa: E402
 
+from realtime_ser.bundle.loader import load_bundle  # noqa: E402
+from realtime_ser.gui.explorer.study import Study  # noqa: E402
+from realtime_ser.gui.explorer.window import ExplorerWindow  # noqa: E402
+from realtime_ser.gui.panels.panel import Look  # noqa: E402
 from realtime_ser.gui.qt import QtCore, QtGui, QtWidgets  # noqa: E402
+from realtime_ser.gui.theme import PALETTES, class_styles  # noqa: E402
 from realtime_ser.gui.window import DashboardWindow  # noqa: E402
 
 SECONDS = 70.0
@@ -66,7 +72,7 @@ def with_few_colours(image: QtGui.QImage) -> QtGui.QImage:
     return reduced.copy()
 
 
-def save(window: DashboardWindow, path: Path) -> None:
+def save(window: QtWidgets.QWidget, path: Path) -> None:
     """Write a picture with few colours, which is what a small PNG needs."""
     image = with_few_colours(window.grab().toImage().convertToFormat(QtGui.QImage.Format.Format_RGB32))
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -98,6 +104,28 @@ def shoot(make: Callable[[], Any], play: Callable[[DashboardWindow, Any], None],
             window.resize(width, height)
             settle(window)
             save(window, folder / f"{prefix}-{theme}-{width}x{height}.png")
+        window.close()
+
+
+def shoot_explorer(folder: Path) -> None:
+    """The shipped bundle's filters, and which of them its classes rely on; both themes, two sizes."""
+    bundle = load_bundle("default-bundle")
+    for page, theme, width, height in (
+        ("filters", "dark", 1024, 700),
+        ("classes", "light", 1024, 700),
+        ("filters", "light", 1600, 1000),
+        ("classes", "dark", 1600, 1000),
+    ):
+        palette = PALETTES[theme]
+        window = ExplorerWindow(Study.of_bundle(bundle), Look(palette, class_styles(bundle.manifest.classes, palette)))
+        window.resize(width, height)
+        window.show()
+        window.show_page(("filters", "classes").index(page))
+        while not window.page.built:
+            window.tick()
+        {"filters": window.filters, "classes": window.reliance}[page].choose(40)
+        QtWidgets.QApplication.processEvents()
+        save(window, folder / f"explorer-{page}-{theme}-{width}x{height}.png")
         window.close()
 
 
@@ -178,6 +206,7 @@ def main() -> int:
         shoot(Controller, play_demonstration, arguments.folder, "dashboard")
     else:
         shoot(ScriptedController, play_script, arguments.folder, "dashboard-scripted")
+        shoot_explorer(arguments.folder)
     return 0
 
 

@@ -24,6 +24,7 @@ from realtime_ser.asr.fetch import CATALOGUE, fetch_model
 from realtime_ser.assembly import Models, build_engine, load_models
 from realtime_ser.audio.portaudio import list_devices
 from realtime_ser.audio.sources import Source, SourceStatus
+from realtime_ser.bundle.filter_files import CutoffHistory, Reliance
 from realtime_ser.bundle.loader import asset_path
 from realtime_ser.config import EngineSettings
 from realtime_ser.engine.channel import Channel, Policy
@@ -93,6 +94,8 @@ class BundleView:
     low_hz: NDArray[np.float64]
     high_hz: NDArray[np.float64]
     card_summary: str
+    reliance: Reliance | None
+    history: CutoffHistory | None
 
     @classmethod
     def of(cls, models: Models) -> BundleView:
@@ -112,6 +115,8 @@ class BundleView:
             low_hz=np.asarray(filters.low_hz),
             high_hz=np.asarray(filters.high_hz),
             card_summary=f"{manifest.card.summary} {limits} Computed by {models.acoustic.form}".strip(),
+            reliance=models.bundle.reliance,
+            history=models.bundle.history,
         )
 
 

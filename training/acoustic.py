@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from realtime_ser.bundle.filter_files import CutoffHistory
 from realtime_ser.errors import ConfigError
 from training.acoustic_data import Augmentation, AugmentationSettings, Batch, CropSampler, Pool
 from training.acoustic_evaluation import score_clips
@@ -344,6 +345,10 @@ class AcousticTask:
                 total = total + weight / len(targets) * entropy
         return total
 
+    def record(self, module: nn.Module) -> dict[str, list[float]]:
+        """Where the cutoffs stand, while they are learnt."""
+        return {} if self.frozen else _cutoffs_of(module)  # type: ignore[arg-type]
+
     def validate(self, module: nn.Module) -> float:
         """What :meth:`AcousticTraining.validate` says."""
         return self.training.validate(module, self.frozen)  # type: ignore[arg-type]
@@ -351,6 +356,9 @@ class AcousticTask:
 
 class AcousticTraining:
     """One training run in a folder of its own.
+
+    `history` says how the cutoffs moved, once the phase in which they are learnt is over; ``None`` before, where they are not
+    learnt, and where a part of that phase was trained before this was recorded.
 
     Parameters
     ----------
@@ -375,6 +383,7 @@ class AcousticTraining:
         shape = replace(settings.shape, classes=len(data.classes) + len(data.auxiliary))
         self.settings = settings = replace(settings, shape=shape)
         self.data, self.root, self.out, self.cache = data, root, out, cache
+        self.history: CutoffHistory | None = None
         self._started = False
         found = sorted({clip.corpus for clip in data.train})
         self.shares = dict(settings.shares) or dict.fromkeys(found, 1.0)
@@ -513,10 +522,12 @@ class AcousticTraining:
         seed = settings.seed + MEMBER_SEED * member
         loop = LoopSettings(steps, every, settings.patience, "plateau", CLIP_NORM, settings.average, seed)
         label = f"{name}-{member + 1}" if member else name
+        start = _cutoffs_of(self.network)
         outcome = fit(task, loop, self.out if second else self.first, fabric, label)
         if not frozen:
             moved = float(cutoff_movement(self.network).abs().mean())
             print(f"{name}: the cutoffs moved by {moved:.1f} Hz on average", flush=True)
+            self.history = _history(start, outcome)
         return outcome
 
     def _members(self, fabric: Fabric | None) -> Outcome:
@@ -588,6 +599,25 @@ def _digest(data: AcousticData) -> str:
     lines = [f"train {clip.path} {labels.get(clip.path)}" for clip in data.train]
     lines += [f"validation {clip.path} {data.labels.get(clip.path)}" for clip in data.validation]
     return hashlib.sha256("\n".join([*data.classes, *sorted(lines)]).encode()).hexdigest()[:16]
+
+
+def _cutoffs_of(network: AcousticNetwork) -> dict[str, list[float]]:
+    low, high = network.bands.cutoffs_hz()
+    return {"low_hz": [round(hertz, 2) for hertz in low.tolist()], "high_hz": [round(hertz, 2) for hertz in high.tolist()]}
+
+
+def _history(start: dict[str, list[float]], outcome: Outcome) -> CutoffHistory | None:
+    """What a phase did to the cutoffs; ``None`` where a part of it was trained before this was recorded."""
+    if len(outcome.records) != len(outcome.history):
+        return None
+    states = [start, *outcome.records]
+    return CutoffHistory(
+        steps=(0, *(int(row["step"]) for row in outcome.history)),
+        scores=(None, *(round(row["score"], 4) for row in outcome.history)),
+        low_hz=tuple(tuple(state["low_hz"]) for state in states),
+        high_hz=tuple(tuple(state["high_hz"]) for state in states),
+        kept_step=outcome.best_step,
+    )
 
 
 def restricted(network: AcousticNetwork, classes: int) -> AcousticNetwork:

@@ -199,6 +199,11 @@ class SincBands(nn.Module):
         high = low + MIN_BAND_HZ + (width - MIN_BAND_HZ + width * self.width_moved).abs()
         return low / SAMPLE_RATE, (high / SAMPLE_RATE).clamp(max=0.5)
 
+    def cutoffs_hz(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Lower and upper cutoffs in Hz, each of shape ``(bands,)``."""
+        low, high = (cutoff.detach().cpu().double().numpy() * SAMPLE_RATE for cutoff in self.cutoffs())
+        return low, high
+
     def filters(self) -> Tensor:
         """Impulse responses, shape ``(bands, kernel)``."""
         low, high = (cutoff[:, None] for cutoff in self.cutoffs())

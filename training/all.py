@@ -15,7 +15,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train and measure the acoustic network (on corpora left out, too), the text network and the fusion; make a bundle."""
+    """Train and measure the acoustic network (on corpora left out, too), the text network and the fusion; make a bundle.
+
+    At last it is measured which filters its classes rely on.
+    """
     from training.__main__ import main
     from training.conditions import RESULT
     from training.speakers import RESULT as SPEAKERS
@@ -41,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
             *(word for name in parts for word in (f"--{name}", exported[name])),
             *("--conditions", str(conditions / RESULT), "--speakers", str(speakers / SPEAKERS), "--out", str(bundle)),
         ],
+        ["reliance", "--bundle", str(bundle)],
     )
     for step in steps:
         print(f"== python -m training {' '.join(step)}", flush=True)

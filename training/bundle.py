@@ -10,14 +10,15 @@ import argparse
 import datetime
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from realtime_ser.acoustic.model import AcousticModel
-from realtime_ser.bundle.loader import MANIFEST_NAME, REQUIRED_FILES, Bundle, load_bundle
+from realtime_ser.bundle.filter_files import HISTORY_NAME
+from realtime_ser.bundle.loader import MANIFEST_NAME, Bundle, load_bundle
 from realtime_ser.bundle.manifest import FORMAT, digest
 from realtime_ser.errors import BundleError
 from realtime_ser.fusion.network import SEGMENT, FusionNetwork
@@ -26,7 +27,7 @@ from realtime_ser.text.network import FEATURE as TEXT_FEATURE
 from realtime_ser.text.network import MAX_TOKENS
 from training.acoustic_network import SAMPLE_RATE
 
-__all__ = ["LARGEST_BUNDLE", "add_arguments", "assemble", "check_bundle", "run"]
+__all__ = ["LARGEST_BUNDLE", "add_arguments", "assemble", "check_bundle", "run", "with_file"]
 
 LARGEST_BUNDLE = 25_000_000
 """Bytes that all files of a bundle may have together: it ships with the program."""
@@ -85,10 +86,10 @@ def run(args: argparse.Namespace) -> int:
     bundle = assemble(
         args.acoustic, args.text, args.fusion, args.out, args.name, args.bundle_version, args.conditions, args.speakers
     )
-    sizes = {name: len(bundle.content(name)) for name in REQUIRED_FILES}
+    sizes = {name: len(bundle.content(name)) for name in bundle.manifest.files}
     for name, size in sizes.items():
-        print(f"{name:16} {size / 1e6:6.2f} MB")
-    print(f"{'all':16} {sum(sizes.values()) / 1e6:6.2f} MB in {args.out}")
+        print(f"{name:20} {size / 1e6:6.2f} MB")
+    print(f"{'all':20} {sum(sizes.values()) / 1e6:6.2f} MB in {args.out}")
     return 0
 
 
@@ -130,6 +131,8 @@ def assemble(
         **{file: text / file for file in ("text.onnx", "vocabulary.txt")},
         "fusion.onnx": fusion / "fusion.onnx",
     }
+    if (acoustic / HISTORY_NAME).is_file():  # only where the filters were learnt
+        sources[HISTORY_NAME] = acoustic / HISTORY_NAME
     try:
         contents = {file: path.read_bytes() for file, path in sources.items()}
     except OSError as error:
@@ -152,6 +155,28 @@ def assemble(
         raise BundleError(f"Profiles were tried in {speakers} with another acoustic network.", "Try them again.")
     figures = [figure for one in [*heard, profiles] for figure in one["figures"]]
     manifest = _manifest(reports, contents, name, version, figures)
+    return _replace(out, manifest, contents)
+
+
+def with_file(folder: Path, name: str, content: bytes) -> Bundle:
+    """Add an optional file to the bundle in `folder`, or replace it there, and open the bundle.
+
+    Its networks and its version stay what they are; its fingerprint, which counts every file, does not.
+
+    Raises
+    ------
+    BundleError
+        `folder` is no bundle, or would be none with that file; it is then left as it was.
+    """
+    earlier = load_bundle(folder)
+    manifest = _report(folder / MANIFEST_NAME)
+    contents = {file: earlier.content(file) for file in earlier.manifest.files} | {name: content}
+    manifest["files"] = {file: digest(kept) for file, kept in contents.items()}
+    return _replace(folder, manifest, contents)
+
+
+def _replace(out: Path, manifest: dict[str, Any], contents: Mapping[str, bytes]) -> Bundle:
+    """Write a bundle beside the folder `out`, check it, and put it in that place."""
     draft = out.with_name(f"{out.name}.new")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)

@@ -17,16 +17,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from realtime_ser.acoustic.normalisation import RunningBandMean
+from realtime_ser.bundle.filter_files import HISTORY_NAME
 from realtime_ser.errors import ConfigError
 from training.acoustic_data import label_of
 from training.acoustic_evaluation import Scored, figures_of, merge
-from training.acoustic_network import SAMPLE_RATE, AcousticNetwork, AcousticShape, log_energies
+from training.acoustic_network import AcousticNetwork, AcousticShape, log_energies
 from training.corpora import FOUR_CLASSES, Clip, load_clips
 from training.features import ClipStore, open_store, voice_probabilities, voiced_frames, voiced_windows
 from training.metrics import fit_temperature, selective, softmax, threshold_for_risk, unweighted_accuracy
@@ -122,15 +124,25 @@ class ExportedAcoustic:
         starts = np.flatnonzero(voiced_windows(probabilities, shape.window_count(len(samples)), shape))
         if not len(starts):
             return np.zeros((0, shape.feature), np.float32), np.zeros((0, shape.classes), np.float32), starts
+        return *self.judge(self.normalised(samples, probabilities), starts), starts
+
+    def normalised(self, samples: NDArray[np.float32], probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Band energies of a clip less their running mean, after a cold start, float32, shape ``(frames, bands)``."""
+        shape = self.shape
         count = shape.frame_count(len(samples))
         used = samples[None, : shape.receptive + (count - 1) * shape.hop]
         (energies,) = self.bands.run(None, {"samples": used})
         normaliser = RunningBandMean(self.prior_shape, shape.prior_frames, shape.memory_frames)
-        normal = normaliser.apply(energies, voiced_frames(probabilities, count, shape))
-        (frames,) = self.trunk.run(None, {"bands": normal})
-        views = np.lib.stride_tricks.sliding_window_view(frames, shape.window_frames, axis=0)[starts]
+        return normaliser.apply(energies, voiced_frames(probabilities, count, shape))
+
+    def judge(
+        self, normalised: NDArray[np.float32], starts: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Features and logits of the windows with the numbers `starts`, of what :meth:`normalised` gives."""
+        (frames,) = self.trunk.run(None, {"bands": normalised})
+        views = np.lib.stride_tricks.sliding_window_view(frames, self.shape.window_frames, axis=0)[starts]
         feature, logits = self.head.run(None, {"frames": np.ascontiguousarray(views.transpose(0, 2, 1))})
-        return feature, logits, starts
+        return feature, logits
 
     def score(self, store: ClipStore, members: Sequence[int], peak: float | None = None) -> Scored:
         """Like :func:`training.acoustic_evaluation.score_clips`; the detector hears the levels equalised to `peak`, too."""
@@ -247,7 +259,7 @@ def hardware() -> str:
 def constants(network: AcousticNetwork) -> dict[str, Any]:
     """The manifest's ``acoustic`` object."""
     shape = network.shape
-    low, high = (cutoff.detach().double().numpy() * SAMPLE_RATE for cutoff in network.bands.cutoffs())
+    low, high = network.bands.cutoffs_hz()
 
     def rounded(values: NDArray[np.floating], digits: int) -> list[float]:
         return [round(float(value), digits) for value in values]
@@ -305,7 +317,7 @@ def export(
     with_figures: bool = True,
     strangers: LeftOut | None = None,
 ) -> None:
-    """Write the graphs and ``acoustic.json`` of the trained network to `folder`.
+    """Write the graphs and ``acoustic.json`` of the trained network to `folder`, and how its cutoffs moved if they did.
 
     Parameters
     ----------
@@ -395,6 +407,10 @@ def export(
         "filter_movement_hz": {"mean": round(float(moved.mean()), 2), "largest": round(float(moved.max()), 2)},
     }
     (making / "acoustic.json").write_text(json.dumps(document, indent=1, ensure_ascii=False), encoding="utf-8")
+    # Of an earlier training there may be one.
+    (folder / HISTORY_NAME).unlink(missing_ok=True)
+    if training.history is not None:
+        (making / HISTORY_NAME).write_bytes(msgspec.json.encode(training.history) + b"\n")
     (making / "report.json").write_text(json.dumps(report, indent=1, ensure_ascii=False), encoding="utf-8")
     folder.mkdir(parents=True, exist_ok=True)
     for made in sorted(making.iterdir()):

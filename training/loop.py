@@ -28,7 +28,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -80,7 +80,8 @@ class Task(Protocol):
         """How good `module` (in evaluation mode, without gradients) is on the validation part; higher is better."""
 
 
-# A task may also have ``units: int``, what a batch counts in terms of speed, and ``unit: str``, what these are called.
+# A task may also have ``units: int``, what a batch counts in terms of speed, and ``unit: str``, what these are called; and
+# ``record(module) -> Mapping[str, list[float]]``, what shall be known later of the module at every validation.
 
 
 @dataclass(frozen=True)
@@ -135,6 +136,8 @@ class Outcome:
         Of all processes together, without validation; 0 where nothing was left to train.
     data_share
         Share of that time spent waiting for batches.
+    records
+        What the task recorded at every validation, in the order of :attr:`history`; empty where it records nothing.
     """
 
     best_score: float
@@ -142,6 +145,7 @@ class Outcome:
     history: list[dict[str, float]]
     units_per_second: float
     data_share: float
+    records: list[dict[str, list[float]]] = field(default_factory=list)
 
 
 def rank() -> int:
@@ -319,11 +323,15 @@ def fit(
     judged = task.module if average is None else average.module
     done, best, best_score, best_step, waited = 0, _copied(judged), -math.inf, 0, 0
     history: list[dict[str, float]] = []
+    records: list[dict[str, list[float]]] = []
     since: list[Mapping[str, float | Tensor]] = []
+    record = getattr(task, "record", None)
     finished = False
     if saved is not None:
         done, best_score, best_step, waited = saved["step"], saved["best_score"], saved["best_step"], saved["waited"]
         history, best, finished, since = saved["history"], saved["best"], saved["finished"], saved["since"]
+        # NB: checkpoints of trainings that began before there were records have none.
+        records = saved.get("records", [])
         if not finished:
             task.module.load_state_dict(saved["module"])
             if average is not None:
@@ -343,7 +351,7 @@ def fit(
         if not fabric.is_global_zero:
             return
         state = {"step": done, "best": best, "best_score": best_score, "best_step": best_step, "waited": waited}
-        state |= {"history": history, "finished": last, "since": [_numbers(one) for one in since]}
+        state |= {"history": history, "records": records, "finished": last, "since": [_numbers(one) for one in since]}
         if not last:
             state |= {"module": task.module.state_dict(), "optimizers": [one.state_dict() for one in optimizers]}
             state["average"] = None if average is None else average.module.state_dict()
@@ -393,6 +401,8 @@ def fit(
                         judged.eval()
                         with torch.no_grad():
                             score = float(task.validate(judged))
+                            if record is not None:
+                                records.append(dict(record(judged)))
                     task.module.train()
                     score = float(fabric.broadcast(score))
                     waited += 1
@@ -408,7 +418,7 @@ def fit(
     # Statistics of normalisation layers are those of process 0: the others saw other batches.
     task.module.load_state_dict(fabric.broadcast(best))
     task.module.to(home).eval()
-    return Outcome(best_score, best_step, history, clock.speed, clock.share)
+    return Outcome(best_score, best_step, history, clock.speed, clock.share, records)
 
 
 NOT_FINITE = "A smaller learning rate may help; delete the folder before trying again."

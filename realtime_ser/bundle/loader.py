@@ -7,9 +7,18 @@ checked is what runs.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from realtime_ser.bundle.filter_files import (
+    HISTORY_NAME,
+    RELIANCE_NAME,
+    CutoffHistory,
+    Reliance,
+    parse_history,
+    parse_reliance,
+)
 from realtime_ser.bundle.manifest import Manifest, digest, parse_manifest
 from realtime_ser.errors import BundleError
 
@@ -35,12 +44,18 @@ class Bundle:
     ----------
     fingerprint
         SHA-256 of the manifest, in hex; the manifest holds the hashes of all other files.
+    reliance
+        Which filters the classes rely on, where the bundle says so.
+    history
+        How the filters moved in training, where the bundle says so.
     """
 
     path: Path
     manifest: Manifest
     fingerprint: str
     _contents: dict[str, bytes]
+    reliance: Reliance | None = None
+    history: CutoffHistory | None = None
 
     def content(self, name: str) -> bytes:
         """The checked bytes of the file `name`."""
@@ -110,7 +125,7 @@ def read_manifest(choice: str | Path | None = None) -> Manifest:
     return parse_manifest(_read(path), str(path))
 
 
-def load_bundle(choice: str | Path | None = None) -> Bundle:
+def load_bundle(choice: str | Path | None = None, report: Callable[[int, int], None] | None = None) -> Bundle:
     """Open a bundle and check every file of it.
 
     Parameters
@@ -118,6 +133,8 @@ def load_bundle(choice: str | Path | None = None) -> Bundle:
     choice
         Folder, name of a shipped bundle, or ``None`` for the one that the environment variable ``REALTIME_SER_BUNDLE`` names,
         else the default one.
+    report
+        Told before every file how many are done and how many there are; what it raises ends the loading.
 
     Raises
     ------
@@ -131,7 +148,9 @@ def load_bundle(choice: str | Path | None = None) -> Bundle:
     if unlisted:
         raise BundleError(f"The bundle {folder} lists no hash for {', '.join(unlisted)}.", "Fetch or build the bundle again.")
     contents: dict[str, bytes] = {}
-    for name, expected in manifest.files.items():
+    for number, (name, expected) in enumerate(manifest.files.items()):
+        if report is not None:
+            report(number, len(manifest.files))
         if Path(name).name != name:
             raise BundleError(f"The bundle {folder} names a file outside itself: {name!r}.", "Do not use this bundle.")
         data = _read(folder / name)
@@ -145,4 +164,12 @@ def load_bundle(choice: str | Path | None = None) -> Bundle:
         contents["vocabulary.txt"].decode("utf-8")
     except UnicodeDecodeError as error:
         raise BundleError(f"The vocabulary of the bundle {folder} is not UTF-8 text.", "Build the bundle again.") from error
-    return Bundle(folder, manifest, digest(written), contents)
+    reliance, history = contents.get(RELIANCE_NAME), contents.get(HISTORY_NAME)
+    return Bundle(
+        folder,
+        manifest,
+        digest(written),
+        contents,
+        None if reliance is None else parse_reliance(reliance, manifest, str(folder / RELIANCE_NAME)),
+        None if history is None else parse_history(history, manifest, str(folder / HISTORY_NAME)),
+    )

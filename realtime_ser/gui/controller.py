@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime_ser.audio.sources import SourceStatus
+from realtime_ser.bundle.filter_files import CutoffHistory, Reliance
 from realtime_ser.session.recorder import RecordingStatus
 from realtime_ser.session.request import SessionRequest
 from realtime_ser.session.writer import Marker
@@ -131,6 +132,16 @@ class BundleFacts(Protocol):
     @property
     def high_hz(self) -> NDArray[np.float64]:
         """Upper cutoffs after training."""
+        ...
+
+    @property
+    def reliance(self) -> Reliance | None:
+        """Which filters the classes rely on, where the bundle says so."""
+        ...
+
+    @property
+    def history(self) -> CutoffHistory | None:
+        """How the cutoffs moved in training, where the bundle says so."""
         ...
 
     @property

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FilterBank", "hz_from_mel", "mel_from_hz", "sinc_kernels", "summed_response"]
+__all__ = ["FilterBank", "decibels", "hz_from_mel", "magnitudes", "mel_from_hz", "sinc_kernels", "summed_response"]
 
 Hertz = NDArray[np.float64]
 
@@ -47,8 +48,8 @@ def sinc_kernels(low_hz: Hertz, high_hz: Hertz, kernel: int, sample_rate: int) -
     return np.asarray(ideal * np.hamming(kernel))
 
 
-def summed_response(kernels: NDArray[np.float64], frequencies_hz: Hertz, sample_rate: int) -> NDArray[np.float64]:
-    """What all filters together let through: the sum of their magnitude responses, in dB.
+def magnitudes(kernels: NDArray[np.float64], frequencies_hz: Hertz, sample_rate: int) -> NDArray[np.float64]:
+    """Magnitude response of every filter.
 
     Parameters
     ----------
@@ -59,14 +60,23 @@ def summed_response(kernels: NDArray[np.float64], frequencies_hz: Hertz, sample_
 
     Returns
     -------
-    Shape ``(frequencies,)``; 0 dB is the passband of a single ideal filter.
+    Shape ``(bands, frequencies)``; 1 is the passband of an ideal filter.
     """
     length = kernels.shape[1]
     n = np.arange(length) - (length - 1) / 2.0
     # A symmetric kernel's spectrum is real about its middle, so that a cosine sum is the whole of it.
     cosines = np.cos(2.0 * np.pi * np.outer(n, np.asarray(frequencies_hz) / sample_rate))
-    magnitude = np.abs(kernels @ cosines).sum(axis=0)
+    return np.asarray(np.abs(kernels @ cosines))
+
+
+def decibels(magnitude: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Magnitudes in dB, not below −120."""
     return np.asarray(20.0 * np.log10(np.maximum(magnitude, 1e-6)))
+
+
+def summed_response(kernels: NDArray[np.float64], frequencies_hz: Hertz, sample_rate: int) -> NDArray[np.float64]:
+    """What all filters together let through: the sum of their :func:`magnitudes`, in dB, shape ``(frequencies,)``."""
+    return decibels(magnitudes(kernels, frequencies_hz, sample_rate).sum(axis=0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +91,10 @@ class FilterBank:
         Cutoffs in Hz, shape ``(bands,)``, by rank.
     frequencies
         Grid of the responses in Hz, equally spaced in mel, shape ``(frequencies,)``.
+    initial_kernels, kernels
+        Impulse responses before and after training, shape ``(bands, kernel)``, by rank.
+    initial_magnitudes, magnitudes
+        :func:`magnitudes` of these, shape ``(bands, frequencies)``.
     initial_response, response
         :func:`summed_response` before and after training, dB.
     """
@@ -92,16 +106,20 @@ class FilterBank:
     low: Hertz
     high: Hertz
     frequencies: Hertz
+    initial_kernels: NDArray[np.float64]
+    kernels: NDArray[np.float64]
+    initial_magnitudes: NDArray[np.float64]
+    magnitudes: NDArray[np.float64]
     initial_response: NDArray[np.float64]
     response: NDArray[np.float64]
 
     @classmethod
     def from_cutoffs(
         cls,
-        initial_low_hz: Hertz,
-        initial_high_hz: Hertz,
-        low_hz: Hertz,
-        high_hz: Hertz,
+        initial_low_hz: Hertz | Sequence[float],
+        initial_high_hz: Hertz | Sequence[float],
+        low_hz: Hertz | Sequence[float],
+        high_hz: Hertz | Sequence[float],
         kernel: int,
         sample_rate: int,
         points: int = 480,
@@ -113,6 +131,10 @@ class FilterBank:
         order = np.argsort(columns[2] + columns[3], kind="stable")
         initial_low, initial_high, low, high = (c[order] for c in columns)
         frequencies = hz_from_mel(np.linspace(0.0, float(mel_from_hz(sample_rate / 2.0)), points))
+        kernels = sinc_kernels(np.append(initial_low, low), np.append(initial_high, high), kernel, sample_rate)
+        # Together, because the cosines are what costs.
+        both = magnitudes(kernels, frequencies, sample_rate)
+        bands = len(order)
         return cls(
             sample_rate=sample_rate,
             order=order,
@@ -121,10 +143,12 @@ class FilterBank:
             low=low,
             high=high,
             frequencies=frequencies,
-            initial_response=summed_response(
-                sinc_kernels(initial_low, initial_high, kernel, sample_rate), frequencies, sample_rate
-            ),
-            response=summed_response(sinc_kernels(low, high, kernel, sample_rate), frequencies, sample_rate),
+            initial_kernels=kernels[:bands],
+            kernels=kernels[bands:],
+            initial_magnitudes=both[:bands],
+            magnitudes=both[bands:],
+            initial_response=decibels(both[:bands].sum(axis=0)),
+            response=decibels(both[bands:].sum(axis=0)),
         )
 
     @property
@@ -138,9 +162,30 @@ class FilterBank:
         return (self.low + self.high) / 2.0
 
     @property
+    def initial_centre(self) -> Hertz:
+        """Middle between the initial cutoffs, by rank."""
+        return (self.initial_low + self.initial_high) / 2.0
+
+    @property
     def movement(self) -> Hertz:
         """By how many Hz the centre moved in training, by rank; positive is upwards."""
-        return self.centre - (self.initial_low + self.initial_high) / 2.0
+        return self.centre - self.initial_centre
+
+    @property
+    def bandwidth(self) -> Hertz:
+        """Distance of the learnt cutoffs, by rank."""
+        return self.high - self.low
+
+    @property
+    def initial_bandwidth(self) -> Hertz:
+        """Distance of the initial cutoffs, by rank."""
+        return self.initial_high - self.initial_low
+
+    @property
+    def milliseconds(self) -> NDArray[np.float64]:
+        """Times of the taps of the kernels, 0 in their middle, shape ``(kernel,)``."""
+        taps = self.kernels.shape[1]
+        return np.asarray((np.arange(taps) - (taps - 1) / 2.0) * 1000.0 / self.sample_rate)
 
     def describe_movement(self) -> str:
         """How far the cutoffs moved, in the median and at most; short, for a panel's title."""

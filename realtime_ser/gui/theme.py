@@ -276,6 +276,24 @@ def style_sheet(palette: Palette) -> str:
     }}
     QSpinBox QLineEdit {{ border: none; background: transparent; padding: 0; min-height: 0; }}
     QSpinBox::up-button, QSpinBox::down-button {{ width: 0; border: none; }}
+    QTableView {{
+        background: {p.well}; alternate-background-color: {p.panel}; border: 1px solid {p.line}; gridline-color: {p.grid};
+        selection-background-color: {p.accent}; selection-color: {ink_on(p.accent)};
+    }}
+    QTableView:focus {{ border: 1px solid {p.accent}; }}
+    QHeaderView, QTableCornerButton::section {{ background: {p.panel}; border: none; }}
+    QHeaderView::section {{
+        background: {p.panel}; color: {p.dim}; border: none; border-right: 1px solid {p.grid};
+        border-bottom: 1px solid {p.grid}; padding: 2px 4px;
+    }}
+    QSlider:horizontal {{ min-height: 20px; }}
+    QSlider::groove:horizontal {{ background: {p.line}; height: 4px; border-radius: 2px; }}
+    QSlider::sub-page:horizontal {{ background: {p.accent}; height: 4px; border-radius: 2px; }}
+    QSlider::handle:horizontal {{
+        background: {p.panel}; border: 2px solid {p.accent}; width: 10px; margin: -6px 0; border-radius: 7px;
+    }}
+    QSlider::handle:horizontal:focus {{ background: {p.accent}; }}
+    QSlider::handle:horizontal:disabled {{ border-color: {p.line}; }}
     QProgressBar {{
         background: {p.well}; border: 1px solid {p.line}; border-radius: 4px; min-height: 14px; text-align: center;
     }}

@@ -17,6 +17,7 @@ from realtime_ser.config import ENGINE_RATE
 from realtime_ser.errors import RealtimeSerError
 from realtime_ser.gui.about import SHORT_NOTE, help_markup
 from realtime_ser.gui.controller import BundleFacts, DashboardController, InputChoice, InputKind, Phase
+from realtime_ser.gui.explorer.study import Study
 from realtime_ser.gui.explorer.window import ExplorerWindow
 from realtime_ser.gui.filterbank import FilterBank
 from realtime_ser.gui.first_start import FirstStart
@@ -504,6 +505,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
     def tick(self) -> None:
         """Take what is new and show it; called by the timer."""
         self._worker.deliver()
+        if self._explorer is not None:
+            self._explorer.tick()
         if self._controller is not None:
             self._follow_state()
             self._poll()
@@ -700,7 +703,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
             return
         if self._explorer is None:
             look = Look(self._palette, class_styles(self._model.classes, self._palette))
-            self._explorer = ExplorerWindow(self._bank, self._facts.kernel, look, self)
+            facts = self._facts
+            self._explorer = ExplorerWindow(Study(facts.name, self._bank, facts.reliance, facts.history), look, self)
         self._explorer.show()
         self._explorer.raise_()
 
@@ -756,6 +760,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
             # Closing the window is no answer: the first steps come again.
             self._first_start.finished.disconnect(self._end_first_start)
             self._first_start.close()
+        if self._explorer is not None:
+            self._explorer.end()
         self._settings.setValue("geometry", self.saveGeometry())
         if self._sincgram is not None:
             self._sincgram.end()

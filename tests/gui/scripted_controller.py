@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime_ser.audio.sources import SourceStatus
+from realtime_ser.bundle.filter_files import CutoffHistory, Reliance
 from realtime_ser.errors import RealtimeSerError
 from realtime_ser.gui.controller import InputChoice, InputKind, Phase
 from realtime_ser.gui.filterbank import hz_from_mel, mel_from_hz
@@ -75,6 +76,8 @@ class Facts:
     low_hz: NDArray[np.float64]
     high_hz: NDArray[np.float64]
     card_summary: str
+    reliance: Reliance | None = None
+    history: CutoffHistory | None = None
 
 
 @dataclass(frozen=True)

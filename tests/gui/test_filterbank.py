@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 from gui.scripted_controller import facts
 
-from realtime_ser.gui.filterbank import FilterBank, hz_from_mel, mel_from_hz, sinc_kernels, summed_response
+from realtime_ser.gui.filterbank import (
+    FilterBank,
+    decibels,
+    hz_from_mel,
+    magnitudes,
+    mel_from_hz,
+    sinc_kernels,
+    summed_response,
+)
 
 RATE = 16_000
 
@@ -21,6 +29,23 @@ def test_the_summed_response_is_that_of_an_fft() -> None:
     np.testing.assert_allclose(
         summed_response(kernels, frequencies, RATE), 20.0 * np.log10(np.maximum(magnitude, 1e-6)), atol=1e-6
     )
+
+
+def test_single_responses_are_those_of_an_fft_and_a_bank_keeps_them() -> None:
+    made = facts()
+    bank = FilterBank.from_cutoffs(
+        made.initial_low_hz, made.initial_high_hz, made.low_hz, made.high_hz, made.kernel, RATE, points=64
+    )
+    kernels = sinc_kernels(made.low_hz, made.high_hz, made.kernel, RATE)[bank.order]
+    np.testing.assert_array_equal(bank.kernels, kernels)
+    # Of real kernels the modulus of the FFT at any frequency is the sum over the taps.
+    taps = np.exp(-2j * np.pi * np.outer(np.arange(made.kernel), bank.frequencies / RATE))
+    np.testing.assert_allclose(bank.magnitudes, np.abs(kernels @ taps), atol=1e-12)
+    np.testing.assert_allclose(magnitudes(kernels, bank.frequencies, RATE), bank.magnitudes, atol=1e-12)
+    np.testing.assert_allclose(bank.response, decibels(bank.magnitudes.sum(axis=0)))
+    assert decibels(np.zeros(1))[0] == -120.0
+    assert bank.milliseconds[made.kernel // 2] == 0.0
+    np.testing.assert_allclose(np.diff(bank.milliseconds), 1000.0 / RATE)
 
 
 def test_a_wide_band_passes_at_0_db_and_stops_elsewhere() -> None:

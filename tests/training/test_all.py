@@ -12,7 +12,7 @@ pytest.importorskip("torch", reason="install the 'training' extra")
 
 from training.__main__ import main
 
-PARTS = ("crossval", "acoustic", "text", "fusion", "conditions", "speakers", "bundle")
+PARTS = ("crossval", "acoustic", "text", "fusion", "conditions", "speakers", "bundle", "reliance")
 
 
 @pytest.fixture
@@ -31,7 +31,8 @@ def test_all_parts_run_in_order_on_what_the_others_exported(
     assert main(["all", "--data", str(tmp_path), "--out", str(tmp_path / "out")]) == 0
     assert tuple(called) == PARTS
     out = tmp_path / "out"
-    assert [called[name].out for name in PARTS] == [out / "left-out", *(out / name for name in PARTS[1:])]
+    assert [called[name].out for name in PARTS[:-1]] == [out / "left-out", *(out / name for name in PARTS[1:-1])]
+    assert called["reliance"].bundle == out / "bundle"
     assert called["acoustic"].left_out == called["crossval"].out
     assert called["crossval"].protocol == "corpus"
     assert (called["fusion"].acoustic, called["fusion"].text) == (out / "acoustic/export", out / "text/export")

@@ -58,6 +58,9 @@ class Toy:
         right = (logits.argmax(dim=1) == batch[1]).float().mean()
         return torch.nn.functional.cross_entropy(logits, batch[1]), {"right": right}
 
+    def record(self, module) -> dict[str, list[float]]:
+        return {"weight": module[0].weight[0].tolist()}
+
     def validate(self, module) -> float:
         points, labels = self.points(step_generator(99, 0))
         self.evaluated.append(-float(torch.nn.functional.cross_entropy(module(points), labels)))
@@ -82,6 +85,10 @@ def test_an_interrupted_training_ends_with_the_same_bits(tmp_path: Path, average
     keys = ("step", "score", "loss", "right")
     assert [[row[key] for key in keys] for row in outcome.history] == [[row[key] for key in keys] for row in expected.history]
     assert [row["step"] for row in outcome.history] == [7, 14, 21, 28, 30]
+    assert len(outcome.records) == 5
+    assert outcome.records == expected.records
+    kept = outcome.records[[row["step"] for row in outcome.history].index(outcome.best_step)]
+    assert kept["weight"] == resumed.module[0].weight[0].tolist()
     # And once more: nothing is left to do.
     again = Toy()
     assert fit(again, settings, tmp_path / "broken").best_score == expected.best_score

@@ -27,7 +27,7 @@ from torch.nn import functional
 from realtime_ser.text import PADDING, UNKNOWN, Vocabulary, tokenize
 from realtime_ser.text.network import MAX_TOKENS
 from training.acoustic import BUNDLE_SETTINGS, AcousticData, AcousticSettings, AcousticTraining
-from training.acoustic_network import SAMPLE_RATE, AcousticNetwork, SincBands
+from training.acoustic_network import AcousticNetwork, SincBands
 from training.corpora import Clip
 from training.features import ClipStore, band_energies, voiced_frames, voiced_windows
 from training.fusion_network import Fusion, FusionName, fusion_of
@@ -51,10 +51,9 @@ QUICK_SETTINGS: dict[str, Any] = {"frozen_steps": 4, "joint_steps": 2, "batch": 
 
 def cutoffs_of(bands: SincBands) -> dict[str, list[float]]:
     """Initial and present cutoffs in Hz."""
-    low, high = (cutoff.detach().cpu().double().numpy() * SAMPLE_RATE for cutoff in bands.cutoffs())
     initial = (bands.initial_low_hz, bands.initial_high_hz)
     names = ("initial_low_hz", "initial_high_hz", "low_hz", "high_hz")
-    values = (*(each.cpu().double().numpy() for each in initial), low, high)
+    values = (*(each.cpu().double().numpy() for each in initial), *bands.cutoffs_hz())
     return {name: value.round(3).tolist() for name, value in zip(names, values, strict=True)}
 
 

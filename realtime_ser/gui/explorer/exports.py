@@ -24,7 +24,7 @@ def export_plot(plot: Any, background: str, numbers: Columns, path: Path) -> Non
     Parameters
     ----------
     plot
-        A plot item that lies in a scene.
+        A plot item, or a layout of several, that lies in a scene; ``None`` where there are but numbers.
     background
         Colour behind the axes, ``#rrggbb``.
     numbers
@@ -35,7 +35,7 @@ def export_plot(plot: Any, background: str, numbers: Columns, path: Path) -> Non
     Raises
     ------
     ValueError
-        Another ending.
+        Another ending, or numbers alone as a picture.
     OSError
         The file cannot be written.
     """
@@ -48,6 +48,8 @@ def export_plot(plot: Any, background: str, numbers: Columns, path: Path) -> Non
             writer.writerow(numbers)
             writer.writerows(zip(*(np.asarray(column).tolist() for column in numbers.values()), strict=True))
         return
+    if plot is None:
+        raise ValueError("A table is exported as csv.")
     source = plot.sceneBoundingRect()
     if kind == "png":
         image = QtGui.QImage((source.size() * _PNG_SCALE).toSize(), QtGui.QImage.Format.Format_ARGB32)

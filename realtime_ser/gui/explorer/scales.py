@@ -1,15 +1,20 @@
-"""Frequency scales and the response of one filter. No Qt here."""
+"""Frequency scales. No Qt here."""
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from realtime_ser.gui.filterbank import Hertz, mel_from_hz
 
-__all__ = ["SCALES", "bark_from_hz", "place", "response_db"]
+__all__ = ["SCALES", "bark_from_hz", "place", "ticks"]
 
 SCALES = ("mel", "Hz", "Bark")
+_TICKS_HZ = {
+    "mel": (0, 250, 500, 1000, 2000, 4000, 8000),
+    "Hz": (0, 2000, 4000, 6000, 8000),
+    "Bark": (0, 250, 500, 1000, 2000, 4000, 8000),
+}
+_CROWDED_HZ = (250, 2000, 6000)
 
 
 def bark_from_hz(hertz: Hertz | float) -> Hertz:
@@ -29,23 +34,7 @@ def place(hertz: Hertz | float, scale: str) -> Hertz:
     raise ValueError(f"scale must be one of {', '.join(SCALES)}, got {scale!r}")
 
 
-def response_db(kernels: NDArray[np.float64], frequencies_hz: Hertz, sample_rate: int) -> NDArray[np.float64]:
-    """Magnitude response of every filter in dB, not below −120.
-
-    Parameters
-    ----------
-    kernels
-        Impulse responses, shape ``(bands, taps)``, symmetric about the middle.
-    frequencies_hz
-        Where to evaluate, shape ``(frequencies,)``.
-    sample_rate
-        Hz.
-
-    Returns
-    -------
-    Shape ``(bands, frequencies)``.
-    """
-    taps = kernels.shape[1]
-    n = np.arange(taps) - (taps - 1) / 2.0
-    cosines = np.cos(2.0 * np.pi * np.outer(n, np.asarray(frequencies_hz) / sample_rate))
-    return np.asarray(20.0 * np.log10(np.maximum(np.abs(kernels @ cosines), 1e-6)))
+def ticks(scale: str, end_hz: float, coarse: bool = False) -> list[tuple[float, str]]:
+    """Places and labels of the marks on the axis `scale` up to `end_hz`; `coarse`: few, for a narrow plot."""
+    chosen = [hertz for hertz in _TICKS_HZ[scale] if hertz <= end_hz and not (coarse and hertz in _CROWDED_HZ)]
+    return [(float(place(hertz, scale)), f"{hertz:,}") for hertz in chosen]

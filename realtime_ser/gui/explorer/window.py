@@ -1,252 +1,213 @@
-"""The explorer's window: bands, movement, centres and bandwidths, responses, and the filter that is chosen. GUI thread only."""
+"""The explorer's window: pages about a bundle's filters, one frequency axis for all, and the export. GUI thread only."""
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
+from realtime_ser.gui.explorer.compare_page import ComparePage
 from realtime_ser.gui.explorer.exports import FORMATS, Columns, export_plot
-from realtime_ser.gui.explorer.scales import SCALES, place, response_db
-from realtime_ser.gui.filterbank import FilterBank, sinc_kernels
+from realtime_ser.gui.explorer.filters_page import FiltersPage
+from realtime_ser.gui.explorer.page import Page
+from realtime_ser.gui.explorer.reliance_page import ReliancePage
+from realtime_ser.gui.explorer.scales import SCALES
+from realtime_ser.gui.explorer.study import Study
+from realtime_ser.gui.explorer.training_page import TrainingPage
 from realtime_ser.gui.panels.panel import ElidedLabel, Look, make_label, set_text
-from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets, pg
+from realtime_ser.gui.qt import Qt, QtGui, QtWidgets
 from realtime_ser.gui.theme import style_sheet
 
-__all__ = ["PLOTS", "ExplorerWindow"]
+__all__ = ["ExplorerWindow"]
 
-_TICKS_HZ = {
-    "mel": (0, 250, 500, 1000, 2000, 4000, 8000),
-    "Hz": (0, 2000, 4000, 6000, 8000),
-    "Bark": (0, 250, 500, 1000, 2000, 4000, 8000),
-}
-_FLOOR_DB = -80.0
-PLOTS = ("bands", "movement", "bandwidth", "summed response", "response", "impulse response")
-"""Names of the plots, in the order in which they are laid out."""
+BUILD_SECONDS = 0.01
+"""How long a tick may build plots, if one alone does not take longer."""
 
 
 class ExplorerWindow(QtWidgets.QDialog):
-    """Six plots of a filter bank; one filter is chosen by click, slider or arrow keys.
+    """Filters, what the classes rely on, the training, and another bundle; the window that owns it calls :meth:`tick`.
 
     Parameters
     ----------
-    bank
-        Filters before and after training.
-    kernel
-        Their length in samples.
+    study
+        The bundle that is explored.
     """
 
-    def __init__(self, bank: FilterBank, kernel: int, look: Look, parent: QtWidgets.QWidget | None = None) -> None:
+    def __init__(self, study: Study, look: Look, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setWindowTitle("Filter-bank explorer")
+        self.setWindowTitle(f"Filter-bank explorer – {study.name}")
         self.setWindowFlag(Qt.WindowType.WindowMaximizeButtonHint)
         self.resize(1024, 700)
-        self._bank = bank
-        self._kernels = sinc_kernels(bank.low, bank.high, kernel, bank.sample_rate)
-        self._initial_kernels = sinc_kernels(bank.initial_low, bank.initial_high, kernel, bank.sample_rate)
-        # All at once: a filter's response is then only looked up when it is chosen.
-        self._responses = response_db(self._kernels, bank.frequencies, bank.sample_rate)
-        self._initial_responses = response_db(self._initial_kernels, bank.frequencies, bank.sample_rate)
         self._scale = SCALES[0]
-        self._chosen_items: list[tuple[Any, Any]] = []
         self._look = look
-        self._chosen = 0
+        self.filters = FiltersPage(study.bank)
+        self.reliance = ReliancePage(study)
+        self.training = TrainingPage(study)
+        self.comparison = ComparePage(study)
+        self._titled: tuple[tuple[str, str, Page], ...] = (
+            ("Filters", "Every filter before and after training", self.filters),
+            ("Classes", "Which filters a class relies on", self.reliance),
+            ("Training", "How the filters moved in training", self.training),
+            ("Compare", "Another bundle's filters beside this one's", self.comparison),
+        )
+        self._drawn: set[Page] = set()
         layout = QtWidgets.QVBoxLayout(self)
+        layout.addLayout(self._bar())
+        self._said = ElidedLabel()
+        self._said.setTextInteractionFlags(Qt.TextInteractionFlag.NoTextInteraction)
+        layout.addWidget(self._said)
+        self._pages = QtWidgets.QStackedWidget()
+        for _, _, page in self._titled:
+            self._pages.addWidget(page)
+            page.told.connect(lambda line, page=page: self._show_line(page, line))
+        layout.addWidget(self._pages, 1)
+        for button in self.findChildren(QtWidgets.QPushButton):
+            # Else Enter in a field would press whichever button comes first.
+            button.setAutoDefault(False)
+        self.finished.connect(self.end)
+        self.show_page(0)
+        self.apply_look(look)
+        self.filters.setFocus()
+
+    def _bar(self) -> QtWidgets.QHBoxLayout:
         bar = QtWidgets.QHBoxLayout()
-        layout.addLayout(bar)
+        self._switches = []
+        group = QtWidgets.QButtonGroup(self)
+        for number, (title, tip, _) in enumerate(self._titled):
+            button = QtWidgets.QToolButton()
+            button.setText(title)
+            button.setCheckable(True)
+            button.setToolTip(f"{tip} (Alt+{number + 1})")
+            button.setAccessibleName(f"page: {title}")
+            button.clicked.connect(lambda _checked=False, chosen=number: self.show_page(chosen))
+            QtGui.QShortcut(QtGui.QKeySequence(f"Alt+{number + 1}"), self, lambda chosen=number: self._turn_to(chosen))
+            group.addButton(button)
+            bar.addWidget(button)
+            self._switches.append(button)
+        bar.addStretch(1)
+        self._legend = make_label("", "small")
+        self._legend.setTextFormat(Qt.TextFormat.RichText)
+        bar.addWidget(self._legend)
+        bar.addSpacing(12)
         bar.addWidget(make_label("Frequency axis", "dim"))
         self._scales = QtWidgets.QComboBox()
         self._scales.addItems(SCALES)
         self._scales.setAccessibleName("frequency axis")
-        self._scales.currentTextChanged.connect(self.set_scale)
+        self._scales.setToolTip("How frequencies are laid out in all plots")
+        self._scales.currentTextChanged.connect(self._take_scale)
         bar.addWidget(self._scales)
-        bar.addWidget(make_label("Filter", "dim"))
-        self._slider = QtWidgets.QSlider(Qt.Orientation.Horizontal)
-        self._slider.setRange(0, bank.bands - 1)
-        self._slider.setAccessibleName("filter, sorted by learnt centre")
-        self._slider.setToolTip("Choose a filter: arrow keys, Page Up and Down, or a click into an upper plot")
-        self._slider.valueChanged.connect(self.choose)
-        bar.addWidget(self._slider, 1)
         self._export = QtWidgets.QPushButton("E&xport")
         self._export.setAccessibleName("export a plot")
         self._export.setToolTip("Write a plot as SVG, PNG or CSV (Alt+X)")
         menu = QtWidgets.QMenu(self._export)
-        for name in PLOTS:
-            menu.addAction(name).triggered.connect(lambda _checked=False, chosen=name: self._ask_export(chosen))
+        menu.aboutToShow.connect(lambda: self._fill_menu(menu))
         self._export.setMenu(menu)
         bar.addWidget(self._export)
-        self._legend = make_label("", "small")
-        self._legend.setTextFormat(Qt.TextFormat.RichText)
-        bar.addWidget(self._legend)
-        self._said = ElidedLabel()
-        layout.addWidget(self._said)
-        self._view = pg.GraphicsLayoutWidget()
-        self._view.setFrameShape(QtWidgets.QFrame.Shape.NoFrame)
-        self._view.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self._view.setAccessibleName("plots of the filter bank")
-        layout.addWidget(self._view, 1)
-        self._bands = self._add_plot(0, 0, "Bands (rank by centre)")
-        self._movement = self._add_plot(0, 1, "Movement of the centre (Hz)")
-        self._scatter = self._add_plot(1, 0, "Bandwidth (Hz)")
-        self._summed = self._add_plot(1, 1, "Summed response (dB)")
-        self._single = self._add_plot(2, 0, "Response of the filter (dB)")
-        self._impulse = self._add_plot(2, 1, "Impulse response (ms)")
-        self._view.scene().sigMouseClicked.connect(self._click)
-        self.apply_look(look)
-        self._slider.setFocus()
+        return bar
 
-    def _add_plot(self, row: int, column: int, title: str) -> Any:
-        plot = self._view.addPlot(row=row, col=column, title=title)
-        plot.setMenuEnabled(False)
-        plot.setMouseEnabled(False, False)
-        plot.hideButtons()
-        plot.getAxis("left").setWidth(52)
-        return plot
+    # Pages ----------------------------------------------------------------------------------------------------------------
 
     @property
-    def chosen(self) -> int:
-        """Rank of the filter chosen, from 0."""
-        return self._chosen
+    def page(self) -> Page:
+        """The page that is shown."""
+        return self._titled[self._pages.currentIndex()][2]
+
+    def show_page(self, number: int) -> None:
+        """Show the filters (0), the classes (1), the training (2) or the comparison (3)."""
+        self.training.pause()
+        self._pages.setCurrentIndex(number)
+        self._switches[number].setChecked(True)
+        self._legend.setVisible(self.page is self.filters)
+        self._bring_up_to_date()
+        self._show_line(self.page, self.page.line)
+
+    def _turn_to(self, number: int) -> None:
+        """By keys alone: what is used first on the page then has the focus."""
+        self.show_page(number)
+        self.page.setFocus()
+
+    def _bring_up_to_date(self) -> None:
+        """Draw the page that is shown, where it is not drawn in the present look and scale yet; the others wait."""
+        page = self.page
+        if page.built and page not in self._drawn:
+            self._drawn.add(page)
+            page.scale = self._scale
+            page.apply_look(self._look)
+
+    def _show_line(self, page: Page, line: str) -> None:
+        if page is self.page:
+            self._said.show_text(line)
 
     @property
     def description(self) -> str:
-        """What is said about the filter chosen."""
-        return self._bank.describe_band(self._chosen)
-
-    def choose(self, rank: int) -> None:
-        """Choose the filter of that rank; ``IndexError`` where there is none."""
-        if not 0 <= rank < self._bank.bands:
-            raise IndexError(f"rank must be 0 to {self._bank.bands - 1}, got {rank}")
-        self._chosen = rank
-        self._slider.setValue(rank)
-        self._draw_chosen()
+        """The line about what is chosen on the page that is shown."""
+        return self.page.line
 
     def set_scale(self, scale: str) -> None:
         """Draw frequencies in ``"mel"``, ``"Hz"`` or ``"Bark"``."""
         if scale not in SCALES:
             raise ValueError(f"scale must be one of {', '.join(SCALES)}, got {scale!r}")
+        self._scales.setCurrentText(scale)  # which calls _take_scale, if it is another
+
+    def _take_scale(self, scale: str) -> None:
         self._scale = scale
-        self._scales.setCurrentText(scale)
-        self._draw()
+        self._drawn.clear()
+        self._bring_up_to_date()
 
     def apply_look(self, look: Look) -> None:
         """Take on a theme."""
         self._look = look
         palette = look.palette
         self.setStyleSheet(style_sheet(palette))
-        self._view.setBackground(palette.panel)
         learnt, initial, chosen = (
             f'<span style="color:{colour}">▮ {word}</span>'
             for colour, word in ((palette.accent, "learnt"), (palette.ghost, "initial"), (palette.warning, "chosen"))
         )
         set_text(self._legend, f"{learnt}&nbsp; {initial}&nbsp; {chosen}")
-        self._draw()
+        self._drawn.clear()
+        self._bring_up_to_date()
 
-    def _plots(self) -> tuple[Any, ...]:
-        return (self._bands, self._movement, self._scatter, self._summed, self._single, self._impulse)
+    def tick(self) -> None:
+        """Build the page that is shown, play the training on, and take what was loaded; called by the owner's timer."""
+        # A bundle may be loaded behind the page that is shown.
+        page = self.comparison if self.comparison.loading else self.page
+        if not page.built and page.build_on(BUILD_SECONDS):
+            self._bring_up_to_date()
+        self.training.tick(time.monotonic())
+        self.comparison.tick()
 
-    def _draw(self) -> None:
-        bank, palette = self._bank, self._look.palette
-        accent, ghost = pg.mkPen(palette.accent, width=2), pg.mkPen(palette.ghost, width=2)
-        font = QtGui.QFont(QtWidgets.QApplication.font())
-        font.setPixelSize(10)
-        end = bank.sample_rate / 2
-        marks = [(float(place(t, self._scale)), f"{t:,}") for t in _TICKS_HZ[self._scale] if t <= end]
-        for plot in self._plots():
-            plot.clear()
-            plot.setTitle(plot.titleLabel.text, color=palette.text, size="9pt")
-            plot.getViewBox().setBackgroundColor(palette.well)
-            for side in ("left", "bottom"):
-                axis = plot.getAxis(side)
-                axis.setPen(pg.mkPen(palette.line))
-                axis.setTextPen(pg.mkPen(palette.dim))
-                axis.setTickFont(font)
-            if plot is not self._impulse:
-                plot.getAxis("bottom").setTicks([marks])
-                plot.setXRange(float(place(0.0, self._scale)), float(place(end, self._scale)), padding=0.05)
-        ranks = np.repeat(np.arange(bank.bands), 2)
-        for low, high, pen in ((bank.initial_low, bank.initial_high, ghost), (bank.low, bank.high, accent)):
-            self._bands.plot(place(np.column_stack([low, high]).ravel(), self._scale), ranks, pen=pen, connect="pairs")
-        centre = place(bank.centre, self._scale)
-        for plot, values in ((self._movement, bank.movement), (self._scatter, bank.high - bank.low)):
-            if plot is self._scatter:
-                before = place((bank.initial_low + bank.initial_high) / 2.0, self._scale)
-                width = bank.initial_high - bank.initial_low
-                plot.plot(before, width, pen=None, symbol="s", symbolSize=5, symbolPen=None, symbolBrush=palette.ghost)
-            plot.plot(centre, values, pen=None, symbol="o", symbolSize=5, symbolPen=None, symbolBrush=palette.accent)
-        grid = place(bank.frequencies, self._scale)
-        self._summed.plot(grid, bank.initial_response, pen=ghost)
-        self._summed.plot(grid, bank.response, pen=accent)
-        self._chosen_items.clear()
-        self._draw_chosen()
+    def end(self) -> None:
+        """Stop what plays or loads; the window may be shown again."""
+        self.training.pause()
+        self.comparison.end()
 
-    def _draw_chosen(self) -> None:
-        bank, palette, rank = self._bank, self._look.palette, self._chosen
-        for plot, item in self._chosen_items:
-            plot.removeItem(item)
-        self._chosen_items.clear()
+    # Export ---------------------------------------------------------------------------------------------------------------
 
-        def add(plot: Any, x: Any, y: Any, **style: Any) -> None:
-            self._chosen_items.append((plot, plot.plot(x, y, **style)))
-
-        cutoffs = place(np.array([bank.low[rank], bank.high[rank]]), self._scale)
-        add(self._bands, cutoffs, [rank, rank], pen=pg.mkPen(palette.warning, width=3))
-        centre = float(place(bank.centre[rank], self._scale))
-        mark = {"pen": None, "symbol": "d", "symbolSize": 11, "symbolPen": None, "symbolBrush": palette.warning}
-        add(self._movement, [centre], [bank.movement[rank]], **mark)
-        add(self._scatter, [centre], [bank.high[rank] - bank.low[rank]], **mark)
-        taps = self._kernels.shape[1]
-        milliseconds = (np.arange(taps) - (taps - 1) / 2) * 1000.0 / bank.sample_rate
-        grid = place(bank.frequencies, self._scale)
-        for responses, kernels, colour in (
-            (self._initial_responses, self._initial_kernels, palette.ghost),
-            (self._responses, self._kernels, palette.accent),
-        ):
-            # One pixel: Qt draws wider lines of many points far more slowly.
-            add(self._single, grid, responses[rank], pen=pg.mkPen(colour, width=1))
-            add(self._impulse, milliseconds, kernels[rank], pen=pg.mkPen(colour, width=1))
-        self._single.setYRange(_FLOOR_DB, 3.0)
-        self._said.show_text(self.description)
-        self._slider.setAccessibleDescription(self.description)
+    def plots(self) -> tuple[str, ...]:
+        """Names of what can be exported from the page that is shown."""
+        return tuple(self.page.plots)
 
     def numbers(self, name: str) -> Columns:
-        """The numbers of the plot `name`, one of :data:`PLOTS`, in Hz, dB and ms; ``ValueError`` for any other."""
-        bank, rank = self._bank, self._chosen
-        cutoffs: Columns = {
-            "filter": bank.order,
-            "initial_low_hz": bank.initial_low,
-            "initial_high_hz": bank.initial_high,
-            "low_hz": bank.low,
-            "high_hz": bank.high,
-        }
-        taps = self._kernels.shape[1]
-        if name == "bands":
-            return cutoffs
-        if name == "movement":
-            return {"filter": bank.order, "centre_hz": bank.centre, "movement_hz": bank.movement}
-        if name == "bandwidth":
-            before = (bank.initial_low + bank.initial_high) / 2.0, bank.initial_high - bank.initial_low
-            initial = {"initial_centre_hz": before[0], "initial_bandwidth_hz": before[1]}
-            return {"filter": bank.order, "centre_hz": bank.centre, "bandwidth_hz": bank.high - bank.low, **initial}
-        if name == "summed response":
-            return {"frequency_hz": bank.frequencies, "initial_db": bank.initial_response, "learnt_db": bank.response}
-        if name == "response":
-            initial_db, learnt_db = self._initial_responses[rank], self._responses[rank]
-            return {"frequency_hz": bank.frequencies, "initial_db": initial_db, "learnt_db": learnt_db}
-        if name == "impulse response":
-            milliseconds = (np.arange(taps) - (taps - 1) / 2) * 1000.0 / bank.sample_rate
-            return {"time_ms": milliseconds, "initial": self._initial_kernels[rank], "learnt": self._kernels[rank]}
-        raise ValueError(f"a plot is one of {', '.join(PLOTS)}, got {name!r}")
+        """The numbers of the plot `name`, one of :meth:`plots`; ``ValueError`` for any other."""
+        if name not in self.page.plots:
+            raise ValueError(f"a plot is one of {', '.join(self.plots()) or 'none'}, got {name!r}")
+        return self.page.numbers(name)
 
     def export(self, name: str, path: Path) -> None:
         """Write the plot `name` to `path`; errors as in :func:`export_plot` and :meth:`numbers`."""
         numbers = self.numbers(name)
-        export_plot(self._plots()[PLOTS.index(name)], self._look.palette.panel, numbers, path)
+        export_plot(self.page.plots[name], self._look.palette.panel, numbers, path)
+
+    def _fill_menu(self, menu: QtWidgets.QMenu) -> None:
+        menu.clear()
+        for name in self.plots():
+            menu.addAction(name).triggered.connect(lambda _checked=False, chosen=name: self._ask_export(chosen))
+        if not self.plots():
+            menu.addAction("nothing to export on this page").setEnabled(False)
 
     def _ask_export(self, name: str) -> None:
-        kinds = ";;".join(f"{kind.upper()} (*.{kind})" for kind in FORMATS)
-        suggested = f"{name.replace(' ', '-')}.svg"
+        formats = FORMATS if self.page.plots[name] is not None else ("csv",)
+        kinds = ";;".join(f"{kind.upper()} (*.{kind})" for kind in formats)
+        suggested = f"{name.replace(',', '').replace(' ', '-')}.{formats[0]}"
         chosen, kind = QtWidgets.QFileDialog.getSaveFileName(self, f"Export {name}", suggested, kinds)
         if not chosen:
             return
@@ -259,12 +220,3 @@ class ExplorerWindow(QtWidgets.QDialog):
             self._said.show_text(f"Not exported: {error}")
         else:
             self._said.show_text(f"Exported to {path}")
-
-    def _click(self, event: Any) -> None:
-        for plot in (self._bands, self._movement, self._scatter):
-            if plot.sceneBoundingRect().contains(event.scenePos()):
-                self.choose_at(float(plot.getViewBox().mapSceneToView(QtCore.QPointF(event.scenePos())).x()))
-
-    def choose_at(self, position: float) -> None:
-        """Choose the filter whose learnt centre is nearest to `position` on the frequency axis as it is drawn."""
-        self.choose(int(np.argmin(np.abs(place(self._bank.centre, self._scale) - position))))
