@@ -155,6 +155,11 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument(
         "--part", choices=("acoustic", "files", "live", "quiet", "start", "stamps", "gui"), help="only this part"
     )
+    bench.add_argument(
+        "--soak", type=_seconds, metavar="MINUTES", help="let the dashboard listen through a private sound server for so long"
+    )
+    bench.add_argument("--speech", nargs="+", default=[], metavar="FILE", help="for --soak: what is spoken")
+    bench.add_argument("--report", metavar="FILE", help="for --soak: write the result there, in Markdown")
     bench.add_argument("--json", action="store_true", help="one JSON object on standard output instead of the table")
     bench.add_argument("--bundle", help="bundle folder or name (see `realtime-ser models list`)")
     bench.add_argument("--recognizer", default="auto", help="who writes the words, as for `listen`")
@@ -325,8 +330,17 @@ def _run(options: argparse.Namespace) -> int:
 
             return _say(device_lines())
         case "bench":
-            from realtime_ser.commands.bench import bench
+            from realtime_ser.commands.bench import bench, soak
 
+            if options.soak is not None:
+                return soak(
+                    options.soak,
+                    speech=options.speech,
+                    report=options.report,
+                    as_json=options.json,
+                    bundle=options.bundle,
+                    recognizer=options.recognizer,
+                )
             return bench(
                 part=options.part,
                 quick=options.quick,

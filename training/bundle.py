@@ -155,6 +155,8 @@ def assemble(
         raise BundleError(f"Profiles were tried in {speakers} with another acoustic network.", "Try them again.")
     figures = [figure for one in [*heard, profiles] for figure in one["figures"]]
     manifest = _manifest(reports, contents, name, version, figures)
+    if profiles["speaker"] is not None:
+        manifest["speaker"] = profiles["speaker"]
     return _replace(out, manifest, contents)
 
 

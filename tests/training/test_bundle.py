@@ -62,6 +62,23 @@ def exports(tmp_path: Path) -> dict[str, Path]:
     return folders
 
 
+def test_how_profiles_are_used_is_in_the_bundle(exports: dict[str, Path], tmp_path: Path) -> None:
+    facts = {"neutral_logits": [0.1, 0.2, 0.3, 0.4], "frames": 200.0, "relevance_seconds": 20.0, "largest_share": 0.5}
+    figure = {"name": "gain of profiles in UA", "value": 0.01, "data": "d", "protocol": "p", "date": "2026-01-01"}
+    result = {"head": digest((exports["acoustic"] / "head.onnx").read_bytes()), "speaker": facts}
+    result["figures"] = [{**figure, "hardware": "h", "interval": [0.0, 0.02]}]
+    path = tmp_path / "speakers.json"
+    path.write_text(json.dumps(result), encoding="utf-8")
+    parts = (exports["acoustic"], exports["text"], exports["fusion"])
+    manifest = assemble(*parts, tmp_path / "bundle", "some", "3", speakers=path).manifest
+    assert manifest.speaker is not None
+    assert manifest.speaker.neutral_logits == (0.1, 0.2, 0.3, 0.4)
+    assert "gain of profiles in UA" in [one.name for one in manifest.card.figures]
+    edit(path, head="another")
+    with pytest.raises(BundleError, match="another acoustic network"):
+        assemble(*parts, tmp_path / "bundle", "some", "3", speakers=path)
+
+
 def test_the_card_says_what_each_corpus_was_used_for(exports: dict[str, Path], tmp_path: Path) -> None:
     assemble(exports["acoustic"], exports["text"], exports["fusion"], tmp_path / "bundle", "some", "3")
     data = json.loads((tmp_path / "bundle" / "manifest.json").read_text(encoding="utf-8"))["card"]["data"]

@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from realtime_ser.commands.bench.measure import WARM_UP, one_thread, program, run
 from realtime_ser.commands.bench.report import Row, machine, table
+from realtime_ser.errors import ConfigError
 
-__all__ = ["PARTS", "bench"]
+__all__ = ["PARTS", "bench", "soak"]
 
 PARTS = ("acoustic", "files", "live", "quiet", "start", "stamps", "gui")
 """In the order in which they run; ``gui`` and ``stamps`` have to be asked for."""
@@ -72,6 +74,39 @@ def bench(
         print(json.dumps({"machine": facts, "how": how, "rows": [row.as_dict() for row in rows]}, indent=1))  # noqa: T201
         return 0
     _print(rows, facts, quick)
+    return 0
+
+
+def soak(
+    minutes: float, *, speech: Sequence[str], report: str | None, as_json: bool, bundle: str | None, recognizer: str
+) -> int:
+    """Let the dashboard listen through a sound server for so many minutes, and say what became of it.
+
+    Parameters
+    ----------
+    speech
+        Sound files to be spoken; none: the demonstration audio.
+    report
+        File for the result in Markdown, too.
+
+    Raises
+    ------
+    RealtimeSerError
+        It could not be measured, or the report cannot be written.
+    """
+    from realtime_ser.commands.bench.soak import soak_json, soak_report, soak_rows
+
+    if not minutes >= 1:
+        raise ConfigError(f"--soak needs a minute at least, got {minutes:g}.")
+    if report is not None and not Path(report).parent.is_dir():
+        raise ConfigError(f"There is no folder {Path(report).parent}.", "Make it first.")
+    rows, each, facts = soak_rows(bundle, recognizer, minutes, speech)
+    if as_json:
+        print(json.dumps(soak_json(rows, each, facts), indent=1))  # noqa: T201
+    else:
+        _print(rows, facts["machine"], quick=False)
+    if report is not None:
+        Path(report).write_text(soak_report(rows, each, facts), encoding="utf-8")
     return 0
 
 

@@ -23,7 +23,7 @@ from realtime_ser.controller import Controller
 from realtime_ser.inputs import DEMONSTRATION, read_all
 from realtime_ser.types import Health, Output, WindowScores
 
-__all__ = ["dashboard_rows"]
+__all__ = ["Log", "dashboard_rows", "show"]
 
 _PART = "dashboard"
 _SETTLED_SECONDS = 3.0
@@ -33,7 +33,7 @@ _PULSE_MS = 5
 
 
 @dataclass(slots=True)
-class _Log:
+class Log:
     """What was seen once everything had settled. Written and read by the window's thread.
 
     Attributes
@@ -76,6 +76,10 @@ class _Log:
                     self.settled_at = time.perf_counter() + _SETTLED_SECONDS
                 self.newest, self.taken_at = sounded, time.perf_counter()
 
+    def held_up(self, delay: float) -> None:
+        """Note by how many seconds a pulse of the event loop came late."""
+        self.delays.append(delay)
+
     def painted(self, begun: float, ended: float) -> None:
         """Note a frame; the first one after scores were taken shows them."""
         if not self.settled or not self.due:
@@ -92,7 +96,7 @@ class _Log:
 class _Watched(Controller):
     """The real controller, whose microphone is made up, and which notes what the window takes."""
 
-    def __init__(self, log: _Log, bundle: str | None, recognizer: str, microphone: Callable[[], Source]) -> None:
+    def __init__(self, log: Log, bundle: str | None, recognizer: str, microphone: Callable[[], Source]) -> None:
         super().__init__(bundle, recognizer, open_source=lambda _: microphone())
         self._log = log
 
@@ -122,23 +126,23 @@ def dashboard_rows(bundle: str | None, recognizer: str, seconds: float, *, throu
     speech = read_all(FileSource(asset_path(DEMONSTRATION)))
     if through is None:
         recording = speech[: round((seconds + 2 * _SETTLED_SECONDS) * ENGINE_RATE)]
-        log = _Log(lambda scores: scores.captured_at)
-        on_screen = _show(log, bundle, recognizer, seconds, lambda: LiveRecording(recording))
+        log = Log(lambda scores: scores.captured_at)
+        on_screen = show(log, bundle, recognizer, seconds, lambda: LiveRecording(recording))
         return _rows(_PART, log, on_screen) if _seen(log) else [_nothing(_PART)]
     with PipeMicrophone(announced(speech)) as pipe:
-        log = _Log(lambda scores: pipe.time_of(scores.span.end))
+        log = Log(lambda scores: pipe.time_of(scores.span.end))
         microphones: list[TappedMicrophone] = []
 
         def microphone() -> Source:
             microphones.append(TappedMicrophone(pipe))
             return microphones[-1]
 
-        on_screen = _show(log, bundle, recognizer, seconds, microphone)
+        on_screen = show(log, bundle, recognizer, seconds, microphone)
     part = f"{_PART}, PulseAudio"
     return _way_rows(part, log, microphones[-1].under_way) + _rows(part, log, on_screen) if _seen(log) else [_nothing(part)]
 
 
-def _show(log: _Log, bundle: str | None, recognizer: str, seconds: float, microphone: Callable[[], Source]) -> bool:
+def show(log: Log, bundle: str | None, recognizer: str, seconds: float, microphone: Callable[[], Source]) -> bool:
     """Run the window; whether it was on a display."""
     on_screen = display_problem() is None
     if not on_screen:
@@ -174,7 +178,7 @@ def _show(log: _Log, bundle: str | None, recognizer: str, seconds: float, microp
             if log.settled:
                 if not begun:
                     begun, log.processor = now, -time.process_time()
-                log.delays.append(max(now - last - _PULSE_MS / 1e3, 0.0))
+                log.held_up(max(now - last - _PULSE_MS / 1e3, 0.0))
                 if now - begun >= seconds:
                     pulse.stop()
                     log.processor += time.process_time()
@@ -188,7 +192,7 @@ def _show(log: _Log, bundle: str | None, recognizer: str, seconds: float, microp
     return on_screen
 
 
-def _seen(log: _Log) -> bool:
+def _seen(log: Log) -> bool:
     return len(log.frames) > 1 and log.health is not None
 
 
@@ -196,7 +200,7 @@ def _nothing(part: str) -> Row:
     return Row.of(part, "frames", None, "/s", note="the window was closed before anything was seen")
 
 
-def _way_rows(part: str, log: _Log, under_way: Sequence[float]) -> list[Row]:
+def _way_rows(part: str, log: Log, under_way: Sequence[float]) -> list[Row]:
     """The way of a sample through the sound server to the screen."""
     p50, p95 = (float(value) for value in 1e3 * np.percentile(log.to_screen, [50, 95]))
     measure = "newest sample to painted frame"
@@ -207,7 +211,7 @@ def _way_rows(part: str, log: _Log, under_way: Sequence[float]) -> list[Row]:
     ]
 
 
-def _rows(part: str, log: _Log, on_screen: bool) -> list[Row]:
+def _rows(part: str, log: Log, on_screen: bool) -> list[Row]:
     length = log.frames[-1] - log.frames[0]
     rate = (len(log.frames) - 1) / length
     where = "on the display" if on_screen else "painted into memory: there is no display"

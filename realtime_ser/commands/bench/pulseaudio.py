@@ -7,7 +7,6 @@ way from the sound server on is measured. No sound card, session or D-Bus is nee
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import subprocess
@@ -44,14 +43,15 @@ _LISTENER_SECONDS = 60.0
 _ALSA = "</usr/share/alsa/alsa.conf>\npcm.!default { type pulse }\nctl.!default { type pulse }\n"
 
 
-def announced(speech: FloatArray) -> NDArray[np.int16]:
-    """`speech` (float32, at the engine's rate), some times over, behind the click, for :class:`PipeMicrophone`."""
+def announced(speech: FloatArray, repeats: int = _REPEATS) -> NDArray[np.int16]:
+    """`speech` (float32, at the engine's rate), `repeats` times, behind the click, for :class:`PipeMicrophone`."""
     # The click is written at full level; speech stays below what it is recognised by.
     quiet = speech / max(float(np.abs(speech).max()), 1e-6) * (_FOUND_ABOVE / 2)
     spoken = np.repeat(np.rint(quiet * 32767).astype("<i2"), PIPE_RATE // ENGINE_RATE)
-    silence = np.zeros(round(_SILENCE_SECONDS * PIPE_RATE), "<i2")
+    # Not quite silence: exact zeros are what a blocked microphone delivers, and would be reported.
+    silence = np.random.default_rng(0).integers(-2, 3, round(_SILENCE_SECONDS * PIPE_RATE)).astype("<i2")
     click = np.full(_CLICK_SAMPLES, round(_CLICK_LEVEL * 32767), "<i2")
-    return np.concatenate([silence, click, silence, np.tile(spoken, _REPEATS)])
+    return np.concatenate([silence, click, silence, np.tile(spoken, repeats)])
 
 
 class PipeMicrophone:
@@ -73,6 +73,8 @@ class PipeMicrophone:
         self._folder = Path(tempfile.mkdtemp(prefix="realtime-ser-bench-"))
         self._server: subprocess.Popen[bytes] | None = None
         self._writer: threading.Thread | None = None
+        self.refused = 0
+        """Chunks that the server did not take; written by the writer's thread."""
         self._stop = threading.Event()
         # NB: written once each by the writer and by the thread that reads the microphone.
         self._began: float | None = None
@@ -143,6 +145,11 @@ class PipeMicrophone:
         """When the first sample sounded (``time.perf_counter()``, s); ``None`` before that."""
         return self._began
 
+    @property
+    def processes(self) -> tuple[int, ...]:
+        """The server's, which are none of the program's that is measured."""
+        return () if self._server is None else (self._server.pid,)
+
     def start(self) -> None:
         """Begin to sound. Only once the microphone is open: what lies in the pipe before would be a delay for ever."""
         self._writer = threading.Thread(target=self._write, name="pipe microphone", daemon=True)
@@ -173,8 +180,10 @@ class PipeMicrophone:
                 if self._stop.wait(max(self._began + written / PIPE_RATE - time.perf_counter(), 0.0)):
                     break
                 # A server that does not read is told by what then fails to arrive.
-                with contextlib.suppress(BlockingIOError):
+                try:
                     os.write(pipe, chunk.tobytes())
+                except BlockingIOError:
+                    self.refused += 1
         except BrokenPipeError:
             pass  # the server has ended first
         finally:
