@@ -330,10 +330,10 @@ def _run(options: argparse.Namespace) -> int:
 
             return _say(device_lines())
         case "bench":
-            from realtime_ser.commands.bench import bench, soak
+            from realtime_ser.commands.bench import bench, run_soak
 
             if options.soak is not None:
-                return soak(
+                return run_soak(
                     options.soak,
                     speech=options.speech,
                     report=options.report,

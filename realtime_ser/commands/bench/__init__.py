@@ -16,7 +16,7 @@ from realtime_ser.commands.bench.measure import WARM_UP, one_thread, program, ru
 from realtime_ser.commands.bench.report import Row, machine, table
 from realtime_ser.errors import ConfigError
 
-__all__ = ["PARTS", "bench", "soak"]
+__all__ = ["PARTS", "bench", "run_soak"]
 
 PARTS = ("acoustic", "files", "live", "quiet", "start", "stamps", "gui")
 """In the order in which they run; ``gui`` and ``stamps`` have to be asked for."""
@@ -77,7 +77,7 @@ def bench(
     return 0
 
 
-def soak(
+def run_soak(
     minutes: float, *, speech: Sequence[str], report: str | None, as_json: bool, bundle: str | None, recognizer: str
 ) -> int:
     """Let the dashboard listen through a sound server for so many minutes, and say what became of it.

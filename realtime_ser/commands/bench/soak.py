@@ -287,7 +287,7 @@ def _rows(minutes: Sequence[Minute], heard: _Clicks, moved: Sequence[int], refus
         Row.of(_PART, "overruns that the device reported", float(last.overruns), "", at_most=0),
         Row.of(_PART, "windows skipped", float(last.skipped), "", at_most=0, note=f"of {last.windows:,}"),
         Row.of(_PART, "10 ms that the sound server refused", float(refused), "", at_most=0),
-        Row.of(_PART, "memory", memory[-1], "MB", at_most=400, note=f"{memory[0]:.0f} MB after the first minute"),
+        Row.of(_PART, "memory", float(memory[-1]), "MB", at_most=400, note=f"{memory[0]:.0f} MB after the first minute"),
         Row.of(_PART, "memory's slope", slope, "MB/h", at_most=10, note="least squares, without the first sixth"),
         Row.of(_PART, "newest sample to painted frame, 99 of 100, first sixth", over(first, "p99"), "ms"),
         Row.of(_PART, "newest sample to painted frame, 99 of 100, last sixth", over(end, "p99"), "ms"),
