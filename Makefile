@@ -10,7 +10,7 @@
 SETUP = @PYTHON='$(PYTHON)' SYSTEM='$(SYSTEM)' TRAINING='$(TRAINING)' sh packaging/bootstrap.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format doctor screenshots wheel selftest clean
+.PHONY: help run test lint format doctor screenshots study wheel selftest clean
 
 help: ## list what make can do
 	@sed -n 's/^\([a-z]*\): .*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name text; do printf '%-18s %s\n' "$$name" "$$text"; done
@@ -37,6 +37,10 @@ doctor: ## say what this machine has and what it lacks
 screenshots: ## draw the pictures of the documentation (CLIPS="a.wav b.wav": play these into a virtual microphone)
 	$(SETUP) test
 	@.venv/bin/python packaging/screenshots.py $(if $(CLIPS),--microphone $(CLIPS))
+
+study: ## run a small study with CLIPS="a.wav b.wav" in a virtual microphone, for the pictures of docs/researchers.md
+	$(SETUP) test
+	@.venv/bin/python packaging/study.py $(CLIPS)
 
 wheel: ## build the wheel into dist/
 	$(SETUP) run

@@ -51,6 +51,14 @@ def settle(window: DashboardWindow, seconds: float = 0.0) -> None:
         QtWidgets.QApplication.processEvents()
 
 
+def wait(seconds: float) -> None:
+    """Let time pass, and Qt paint."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        QtWidgets.QApplication.processEvents()
+        time.sleep(0.01)
+
+
 def with_few_colours(image: QtGui.QImage) -> QtGui.QImage:
     """The picture in its 256 most frequent colours. Qt's own reduction uses a fixed palette, which changes every hue."""
     width, height = image.width(), image.height()
@@ -73,8 +81,13 @@ def with_few_colours(image: QtGui.QImage) -> QtGui.QImage:
 
 
 def save(window: QtWidgets.QWidget, path: Path) -> None:
+    """Write a picture of what a window shows."""
+    save_image(window.grab().toImage(), path)
+
+
+def save_image(image: QtGui.QImage, path: Path) -> None:
     """Write a picture with few colours, which is what a small PNG needs."""
-    image = with_few_colours(window.grab().toImage().convertToFormat(QtGui.QImage.Format.Format_RGB32))
+    image = with_few_colours(image.convertToFormat(QtGui.QImage.Format.Format_RGB32))
     path.parent.mkdir(parents=True, exist_ok=True)
     writer = QtGui.QImageWriter(str(path), b"png")
     writer.setCompression(100)

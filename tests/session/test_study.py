@@ -556,6 +556,13 @@ def test_the_group_is_summed_up_and_described(rescored: Study, tmp_path: Path, c
     assert main(["sessions", "summary", str(rescored.root), "--out", str(tmp_path / "summary.csv")]) == 0
     table = pd.read_csv(tmp_path / "summary.csv")
     assert set(table["condition"]) >= set(SESSIONS)
+    capsys.readouterr()
+    assert main(["sessions", "summary", str(rescored.root)]) == 0
+    head, *lines = capsys.readouterr().out.splitlines()
+    assert head.split()[5:] == [*load_models("default-bundle", "none").classes, "abstained"]
+    for line, (_, row) in zip(lines, table.iterrows(), strict=False):
+        assert line.split()[:3] == [row["participant"], row["condition"], str(row["sessions"])]
+        assert f"{row['anger']:.2f}" in line
     folder = rescored.sessions["stress"].folder
     capsys.readouterr()
     assert main(["sessions", "show", str(folder), "--methods"]) == 0

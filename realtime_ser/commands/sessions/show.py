@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from realtime_ser.session.export.files import export_files
 from realtime_ser.session.export.methods import methods_paragraph
 from realtime_ser.session.export.tables import write_frame
 from realtime_ser.session.format import session_folders
-from realtime_ser.session.reader import Session, scorings, utc_text
+from realtime_ser.session.reader import Row, Session, scorings, utc_text
 from realtime_ser.session.summary import MEANING, summarise
 
 __all__ = ["describe", "export", "figure", "list_sessions", "methods", "summary"]
@@ -145,15 +146,30 @@ def summary(root: Path, out: str | None) -> list[str]:
     rows = summarise(session_folders(root))
     if not rows:
         raise SessionError(f"No session in {root} has an utterance.", "`realtime-ser sessions list` shows what there is.")
-    frame = pd.DataFrame(rows)
     if out is None:
-        return [frame.to_csv(index=False, float_format="%.4f").rstrip(), "", MEANING]
+        return [*_summary_table(rows), "", MEANING]
+    frame = pd.DataFrame(rows)
     path = Path(out)
     try:
         write_frame(frame, path)
     except OSError as error:
         raise SessionError(f"{path} cannot be written: {error.strerror or error}.", "Choose another place.") from error
     return [f"Wrote {path}", MEANING]
+
+
+def _summary_table(rows: Sequence[Row]) -> list[str]:
+    """Means with their intervals, a line a group; everything in full is in the file."""
+    means = [name for name in rows[0] if f"{name}_low" in rows[0]]
+    facts = ["participant", "condition", "sessions", "minutes", "utterances"]
+    lines = [facts + means]
+    for row in rows:
+        told = [f"{row[name]:.1f}" if isinstance(row[name], float) else str(row[name]) for name in facts]
+        for name in means:
+            low, high = row[f"{name}_low"], row[f"{name}_high"]
+            told.append(f"{row[name]:.2f}" + ("" if math.isnan(low) else f" ({low:.2f}–{high:.2f})"))
+        lines.append(told)
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    return ["  ".join(f"{text:<{width}}" for text, width in zip(line, widths, strict=True)).rstrip() for line in lines]
 
 
 def _at(sample: int, rate: int) -> str:
