@@ -142,7 +142,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._ticks = 0
         self._help: tuple[QtWidgets.QDialog, QtWidgets.QTextBrowser] | None = None
         self._health_dialog: HealthDialog | None = None
-        self._use = ProcessUse()
+        self._use: ProcessUse | None = None
         self._frames = FrameTimes()
         self._bank: FilterBank | None = None
         self._explorer: ExplorerWindow | None = None
@@ -432,7 +432,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
             return
         self._notices.pop("engine", None)
         self._notices.pop("recording", None)
-        self._recorded = ("", "")
+        self._recorded = self._recording_stage()  # how an earlier recording ended has been told
         while self._controller.poll(POLL_LIMIT):
             pass  # what is left of an earlier stream must not be taken for the new one's
         self._model.reset()
@@ -483,11 +483,16 @@ class DashboardWindow(QtWidgets.QMainWindow):
         if self._controller is None or not self._controller.note(text):
             self._fail("recording", Failure("The note was not kept: nothing is being recorded.", "Start a recording."))
 
+    def _recording_stage(self) -> tuple[str, str]:
+        """Phase and folder of the recording of the engine that runs, or ran last; empty without one."""
+        status = self._controller.recording() if self._controller is not None else None
+        return (status.phase, str(status.folder)) if status is not None else ("", "")
+
     def _follow_recording(self) -> None:
         """Show how the recording is doing; a failure and the end are told once each."""
         status = self._controller.recording() if self._controller is not None else None
         self._recording_bar.show_status(status, self._who)
-        now = (status.phase, str(status.folder)) if status is not None else ("", "")
+        now = self._recording_stage()
         if now == self._recorded:
             return
         self._recorded = now
@@ -673,6 +678,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
     def _sections(self) -> tuple[Section, ...]:
         controller = self._controller
         state = controller.state() if controller is not None else None
+        if self._use is None:  # only who looks at the figures pays for the list of processes
+            self._use = ProcessUse()
         return health_sections(
             self._model.health,
             controller.source_status() if controller is not None else None,

@@ -211,7 +211,7 @@ class TimelinePanel(Panel):
         super().__init__("Timeline")
         self._look: Look | None = None
         self._bank: FilterBank | None = None
-        self._drawn: tuple[int, int, bool] | None = None
+        self._drawn: tuple[int, int, int, bool] | None = None
         self._shown_position = -1
         self._range = (0.0, 60.0)
         self._span_seconds = 60
@@ -410,7 +410,7 @@ class TimelinePanel(Panel):
                 lane.getViewBox().setXRange(*self._range, padding=0.0)
             for head in self._heads:
                 head.setPos(now)
-        state = (model.end_bin, len(model.verdicts) + len(model.markers), model.open_onset is None)
+        state = (model.end_bin, len(model.verdicts), len(model.markers), model.open_onset is None)
         if state != self._drawn:
             self._drawn = state
             model.catch_up()
