@@ -22,6 +22,7 @@ KEYS = (
     ("M", "frequency axis in mel or Hz"),
     ("Z", "timeline of 20 or 60 seconds"),
     ("Ctrl+T", "dark or light"),
+    ("Ctrl+,", "settings"),
     ("Ctrl+B", "explore the filters"),
     ("Ctrl+L", "what the filters hear, live, beside a mel spectrogram"),
     ("F1", "this text"),

@@ -5,8 +5,9 @@ fields will do.
 
 Who calls what, and from which thread
 -------------------------------------
-* One *worker* thread makes the controller, then calls :meth:`~DashboardController.inputs`,
-  :meth:`~DashboardController.bundle` and :meth:`~DashboardController.recognizer_note`; these may take seconds.
+* One *worker* thread makes the controller, then calls :meth:`~DashboardController.configure`,
+  :meth:`~DashboardController.inputs`, :meth:`~DashboardController.bundle` and
+  :meth:`~DashboardController.recognizer_note`; these may take seconds.
   They are never called while another call from the worker is under way, but the calls below may come meanwhile.
 * The *window's* thread calls everything else, from a timer; these calls must return at once, `close` excepted.
 """
@@ -20,6 +21,7 @@ from typing import Literal, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from realtime_ser.assembly import EngineChoices
 from realtime_ser.audio.sources import SourceStatus
 from realtime_ser.bundle.filter_files import CutoffHistory, Reliance
 from realtime_ser.session.recorder import RecordingStatus
@@ -198,6 +200,12 @@ class DashboardController(Protocol):
 
     def recorded_inputs(self) -> Sequence[InputChoice]:
         """What needs no device, for when devices cannot be listed; returns at once."""
+        ...
+
+    def configure(self, choices: EngineChoices) -> None:
+        """Use other choices from the next start on; one of :mod:`realtime_ser.errors` where they cannot be followed, and then
+        everything is as it was before. Not called while the engine runs.
+        """
         ...
 
     def bundle(self) -> BundleFacts:

@@ -8,11 +8,14 @@ thread.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 
+from realtime_ser.asr.discovery import installed_vosk_models
+from realtime_ser.bundle.inference import available_providers
+from realtime_ser.bundle.loader import find_bundles
 from realtime_ser.config import ENGINE_RATE
 from realtime_ser.errors import RealtimeSerError
 from realtime_ser.gui.about import SHORT_NOTE, help_markup
@@ -35,8 +38,10 @@ from realtime_ser.gui.panels.transport import Transport
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets
 from realtime_ser.gui.recording import SessionDialog
 from realtime_ser.gui.report import FrameTimes, ProcessUse, Section, health_sections, log_file, log_tail, report_text
+from realtime_ser.gui.settings import ChoiceName, Settings
+from realtime_ser.gui.settings_dialog import Installed, SettingsDialog
 from realtime_ser.gui.sincgram.window import SincgramWindow
-from realtime_ser.gui.theme import DARK, PALETTES, class_styles, style_sheet
+from realtime_ser.gui.theme import PALETTES, class_styles, style_sheet
 from realtime_ser.gui.worker import Failure, Worker
 from realtime_ser.session.request import SessionRequest
 from realtime_ser.types import Event, Severity
@@ -103,7 +108,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
     controller_factory
         Makes the controller; called once, on the worker thread, after the window is up.
     settings
-        Where theme, axis and geometry are kept.
+        Where the user's choices are kept; see :mod:`realtime_ser.gui.settings`.
     recording
         A recording to choose at once.
     choose
@@ -112,6 +117,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
         Whether to start as soon as everything is loaded.
     first_start
         Whether to show the first steps, unless they were seen before; a start then waits until they are done.
+    given
+        The choices that the command line or the environment has made for this run.
     """
 
     def __init__(
@@ -122,23 +129,24 @@ class DashboardWindow(QtWidgets.QMainWindow):
         choose: tuple[InputKind, str] | None = None,
         start: bool = False,
         first_start: bool = False,
+        given: Collection[ChoiceName] = (),
     ) -> None:
         super().__init__()
         self.setWindowTitle("realtime-ser")
         self.setMinimumSize(960, 640)
         self.setAcceptDrops(True)
-        self._settings = settings
+        self._settings = Settings(settings, given)
         self._controller: DashboardController | None = None
         self._facts: BundleFacts | None = None
         self._recognizer_note = ""
         self._model = DashboardModel(())
         self._notices: dict[str, Notice] = {}
         self._phase: Phase = "loading"
-        self._start_when_ready = start
+        self._start_when_ready = start and self._settings.listens_at_start
         self._first_start: FirstStart | None = None
-        self._first_start_due = first_start and not settings.value("first_start", type=bool)
+        self._first_start_due = first_start and not self._settings.first_steps_seen
         self._inputs: Sequence[InputChoice] = ()
-        self._wanted = choose
+        self._wanted = choose if recording is not None else self._settings.input or choose
         self._ticks = 0
         self._help: tuple[QtWidgets.QDialog, QtWidgets.QTextBrowser] | None = None
         self._health_dialog: HealthDialog | None = None
@@ -147,6 +155,9 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._bank: FilterBank | None = None
         self._explorer: ExplorerWindow | None = None
         self._sincgram: SincgramWindow | None = None
+        self._settings_dialog: SettingsDialog | None = None
+        self._loading_bundle = False
+        self._engine_due = False
         self._worker = Worker()
 
         self._transport = Transport()
@@ -166,14 +177,12 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._lay_out()
         self._connect()
 
-        theme = str(settings.value("theme", DARK.name))
-        self._palette = PALETTES.get(theme, DARK)
+        self._palette = self._settings.palette
         self._apply_theme()
-        axis = str(settings.value("axis", "mel"))
-        self._filters.set_axis(axis if axis in {"mel", "Hz"} else "mel")
-        geometry = settings.value("geometry")
-        if isinstance(geometry, QtCore.QByteArray) and not geometry.isEmpty():
-            self.restoreGeometry(geometry)
+        self._filters.set_axis(self._settings.axis)
+        self._timeline.show_span(self._settings.span)
+        if not self._settings.geometry.isEmpty():
+            self.restoreGeometry(self._settings.geometry)
         else:
             # No larger than the screen: a first window that hangs over its edge hides half the filter bank.
             self.resize(QtCore.QSize(1280, 800).boundedTo(self.screen().availableSize()))
@@ -261,13 +270,16 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._transport.refresh_asked.connect(self.refresh_inputs)
         self._transport.theme_asked.connect(self.toggle_theme)
         self._transport.record_asked.connect(self.record)
+        self._transport.settings_asked.connect(self.show_settings)
+        self._transport.input_chosen.connect(self._remember_input)
+        self._timeline.span_changed.connect(lambda seconds: self._remember("span", str(seconds)))
         self._recording_bar.marked.connect(self.mark)
         self._recording_bar.note_written.connect(self._keep_note)
         self._notice_bar.acted.connect(self._act_on_notice)
         self._level.forgiven.connect(lambda: self._model.meter.forgive())
         self._filters.explore_asked.connect(self.show_explorer)
         self._filters.live_asked.connect(self.show_sincgram)
-        self._filters.axis_changed.connect(lambda axis: self._settings.setValue("axis", axis))
+        self._filters.axis_changed.connect(lambda axis: self._remember("axis", axis))
         actions: list[tuple[str, Callable[[], object]]] = [
             ("Space", self._press_space),
             ("Ctrl+I", self._transport.open_chooser),
@@ -279,6 +291,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
             ("M", self._filters.toggle_axis),
             ("Z", self._timeline.toggle_zoom),
             ("Ctrl+T", self.toggle_theme),
+            ("Ctrl+,", self.show_settings),
             ("Ctrl+B", self.show_explorer),
             ("Ctrl+L", self.show_sincgram),
             ("F1", self.show_help),
@@ -310,8 +323,10 @@ class DashboardWindow(QtWidgets.QMainWindow):
         controller = self._controller
         if controller is None:
             return
+        choices = self._settings.engine
 
         def load() -> tuple[BundleFacts, FilterBank]:
+            controller.configure(choices)
             facts = controller.bundle()
             bank = FilterBank.from_cutoffs(
                 facts.initial_low_hz, facts.initial_high_hz, facts.low_hz, facts.high_hz, facts.kernel, facts.sample_rate
@@ -319,19 +334,42 @@ class DashboardWindow(QtWidgets.QMainWindow):
             return facts, bank
 
         self._notices.pop("bundle", None)
-        self._worker.ask(load, self._take_bundle, lambda failure: self._fail("bundle", failure, "Try again"))
+        self._loading_bundle, self._engine_due = True, False
+        self._worker.ask(load, self._take_bundle, self._miss_bundle)
+
+    def _miss_bundle(self, failure: Failure) -> None:
+        self._loading_bundle = False
+        if any((self._settings.engine.recognizer, self._settings.engine.bundle)):
+            remedy = f"{failure.remedy} It was chosen in the settings (Ctrl+,)."
+            if self._facts is not None:
+                remedy += " Until another choice is made, everything is as it was before."
+            failure = Failure(failure.problem, remedy.strip())
+        self._fail("bundle", failure, "Try again")
 
     def _take_bundle(self, loaded: tuple[BundleFacts, FilterBank]) -> None:
-        self._facts, bank = loaded
+        self._loading_bundle = False
+        before, (self._facts, bank) = self._facts, loaded
+        if before is None or (before.name, tuple(before.classes)) != (self._facts.name, tuple(self._facts.classes)):
+            self._show_bundle(self._facts, bank)
+        if self._controller is not None:
+            self._worker.ask(self._controller.recognizer_note, self._take_note, lambda failure: self._fail("words", failure))
+
+    def _show_bundle(self, facts: BundleFacts, bank: FilterBank) -> None:
+        """Begin anew with a bundle's classes and filters; messages stay."""
         self._bank = bank
         events = self._model.events
-        self._model = DashboardModel(tuple(self._facts.classes), self._facts.sample_rate)
+        self._model = DashboardModel(tuple(facts.classes), facts.sample_rate)
         self._model.events = events
         self._timeline.show_bank(bank)
         self._filters.show_bank(bank)
+        # What shows the filters of the bundle before is of no use any more.
+        for window in (self._explorer, self._sincgram):
+            if window is not None:
+                window.end()
+                window.close()
+                window.deleteLater()
+        self._explorer = self._sincgram = None
         self._apply_theme()
-        if self._controller is not None:
-            self._worker.ask(self._controller.recognizer_note, self._take_note, lambda failure: self._fail("words", failure))
 
     def _take_note(self, note: str) -> None:
         self._recognizer_note = note
@@ -353,6 +391,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._transport.show_inputs(choices)
         if self._first_start is not None:
             self._first_start.show_inputs(choices)
+        if self._settings_dialog is not None:
+            self._settings_dialog.show_inputs(choices)
         self._notices.pop("inputs", None)
         if not self._choose_wanted():
             return
@@ -410,7 +450,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
     @property
     def ready(self) -> bool:
         """Whether everything is loaded that a start needs."""
-        return self._controller is not None and self._facts is not None
+        return self._controller is not None and self._facts is not None and not self._loading_bundle
 
     @property
     def worker_busy(self) -> bool:
@@ -515,6 +555,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
         if self._controller is not None:
             self._follow_state()
             self._poll()
+        if self._engine_due and not self._worker.busy and self._phase not in {"starting", "running", "stopping"}:
+            self._load_bundle()
         if self._first_start_due and self.ready and not self._worker.busy:
             self._first_start_due = False
             self.show_first_start()
@@ -524,9 +566,10 @@ class DashboardWindow(QtWidgets.QMainWindow):
         visible = self.isVisible() and not self.isMinimized()
         if visible:
             self._frames.drawn(time.perf_counter())
-            self._timeline.refresh_plots(self._model)
-            self._filters.refresh_plots(self._model)
-            self._level.refresh_plots(self._model.meter)
+            if not self._settings.still or self._ticks % TEXT_EVERY == 0:
+                self._timeline.refresh_plots(self._model)
+                self._filters.refresh_plots(self._model)
+                self._level.refresh_plots(self._model.meter)
         if self._sincgram is not None:
             self._sincgram.tick()
         self._ticks += 1
@@ -566,11 +609,15 @@ class DashboardWindow(QtWidgets.QMainWindow):
 
     def _refresh_text(self) -> None:
         state = self._controller.state() if self._controller is not None else None
-        loading = self._facts is None and "bundle" not in self._notices and "program" not in self._notices
+        untold = not {"bundle", "program"} & set(self._notices)
+        loading = self._loading_bundle or (self._facts is None and untold)
         phase: Phase = "loading" if loading else state.phase if state is not None else "failed"
         live = state.live if state is not None else False
         recognizer = state.recognizer if state is not None and state.recognizer else ""
         self._follow_recording()
+        if self._settings.palette is not self._palette:  # the system went dark or light
+            self._palette = self._settings.palette
+            self._apply_theme()
         if self._first_start is not None:
             self._first_start.follow(self._model, phase, state.problem if state is not None else "")
         self._transport.show_state(phase, live, self.ready, self.recording)
@@ -613,8 +660,53 @@ class DashboardWindow(QtWidgets.QMainWindow):
         """Dark or light."""
         names = list(PALETTES)
         self._palette = PALETTES[names[(names.index(self._palette.name) + 1) % len(names)]]
-        self._settings.setValue("theme", self._palette.name)
+        self._remember("theme", self._palette.name)
         self._apply_theme()
+
+    # ------------------------------------------------------------------------------------------------------------- settings
+
+    def show_settings(self) -> None:
+        """Everything that can be chosen."""
+        dialog = self._settings_dialog
+        if dialog is None:
+            dialog = self._settings_dialog = SettingsDialog(self, self._settings)
+            dialog.changed.connect(self._follow_choice)
+        dialog.show_inputs(self._inputs)
+        dialog.refresh()
+        dialog.show()
+        dialog.raise_()
+        dialog.activateWindow()
+
+        def look_around() -> Installed:
+            models = [model.name for model in installed_vosk_models()]
+            return Installed(models, tuple(find_bundles()), available_providers())
+
+        self._worker.ask(look_around, dialog.show_installed, lambda failure: self._fail("program", failure))
+
+    def _follow_choice(self, name: ChoiceName) -> None:
+        """Do what a choice asks for, where that can be done at once; what concerns the engine waits until it rests."""
+        if name == "theme":
+            self._palette = self._settings.palette
+            self._apply_theme()
+        elif name == "axis":
+            self._filters.set_axis(self._settings.axis)
+        elif name == "span":
+            self._timeline.show_span(self._settings.span)
+        elif name == "input":
+            if self._phase not in {"starting", "running", "stopping"}:
+                self._transport.select(*(self._settings.input or ("microphone", "")))
+        elif name in {"buffering", "recognizer", "bundle", "provider", "weights"}:
+            self._engine_due = True
+
+    def _remember(self, name: ChoiceName, value: str) -> None:
+        """Keep a choice that was made by a key or a button of the window."""
+        self._settings.store(name, value)
+        if self._settings_dialog is not None:
+            self._settings_dialog.refresh()
+
+    def _remember_input(self, choice: InputChoice) -> None:
+        if choice.kind == "microphone":
+            self._remember("input", f"microphone:{choice.title}")
 
     def _apply_theme(self) -> None:
         look = Look(self._palette, class_styles(self._model.classes, self._palette))
@@ -659,7 +751,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
             self.start()
 
     def _end_first_start(self) -> None:
-        self._settings.setValue("first_start", True)
+        self._settings.first_steps_seen = True
         if self._first_start is not None:
             self._first_start.deleteLater()
             self._first_start = None
@@ -726,7 +818,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
             return
         if self._sincgram is None:
             look = Look(self._palette, class_styles(self._model.classes, self._palette))
-            self._sincgram = SincgramWindow(self._controller, self._bank, self._facts, look, self._settings, self)
+            self._sincgram = SincgramWindow(self._controller, self._bank, self._facts, look, self._settings.raw, self)
         self._sincgram.show()
         self._sincgram.raise_()
         self._sincgram.activateWindow()
@@ -769,7 +861,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
             self._first_start.close()
         if self._explorer is not None:
             self._explorer.end()
-        self._settings.setValue("geometry", self.saveGeometry())
+        self._settings.geometry = self.saveGeometry()
         if self._sincgram is not None:
             self._sincgram.end()
         self._worker.close()

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from realtime_ser.assembly import EngineChoices
 from realtime_ser.audio.sources import SourceStatus
 from realtime_ser.bundle.filter_files import CutoffHistory, Reliance
 from realtime_ser.errors import RealtimeSerError
@@ -382,6 +383,8 @@ class ScriptedController:
         self.stream = stream or Stream()
         self.started: list[InputChoice] = []
         self.closed = False
+        self.choices: list[EngineChoices] = []
+        self.choice_error: RealtimeSerError | None = None
         self.recorded: RecordingStatus | None = None
         self.notes: list[str] = []
         self.fetch_error: RealtimeSerError | None = None
@@ -400,6 +403,11 @@ class ScriptedController:
 
     def recorded_inputs(self) -> Sequence[InputChoice]:
         return [choice for choice in self.available if choice.kind != "microphone"]
+
+    def configure(self, choices: EngineChoices) -> None:
+        if self.choice_error is not None:
+            raise self.choice_error
+        self.choices.append(choices)
 
     def bundle(self) -> Facts:
         self.bundle_gate.wait(10.0)

@@ -207,6 +207,9 @@ def band_image(energies: NDArray[np.float32], order: NDArray[np.intp]) -> NDArra
 class TimelinePanel(Panel):
     """Five lanes over one time axis."""
 
+    span_changed = QtCore.Signal(int)
+    """The user wants to see so many seconds."""
+
     def __init__(self) -> None:
         super().__init__("Timeline")
         self._look: Look | None = None
@@ -231,7 +234,7 @@ class TimelinePanel(Panel):
             button.setText(f"{seconds} s")
             button.setToolTip(f"Show the last {seconds} seconds (Z switches)")
             button.setAccessibleName(f"show the last {seconds} seconds")
-            button.clicked.connect(lambda _checked=False, chosen=seconds: self._set_span(chosen))
+            button.clicked.connect(lambda _checked=False, chosen=seconds: self._choose_span(chosen))
             group.addButton(button)
             self.header.addWidget(button)
             self._zooms[seconds] = button
@@ -325,7 +328,12 @@ class TimelinePanel(Panel):
             lane.hideAxis("bottom")
         return lane
 
-    def _set_span(self, seconds: int) -> None:
+    def _choose_span(self, seconds: int) -> None:
+        self.show_span(seconds)
+        self.span_changed.emit(seconds)
+
+    def show_span(self, seconds: int) -> None:
+        """Show so many of the last seconds: 60 or 20."""
         self._span_seconds = seconds
         self._zooms[seconds].setChecked(True)
         self._drawn = None
@@ -333,7 +341,7 @@ class TimelinePanel(Panel):
 
     def toggle_zoom(self) -> None:
         """Switch between the last minute and the last 20 seconds."""
-        self._set_span(20 if self._span_seconds == 60 else 60)
+        self._choose_span(20 if self._span_seconds == 60 else 60)
 
     @property
     def shown_seconds(self) -> int:
