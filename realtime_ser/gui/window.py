@@ -35,6 +35,7 @@ from realtime_ser.gui.panels.recording import MarkerKey, RecordingBar
 from realtime_ser.gui.panels.timeline import TimelinePanel
 from realtime_ser.gui.panels.transcript import TranscriptList
 from realtime_ser.gui.panels.transport import Transport
+from realtime_ser.gui.presentation import Presentation
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets
 from realtime_ser.gui.recording import SessionDialog
 from realtime_ser.gui.report import FrameTimes, ProcessUse, Section, health_sections, log_file, log_tail, report_text
@@ -171,6 +172,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._log = _LogPanel()
         self._filters = FilterPanel()
         self._health = HealthLine()
+        self._presentation = Presentation()
+        self._before_presentation = Qt.WindowState.WindowNoState
         self._news = QtWidgets.QPushButton()
         self._news.setObjectName("link")
         self._news.clicked.connect(lambda: self._log.show_page(1))
@@ -259,7 +262,10 @@ class DashboardWindow(QtWidgets.QMainWindow):
         layout.addWidget(self._notice_bar)
         layout.addWidget(whole, 1)
         layout.addLayout(footer)
-        self.setCentralWidget(root)
+        self._pages = QtWidgets.QStackedWidget()
+        self._pages.addWidget(root)
+        self._pages.addWidget(self._presentation)
+        self.setCentralWidget(self._pages)
         # Otherwise the first control would start with the focus, and its ring would look like a choice made.
         root.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         root.setFocus()
@@ -271,6 +277,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._transport.theme_asked.connect(self.toggle_theme)
         self._transport.record_asked.connect(self.record)
         self._transport.settings_asked.connect(self.show_settings)
+        self._transport.presentation_asked.connect(self.toggle_presentation)
         self._transport.input_chosen.connect(self._remember_input)
         self._timeline.span_changed.connect(lambda seconds: self._remember("span", str(seconds)))
         self._recording_bar.marked.connect(self.mark)
@@ -297,6 +304,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
             ("F1", self.show_help),
             ("F2", self.show_health),
             ("F3", self.show_first_start),
+            ("F11", self.toggle_presentation),
+            ("Esc", self.leave_presentation),
             ("Ctrl+Q", self.close),
         ]
         for keys, action in actions:
@@ -566,7 +575,12 @@ class DashboardWindow(QtWidgets.QMainWindow):
         visible = self.isVisible() and not self.isMinimized()
         if visible:
             self._frames.drawn(time.perf_counter())
-            if not self._settings.still or self._ticks % TEXT_EVERY == 0:
+            moves = not self._settings.still or self._ticks % TEXT_EVERY == 0
+            if self.presenting:
+                self._presentation.pass_time()
+                if moves:
+                    self._presentation.refresh_plots(self._model)
+            elif moves:
                 self._timeline.refresh_plots(self._model)
                 self._filters.refresh_plots(self._model)
                 self._level.refresh_plots(self._model.meter)
@@ -630,7 +644,12 @@ class DashboardWindow(QtWidgets.QMainWindow):
             shown = Notice(Severity.ERROR, self._model.away.message)
         self._notice_bar.show_notice(None if running and shown and shown.severity is Severity.INFO else shown)
         model = self._model
-        self._now.show_view(now_view(phase, model.estimate, model.classes, away=model.away is not None), model.last_verdict)
+        view = now_view(phase, model.estimate, model.classes, away=model.away is not None)
+        self._now.show_view(view, model.last_verdict)
+        if self.presenting:
+            problem = shown.problem if shown is not None and shown.severity is not Severity.INFO else ""
+            status = self._controller.recording() if self._controller is not None else None
+            self._presentation.refresh_text(view, model, self._transport.state, status, problem)
         self._level.refresh_text(self._model.meter)
         self._log.refresh_text(self._model, recognizer)
         self._health.refresh_text(health_items(self._model.health, self._model.sample_rate))
@@ -662,6 +681,31 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._palette = PALETTES[names[(names.index(self._palette.name) + 1) % len(names)]]
         self._remember("theme", self._palette.name)
         self._apply_theme()
+
+    # --------------------------------------------------------------------------------------------------------- presentation
+
+    @property
+    def presenting(self) -> bool:
+        """Whether the whole screen is an audience's."""
+        return self._pages.currentWidget() is self._presentation
+
+    def toggle_presentation(self) -> None:
+        """Give the whole screen to an audience, or take it back."""
+        if self.presenting:
+            self.leave_presentation()
+            return
+        self._before_presentation = self.windowState()
+        self._pages.setCurrentWidget(self._presentation)
+        self.showFullScreen()
+        self._presentation.begin()
+        self._refresh_text()
+
+    def leave_presentation(self) -> None:
+        """Back to the instrument, as large as it was."""
+        if self.presenting:
+            self._pages.setCurrentIndex(0)
+            self.setWindowState(self._before_presentation)
+            self.setFocus()
 
     # ------------------------------------------------------------------------------------------------------------- settings
 
@@ -720,6 +764,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
             self._timeline,
             self._log,
             self._filters,
+            self._presentation,
         ):
             part.apply_look(look)
         self._health.apply_look(look)
@@ -861,6 +906,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
             self._first_start.close()
         if self._explorer is not None:
             self._explorer.end()
+        self.leave_presentation()  # or the next start would fill the screen
         self._settings.geometry = self.saveGeometry()
         if self._sincgram is not None:
             self._sincgram.end()

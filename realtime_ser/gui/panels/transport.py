@@ -76,6 +76,7 @@ class Transport(QtWidgets.QFrame):
     theme_asked = QtCore.Signal()
     record_asked = QtCore.Signal()
     settings_asked = QtCore.Signal()
+    presentation_asked = QtCore.Signal()
     input_chosen = QtCore.Signal(object)
     """The user chose this :class:`~realtime_ser.gui.controller.InputChoice`."""
 
@@ -132,6 +133,11 @@ class Transport(QtWidgets.QFrame):
         self._settings.setToolTip("Settings (Ctrl+,)")
         self._settings.setAccessibleName("settings")
         self._settings.clicked.connect(self.settings_asked)
+        self._present = QtWidgets.QToolButton()
+        self._present.setText("▣")
+        self._present.setToolTip("Presentation: the whole screen for an audience (F11; Esc leaves)")
+        self._present.setAccessibleName("presentation")
+        self._present.clicked.connect(self.presentation_asked)
         for widget, stretch in (
             (self._light, 0),
             (self._state, 0),
@@ -141,6 +147,7 @@ class Transport(QtWidgets.QFrame):
             (self._button, 0),
             (self._record, 0),
             (self._words, 4),
+            (self._present, 0),
             (self._theme, 0),
             (self._settings, 0),
         ):
@@ -151,6 +158,11 @@ class Transport(QtWidgets.QFrame):
     def apply_look(self, look: Look) -> None:
         """Take on a theme."""
         self._light.apply_look(look)
+
+    @property
+    def state(self) -> str:
+        """Where the engine stands, in a word."""
+        return self._state.text()
 
     @property
     def choice(self) -> InputChoice | None:
