@@ -35,6 +35,7 @@ from realtime_ser.profiles import SpeakerProfile
 from realtime_ser.session.recorder import Recorder, RecordingStatus, TappedSource
 from realtime_ser.session.request import RECORDED_OUTPUTS, SessionRequest, open_recorder
 from realtime_ser.session.writer import Marker
+from realtime_ser.text.attention import CrossAttention, CrossAttentionReader
 from realtime_ser.types import Block, Output
 
 __all__ = ["BundleView", "Controller", "ControllerState", "InputEntry", "Startable"]
@@ -179,6 +180,7 @@ class Controller:
         self._state = ControllerState("loading")
         self._recorder: Recorder | None = None
         self._source: Source | None = None
+        self._reader: tuple[str, CrossAttentionReader] | None = None
 
     # Called by the window's worker thread ---------------------------------------------------------------------------------
 
@@ -261,6 +263,20 @@ class Controller:
         """Which recogniser will be used, why, and what would be better."""
         choice = self._loaded().recognizer
         return f"{choice.note} {choice.advice}".strip()
+
+    def cross_attention(self, words: str) -> CrossAttention:
+        """What the text network's word groups attend to in a transcript.
+
+        Raises
+        ------
+        BundleError
+            The bundle's text network has no attention that could be shown.
+        """
+        models = self._loaded()
+        if self._reader is None or self._reader[0] != models.bundle.fingerprint:
+            reader = CrossAttentionReader(models.bundle.content("text.onnx"), models.text.vocabulary)
+            self._reader = models.bundle.fingerprint, reader
+        return self._reader[1].read(words)
 
     def can_fetch_words(self) -> bool:
         """Whether a better recogniser than the present one can be fetched."""

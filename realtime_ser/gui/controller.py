@@ -6,8 +6,8 @@ fields will do.
 Who calls what, and from which thread
 -------------------------------------
 * One *worker* thread makes the controller, then calls :meth:`~DashboardController.configure`,
-  :meth:`~DashboardController.inputs`, :meth:`~DashboardController.bundle` and
-  :meth:`~DashboardController.recognizer_note`; these may take seconds.
+  :meth:`~DashboardController.inputs`, :meth:`~DashboardController.bundle`,
+  :meth:`~DashboardController.recognizer_note` and :meth:`~DashboardController.cross_attention`; these may take seconds.
   They are never called while another call from the worker is under way, but the calls below may come meanwhile.
 * The *window's* thread calls everything else, from a timer; these calls must return at once, `close` excepted.
 """
@@ -27,6 +27,7 @@ from realtime_ser.bundle.filter_files import CutoffHistory, Reliance
 from realtime_ser.session.recorder import RecordingStatus
 from realtime_ser.session.request import SessionRequest
 from realtime_ser.session.writer import Marker
+from realtime_ser.text.attention import CrossAttention
 from realtime_ser.types import Block, Output
 
 __all__ = ["BundleFacts", "DashboardController", "EngineState", "InputChoice", "InputKind", "Phase", "PickedFile"]
@@ -214,6 +215,10 @@ class DashboardController(Protocol):
 
     def recognizer_note(self) -> str:
         """One sentence about the recogniser that would be used, or why there is none and what to do."""
+        ...
+
+    def cross_attention(self, words: str) -> CrossAttention:
+        """What the text network attends to in a transcript; :class:`BundleError` where it has nothing to show."""
         ...
 
     def can_fetch_words(self) -> bool:
