@@ -308,9 +308,11 @@ class EstimateState(StrEnum):
     """The confidence reaches the bundle's threshold."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class FusionDetail:
     """What the fusion network did with voice and words, for display. Arrays are float32 and read-only.
+
+    Compared by identity.
 
     Attributes
     ----------

@@ -25,6 +25,7 @@ KEYS = (
     ("Ctrl+,", "settings"),
     ("Ctrl+B", "explore the filters"),
     ("Ctrl+L", "what the filters hear, live, beside a mel spectrogram"),
+    ("Ctrl+A", "inside the fusion: parts and attention"),
     ("F1", "this text"),
     ("F2", "health: every figure, the log, and a report to copy"),
     ("F3", "first steps: use notice, microphone test, words"),

@@ -24,6 +24,7 @@ from realtime_ser.gui.explorer.study import Study
 from realtime_ser.gui.explorer.window import ExplorerWindow
 from realtime_ser.gui.filterbank import FilterBank
 from realtime_ser.gui.first_start import FirstStart
+from realtime_ser.gui.inside.window import InsideWindow
 from realtime_ser.gui.models import DashboardModel, clock, health_items, now_view
 from realtime_ser.gui.panels.filters import FilterPanel
 from realtime_ser.gui.panels.health import HealthDialog
@@ -45,6 +46,7 @@ from realtime_ser.gui.sincgram.window import SincgramWindow
 from realtime_ser.gui.theme import PALETTES, class_styles, style_sheet
 from realtime_ser.gui.worker import Failure, Worker
 from realtime_ser.session.request import SessionRequest
+from realtime_ser.text.attention import CrossAttention
 from realtime_ser.types import Event, Severity
 
 __all__ = ["DashboardWindow"]
@@ -157,6 +159,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._explorer: ExplorerWindow | None = None
         self._sincgram: SincgramWindow | None = None
         self._settings_dialog: SettingsDialog | None = None
+        self._inside: InsideWindow | None = None
+        self._reading = False
         self._loading_bundle = False
         self._engine_due = False
         self._worker = Worker()
@@ -279,6 +283,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._transport.settings_asked.connect(self.show_settings)
         self._transport.presentation_asked.connect(self.toggle_presentation)
         self._transport.input_chosen.connect(self._remember_input)
+        self._now.inside_asked.connect(self.show_inside)
+        self._timeline.utterance_chosen.connect(self.show_inside)
         self._timeline.span_changed.connect(lambda seconds: self._remember("span", str(seconds)))
         self._recording_bar.marked.connect(self.mark)
         self._recording_bar.note_written.connect(self._keep_note)
@@ -301,6 +307,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
             ("Ctrl+,", self.show_settings),
             ("Ctrl+B", self.show_explorer),
             ("Ctrl+L", self.show_sincgram),
+            ("Ctrl+A", self.show_inside),
             ("F1", self.show_help),
             ("F2", self.show_health),
             ("F3", self.show_first_start),
@@ -653,6 +660,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._level.refresh_text(self._model.meter)
         self._log.refresh_text(self._model, recognizer)
         self._health.refresh_text(health_items(self._model.health, self._model.sample_rate))
+        self._follow_inside()
         self._show_news()
 
     def _show_news(self) -> None:
@@ -774,6 +782,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
             self._explorer.apply_look(look)
         if self._sincgram is not None:
             self._sincgram.apply_look(look)
+        if self._inside is not None:
+            self._inside.apply_look(look)
         self._refresh_text()
 
     def show_first_start(self) -> None:
@@ -867,6 +877,37 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._sincgram.show()
         self._sincgram.raise_()
         self._sincgram.activateWindow()
+
+    def show_inside(self, utterance: int | None = None) -> None:
+        """Look inside the fusion: live, or at a committed utterance."""
+        if self._inside is None:
+            self._inside = InsideWindow(Look(self._palette, class_styles(self._model.classes, self._palette)), self)
+        if utterance is not None:
+            self._inside.choose(utterance)
+        self._inside.show()
+        self._inside.raise_()
+        self._follow_inside()
+
+    def _follow_inside(self) -> None:
+        """Keep it up to date, and have the words read that it wants; one text at a time, the latest."""
+        inside, controller = self._inside, self._controller
+        if inside is None or not inside.isVisible() or controller is None:
+            return
+        inside.follow(self._model, self._phase, controller.state().recognizer)
+        words = inside.wanted
+        if not words or self._reading:
+            return
+        self._reading = True
+
+        def take(attention: CrossAttention) -> None:
+            self._reading = False
+            inside.take_attention(words, attention)
+
+        def miss(failure: Failure) -> None:
+            self._reading = False
+            inside.take_attention(words, None, f"{failure.problem} {failure.remedy}".strip())
+
+        self._worker.ask(partial(controller.cross_attention, words), take, miss)
 
     def show_help(self) -> None:
         """What the tool can and cannot tell, the law, the model, the keys."""

@@ -207,6 +207,8 @@ def band_image(energies: NDArray[np.float32], order: NDArray[np.intp]) -> NDArra
 class TimelinePanel(Panel):
     """Five lanes over one time axis."""
 
+    utterance_chosen = QtCore.Signal(int)
+    """A committed utterance was clicked: its number."""
     span_changed = QtCore.Signal(int)
     """The user wants to see so many seconds."""
 
@@ -287,6 +289,9 @@ class TimelinePanel(Panel):
         self._lanes["voice"].addItem(self._voice, ignoreBounds=True)
         self._bands = pg.ImageItem()
         self._lanes["bands"].addItem(self._bands, ignoreBounds=True)
+        self._view.scene().sigMouseClicked.connect(self._click)
+        self._view.setToolTip("A click on an utterance shows it from inside the fusion (Ctrl+A)")
+        self._model: DashboardModel | None = None
         self._heads = []
         for lane in self._lanes.values():
             head = pg.InfiniteLine(angle=90)
@@ -342,6 +347,20 @@ class TimelinePanel(Panel):
     def toggle_zoom(self) -> None:
         """Switch between the last minute and the last 20 seconds."""
         self._choose_span(20 if self._span_seconds == 60 else 60)
+
+    def _click(self, event: Any) -> None:
+        """Choose the committed utterance under the pointer."""
+        if self._model is None or event.button() != Qt.MouseButton.LeftButton:
+            return
+        for name in ("verdicts", "scores"):
+            box = self._lanes[name].getViewBox()
+            if not box.sceneBoundingRect().contains(event.scenePos()):
+                continue
+            at = box.mapSceneToView(event.scenePos()).x() * self._model.sample_rate
+            for verdict in self._model.verdicts:
+                if verdict.span.first <= at < verdict.span.end:
+                    self.utterance_chosen.emit(verdict.utterance)
+                    return
 
     @property
     def shown_seconds(self) -> int:
@@ -405,6 +424,7 @@ class TimelinePanel(Panel):
 
     def refresh_plots(self, model: DashboardModel) -> None:
         """Draw what is new: time moves on with every frame, the traces change with every column (50 ms)."""
+        self._model = model
         if self._look is None or not model.classes:
             return
         if model.position != self._shown_position:
