@@ -295,7 +295,8 @@ class Controller:
         fetch_model(CATALOGUE[0].name, progress=lambda now: report(now.phase, now.done, now.total))
         models = self._loaded()
         with self._loading:
-            self._models = replace(models, recognizer=choose_recognizer(self._wanted_recognizer))
+            # Another bundle may have been chosen while the model was fetched.
+            self._models = replace(self._models or models, recognizer=choose_recognizer(self._wanted_recognizer))
         self._tell_recognizer()
         return self.recognizer_note()
 

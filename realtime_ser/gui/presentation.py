@@ -356,7 +356,7 @@ class _Flow(_Part):
         pieces = np.split(np.arange(len(rows)), breaks)
         for index, style in enumerate(look.classes):
             pen = QtGui.QPen(QtGui.QColor(style.colour), max(2.0, self.unit / 7.0))
-            pen.setJoinStyle(Qt.PenJoinStyle.RoundJoin)
+            pen.setJoinStyle(Qt.PenJoinStyle.BevelJoin)
             painter.setPen(pen)
             down = plot.bottom() - rows[:, 1 + index] * plot.height()
             for piece in pieces:

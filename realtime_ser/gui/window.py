@@ -385,6 +385,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
                 window.close()
                 window.deleteLater()
         self._explorer = self._sincgram = None
+        if self._inside is not None:
+            self._inside.forget_words()
         self._apply_theme()
 
     def _take_note(self, note: str) -> None:

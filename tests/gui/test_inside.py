@@ -158,6 +158,15 @@ def test_words_are_looked_into_by_keys_and_clicks(running: Driver) -> None:
     assert "(5 words)" in said(inside)
 
 
+def test_the_same_words_of_another_utterance_are_shown_too(running: Driver) -> None:
+    running.controller.stream = Stream(script=(Line(0.5, 2.0, 2, 0.7, "yes"), Line(3.0, 4.5, 0, 0.7, "yes")))
+    running.play(6.0)
+    inside = opened(running)
+    press(running, inside, Qt.Key.Key_Left)
+    assert inside.view.title.startswith("Utterance 0:00")
+    assert "“yes” attends to: yes 100 %" in said(inside)
+
+
 def test_without_a_recogniser_it_says_so(running: Driver) -> None:
     running.controller._state = type(running.controller._state)("running", recognizer="none", live=True)
     running.controller.stream = Stream(script=(Line(0.5, 3.0, 2, 0.7, ""),))

@@ -427,6 +427,8 @@ class InsideWindow(QtWidgets.QDialog):
         if self._chosen is not None and known and self._chosen < known[0]:
             self._chosen = known[0]  # what was chosen is forgotten by now
         view = inside_view(model, phase, recognizer, self._chosen)
+        if view.utterance != self._view.utterance:
+            self.forget_words()  # they are another one's
         if view != self._view or known != self._known:
             self._view, self._known = view, known
             self._show()
@@ -446,6 +448,10 @@ class InsideWindow(QtWidgets.QDialog):
             self._row = 0  # another text; where words were only added, the row stays
         self._attention = attention
         self._show()
+
+    def forget_words(self) -> None:
+        """What was read counts no more; it is wanted anew."""
+        self._words, self._refused, self._attention = "", "", None
 
     def choose_size(self, index: int) -> None:
         """Word groups of the next size, in turn."""
