@@ -30,8 +30,11 @@ from gui.scripted_controller import ScriptedController  # noqa: E402
 from realtime_ser.bundle.loader import load_bundle  # noqa: E402
 from realtime_ser.gui.explorer.study import Study  # noqa: E402
 from realtime_ser.gui.explorer.window import ExplorerWindow  # noqa: E402
+from realtime_ser.gui.inside.window import InsideWindow  # noqa: E402
 from realtime_ser.gui.panels.panel import Look  # noqa: E402
+from realtime_ser.gui.presentation import Presentation  # noqa: E402
 from realtime_ser.gui.qt import QtCore, QtGui, QtWidgets  # noqa: E402
+from realtime_ser.gui.settings_dialog import SettingsDialog  # noqa: E402
 from realtime_ser.gui.theme import PALETTES, class_styles  # noqa: E402
 from realtime_ser.gui.window import DashboardWindow  # noqa: E402
 
@@ -117,6 +120,45 @@ def shoot(make: Callable[[], Any], play: Callable[[DashboardWindow, Any], None],
             window.resize(width, height)
             settle(window)
             save(window, folder / f"{prefix}-{theme}-{width}x{height}.png")
+        window.close()
+
+
+def shoot_windows(folder: Path) -> None:
+    """What the dashboard's keys open, over the script: presentation, the inside of the fusion, settings; both themes."""
+    with tempfile.TemporaryDirectory() as temporary:
+        controller = ScriptedController()
+        settings = QtCore.QSettings(str(Path(temporary) / "settings.ini"), QtCore.QSettings.Format.IniFormat)
+        window = DashboardWindow(lambda: controller, settings)
+        window.resize(1280, 800)
+        window.show()
+        settle(window)
+        play_script(window, controller)
+        window.show_inside()
+        window.show_settings()
+        settle(window)
+        inside, dialog = window.findChild(InsideWindow), window.findChild(SettingsDialog)
+        inside.step(-1)
+        settle(window)
+        settle(window)
+        inside.choose_size(1)
+        inside.choose_row(2)
+        inside.resize(900, 820)
+        for theme in PALETTES:
+            if window.theme != theme:
+                window.toggle_theme()
+            settle(window)
+            save(inside, folder / f"inside-{theme}.png")
+            save(dialog, folder / f"settings-{theme}.png")
+        inside.close()
+        dialog.close()
+        window.toggle_presentation()
+        settle(window)
+        picture = window.findChild(Presentation)
+        for theme, width, height in (("dark", 1280, 720), ("light", 1280, 720), ("dark", 1024, 768), ("light", 1920, 1080)):
+            if window.theme != theme:
+                window.toggle_theme()
+            picture.resize(width, height)
+            save(picture, folder / f"presentation-{theme}-{width}x{height}.png")
         window.close()
 
 
@@ -219,6 +261,7 @@ def main() -> int:
         shoot(Controller, play_demonstration, arguments.folder, "dashboard")
     else:
         shoot(ScriptedController, play_script, arguments.folder, "dashboard-scripted")
+        shoot_windows(arguments.folder)
         shoot_explorer(arguments.folder)
     return 0
 

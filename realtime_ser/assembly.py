@@ -21,7 +21,7 @@ from realtime_ser.audio.sources import Source
 from realtime_ser.audio.voice import Segmenter, VoiceDetector
 from realtime_ser.bundle.loader import Bundle, load_bundle
 from realtime_ser.bundle.manifest import Manifest
-from realtime_ser.config import ENGINE_RATE, EngineSettings
+from realtime_ser.config import ENGINE_RATE, Buffering, EngineSettings
 from realtime_ser.engine.engine import Engine
 from realtime_ser.engine.judgement import JudgementStage
 from realtime_ser.engine.pipeline import Pipeline, Stages
@@ -35,10 +35,31 @@ from realtime_ser.text.network import TextNetwork
 from realtime_ser.text.tokens import Vocabulary
 from realtime_ser.types import Output
 
-__all__ = ["Models", "SegmentationKind", "build_engine", "build_stages", "load_models", "run_pipeline"]
+__all__ = ["EngineChoices", "Models", "SegmentationKind", "build_engine", "build_stages", "load_models", "run_pipeline"]
 
 SegmentationKind: TypeAlias = Literal["voice", "whole"]
 """Utterances by voice activity, or the whole stream as one utterance."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineChoices:
+    """What a user has chosen, by name; ``None`` leaves it to how the program was started.
+
+    Attributes
+    ----------
+    buffering
+        Of a microphone.
+    recognizer, bundle
+        As for :func:`load_models`.
+    provider, weights
+        As for :meth:`~realtime_ser.acoustic.execution.Execution.wanted`.
+    """
+
+    buffering: Buffering | None = None
+    recognizer: str | None = None
+    bundle: str | None = None
+    provider: str | None = None
+    weights: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

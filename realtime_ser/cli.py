@@ -47,6 +47,8 @@ def _parser() -> argparse.ArgumentParser:
     gui.add_argument("--demo", action="store_true", help="start on the demonstration audio (synthetic speech)")
     _add_models(gui)
     _add_profile(gui)
+    # What is not given here is as the dashboard's settings say.
+    gui.set_defaults(recognizer=None)
 
     listen = commands.add_parser(
         "listen",
@@ -379,7 +381,8 @@ def _gui(options: argparse.Namespace) -> int:
         start,
         bundle=options.bundle,
         recognizer=options.recognizer,
-        execution=_execution(options),
+        provider=options.provider,
+        weights=options.weights,
         wait=options.wait,
         log=options.log,
         profile=options.profile,

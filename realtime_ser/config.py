@@ -6,10 +6,11 @@ All lengths are whole samples at the engine's rate. A length that does not divid
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
 
 from realtime_ser.errors import ConfigError
 
-__all__ = ["ENGINE_RATE", "RETURN_SECONDS", "STEP", "EngineSettings", "VoiceSettings", "samples_from_ms"]
+__all__ = ["ENGINE_RATE", "RETURN_SECONDS", "STEP", "Buffering", "EngineSettings", "VoiceSettings", "samples_from_ms"]
 
 ENGINE_RATE = 16_000
 """Hz. Every stage after capture works at this rate."""
@@ -20,6 +21,9 @@ STEP = 1_600
 
 RETURN_SECONDS = 600.0
 """How long a microphone that went away is waited for, unless somebody chooses otherwise."""
+
+Buffering: TypeAlias = Literal["high", "low"]
+"""How much sound the device holds back, as its driver defines it: high loses less and adds some hundredths of a second."""
 
 
 def samples_from_ms(milliseconds: int, sample_rate: int = ENGINE_RATE) -> int:

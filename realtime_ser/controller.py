@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from realtime_ser.acoustic.execution import Execution
 from realtime_ser.asr.discovery import choose_recognizer
 from realtime_ser.asr.fetch import CATALOGUE, fetch_model
-from realtime_ser.assembly import Models, build_engine, load_models
+from realtime_ser.assembly import EngineChoices, Models, build_engine, load_models
 from realtime_ser.audio.portaudio import list_devices
 from realtime_ser.audio.sources import Source, SourceStatus
 from realtime_ser.bundle.filter_files import CutoffHistory, Reliance
@@ -35,6 +35,7 @@ from realtime_ser.profiles import SpeakerProfile
 from realtime_ser.session.recorder import Recorder, RecordingStatus, TappedSource
 from realtime_ser.session.request import RECORDED_OUTPUTS, SessionRequest, open_recorder
 from realtime_ser.session.writer import Marker
+from realtime_ser.text.attention import CrossAttention, CrossAttentionReader
 from realtime_ser.types import Block, Output
 
 __all__ = ["BundleView", "Controller", "ControllerState", "InputEntry", "Startable"]
@@ -143,7 +144,8 @@ class Controller:
     settings
         Thresholds and times.
     open_source
-        Makes the source, not yet open, of the input that is chosen.
+        Makes the source, not yet open, of the input that is chosen; called with that input, and with ``buffering`` where a user
+        has chosen that.
     profile
         Of the one who speaks; ``None``: anybody.
     """
@@ -155,7 +157,7 @@ class Controller:
         settings: EngineSettings | None = None,
         files: Sequence[str] = (),
         execution: Execution | None = None,
-        open_source: Callable[[Input], Source] = open_input,
+        open_source: Callable[..., Source] = open_input,
         profile: SpeakerProfile | None = None,
     ) -> None:
         self._bundle = bundle
@@ -165,6 +167,7 @@ class Controller:
         self._execution = execution
         self._open_source = open_source
         self._profile = profile
+        self._choices = EngineChoices()
         self._models: Models | None = None
         self._loading = threading.Lock()
         self._lock = threading.Lock()
@@ -177,6 +180,7 @@ class Controller:
         self._state = ControllerState("loading")
         self._recorder: Recorder | None = None
         self._source: Source | None = None
+        self._reader: tuple[str, CrossAttentionReader] | None = None
 
     # Called by the window's worker thread ---------------------------------------------------------------------------------
 
@@ -207,6 +211,44 @@ class Controller:
             demo = InputEntry("demo", "demo", "Demonstration audio", "synthetic speech, about a minute")
         return [*files, demo]
 
+    def configure(self, choices: EngineChoices) -> None:
+        """Use other choices from the next start on; blocks while networks are loaded, where there were any before.
+
+        Raises
+        ------
+        BundleError, RecognizerError, ConfigError
+            They cannot be followed; everything is as it was before.
+        """
+        with self._loading:
+            before, models = self._choices, self._models
+            self._choices = choices
+            if models is None or choices == replace(before, buffering=choices.buffering):
+                return
+            try:
+                if choices == replace(before, buffering=choices.buffering, recognizer=choices.recognizer):
+                    self._models = replace(models, recognizer=choose_recognizer(self._wanted_recognizer))
+                else:
+                    self._models = self._load()
+            except BaseException:
+                self._choices = before
+                raise
+        self._tell_recognizer()
+
+    @property
+    def _wanted_recognizer(self) -> str | Path:
+        return self._choices.recognizer or self._recognizer
+
+    def _load(self) -> Models:
+        chosen, execution = self._choices, self._execution
+        if chosen.provider is not None or chosen.weights is not None:
+            started = Execution.wanted() if execution is None else execution
+            execution = Execution.wanted(
+                chosen.provider or (started.provider.value if started.provider is not None else "auto"),
+                chosen.weights or started.weights,
+            )
+        models = load_models(chosen.bundle or self._bundle, self._wanted_recognizer, execution)
+        return models.for_speaker(self._profile)
+
     def bundle(self) -> BundleView:
         """Load the networks, once.
 
@@ -222,10 +264,24 @@ class Controller:
         choice = self._loaded().recognizer
         return f"{choice.note} {choice.advice}".strip()
 
+    def cross_attention(self, words: str) -> CrossAttention:
+        """What the text network's word groups attend to in a transcript.
+
+        Raises
+        ------
+        BundleError
+            The bundle's text network has no attention that could be shown.
+        """
+        models = self._loaded()
+        if self._reader is None or self._reader[0] != models.bundle.fingerprint:
+            reader = CrossAttentionReader(models.bundle.content("text.onnx"), models.text.vocabulary)
+            self._reader = models.bundle.fingerprint, reader
+        return self._reader[1].read(words)
+
     def can_fetch_words(self) -> bool:
         """Whether a better recogniser than the present one can be fetched."""
         models = self._models
-        chosen_freely = str(self._recognizer) in ("auto", "vosk")
+        chosen_freely = str(self._wanted_recognizer) in ("auto", "vosk")
         return models is not None and chosen_freely and bool(models.recognizer.advice)
 
     def fetch_words(self, report: Callable[[str, int, int | None], None]) -> str:
@@ -239,18 +295,23 @@ class Controller:
         fetch_model(CATALOGUE[0].name, progress=lambda now: report(now.phase, now.done, now.total))
         models = self._loaded()
         with self._loading:
-            self._models = replace(models, recognizer=choose_recognizer(self._recognizer))
-        with self._lock:
-            if self._state.phase in ("stopped", "finished", "failed"):
-                self._state = replace(self._state, recognizer=self._recognizer_name(self._models))
+            # Another bundle may have been chosen while the model was fetched.
+            self._models = replace(self._models or models, recognizer=choose_recognizer(self._wanted_recognizer))
+        self._tell_recognizer()
         return self.recognizer_note()
+
+    def _tell_recognizer(self) -> None:
+        """What is shown while nothing runs is who would write the words."""
+        models = self._models
+        with self._lock:
+            if models is not None and self._state.phase in ("stopped", "finished", "failed"):
+                self._state = replace(self._state, recognizer=self._recognizer_name(models))
 
     def _loaded(self) -> Models:
         with self._loading:
             if self._models is None:
                 try:
-                    models = load_models(self._bundle, self._recognizer, self._execution)
-                    self._models = models.for_speaker(self._profile)
+                    self._models = self._load()
                 except RealtimeSerError as error:
                     self._set(ControllerState("failed", error.problem, error.remedy))
                     raise
@@ -359,7 +420,9 @@ class Controller:
         try:
             models = self._loaded()
             name = self._recognizer_name(models)
-            source = self._source = self._open_source(choice)
+            buffering = self._choices.buffering
+            source = self._open_source(choice) if buffering is None else self._open_source(choice, buffering=buffering)
+            self._source = source
             if session is not None:
                 self._recorder = open_recorder(session, models, choice, source.live)
                 source = self._recorder.tap(source)

@@ -12,7 +12,7 @@ from realtime_ser.audio.file import FileSource
 from realtime_ser.audio.microphone import MicrophoneSource
 from realtime_ser.audio.sources import Source
 from realtime_ser.bundle.loader import asset_path
-from realtime_ser.config import RETURN_SECONDS
+from realtime_ser.config import RETURN_SECONDS, Buffering
 from realtime_ser.errors import ConfigError
 from realtime_ser.types import FloatArray
 
@@ -64,7 +64,9 @@ def parse_input(text: str) -> Input:
     return Input("file", text)
 
 
-def open_input(choice: Input, pace: Pace = "realtime", wait: float = RETURN_SECONDS) -> FileSource | MicrophoneSource:
+def open_input(
+    choice: Input, pace: Pace = "realtime", wait: float = RETURN_SECONDS, buffering: Buffering = "high"
+) -> FileSource | MicrophoneSource:
     """A source for `choice`, not yet opened.
 
     Parameters
@@ -73,9 +75,11 @@ def open_input(choice: Input, pace: Pace = "realtime", wait: float = RETURN_SECO
         For files: as spoken, or as fast as they are taken.
     wait
         For microphones: how long one that went away is waited for, in seconds.
+    buffering
+        For microphones: how much sound the device holds back.
     """
     if choice.kind == "microphone":
-        return MicrophoneSource(choice.id or None, return_seconds=wait)
+        return MicrophoneSource(choice.id or None, return_seconds=wait, latency=buffering)
     path = asset_path(DEMONSTRATION) if choice.kind == "demo" else Path(choice.id)
     # As spoken, a file arrives in pieces like a sound card's, so that a display moves as smoothly as it does live; which pieces
     # makes no difference to the scores. At full speed longer ones cost less.

@@ -308,6 +308,29 @@ class EstimateState(StrEnum):
     """The confidence reaches the bundle's threshold."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class FusionDetail:
+    """What the fusion network did with voice and words, for display. Arrays are float32 and read-only.
+
+    Compared by identity.
+
+    Attributes
+    ----------
+    trust
+        Weight of the fused scores against those of the voice alone, in (0, 1].
+    voice_part, words_part
+        What either adds to every class's logit, shape ``(classes,)``; their sum is the fused logit.
+    voice_attention, words_attention
+        How much every segment of either feature vector counted, shapes ``(32,)`` and ``(75,)``, summing to 1.
+    """
+
+    trust: float
+    voice_part: FloatArray
+    words_part: FloatArray
+    voice_attention: FloatArray
+    words_attention: FloatArray
+
+
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """The emotion scores of the utterance so far: the paper's utterance protocol on a prefix.
@@ -337,6 +360,8 @@ class Estimate:
         Why the words did not count, or other limits, in a few words for the display; usually empty.
     captured_at
         As in :class:`Block`, for the last sample that counted.
+    fusion
+        What went on inside the fusion network; ``None`` where it was not used, since there were no words to trust.
     """
 
     utterance: int | None
@@ -353,6 +378,7 @@ class Estimate:
     transcript: Transcript | None = None
     note: str = ""
     captured_at: float | None = None
+    fusion: FusionDetail | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,10 +21,15 @@ from realtime_ser.bundle.providers import Provider, candidates, parse_provider
 from realtime_ser.errors import BundleError, ConfigError
 from realtime_ser.types import FloatArray
 
-__all__ = ["PROVIDER_TOLERANCE", "WEIGHTS_TOLERANCE", "Execution", "Form", "Weights", "choose_networks"]
+__all__ = [
+    "PROVIDER_TOLERANCE", "PROVIDER_VARIABLE", "WEIGHTS_TOLERANCE", "WEIGHTS_VARIABLE",
+    "Execution", "Form", "Weights", "choose_networks",
+]  # fmt: skip
 
 Weights: TypeAlias = Literal["float32", "int8", "auto"]
 
+PROVIDER_VARIABLE, WEIGHTS_VARIABLE = "REALTIME_SER_PROVIDER", "REALTIME_SER_WEIGHTS"
+"""Environment variables that stand in for options."""
 PROVIDER_TOLERANCE = 1e-3
 """Largest difference of a window's scores between a provider and the processor: other orders of summation, and arithmetic with
 fewer digits that graphics processors use unasked, on scores that are displayed with two digits."""
@@ -62,8 +67,8 @@ class Execution:
         ConfigError
             A name means nothing.
         """
-        provider = provider or os.environ.get("REALTIME_SER_PROVIDER") or "auto"
-        weights = weights or os.environ.get("REALTIME_SER_WEIGHTS") or "float32"
+        provider = provider or os.environ.get(PROVIDER_VARIABLE) or "auto"
+        weights = weights or os.environ.get(WEIGHTS_VARIABLE) or "float32"
         if weights not in get_args(Weights):
             raise ConfigError(f"There are no weights {weights!r}.", f"Choose one of {', '.join(get_args(Weights))}.")
         return cls(parse_provider(provider), cast(Weights, weights))

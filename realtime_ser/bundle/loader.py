@@ -23,7 +23,8 @@ from realtime_ser.bundle.manifest import Manifest, digest, parse_manifest
 from realtime_ser.errors import BundleError
 
 __all__ = [
-    "DEFAULT_BUNDLE", "MANIFEST_NAME", "REQUIRED_FILES", "Bundle", "asset_path", "find_bundles", "load_bundle", "read_manifest",
+    "BUNDLE_VARIABLE", "DEFAULT_BUNDLE", "MANIFEST_NAME", "REQUIRED_FILES",
+    "Bundle", "asset_path", "find_bundles", "load_bundle", "read_manifest",
 ]  # fmt: skip
 
 MANIFEST_NAME = "manifest.json"

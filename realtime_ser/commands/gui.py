@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from realtime_ser.acoustic.execution import Execution
 from realtime_ser.config import RETURN_SECONDS
 from realtime_ser.errors import DisplayError
+
+if TYPE_CHECKING:
+    from realtime_ser.gui.settings import ChoiceName
 
 __all__ = ["display_problem", "open_dashboard"]
 
@@ -27,18 +31,21 @@ def open_dashboard(
     start: str | None,
     *,
     bundle: str | None = None,
-    recognizer: str | Path = "auto",
-    execution: Execution | None = None,
+    recognizer: str | None = None,
+    provider: str | None = None,
+    weights: str | None = None,
     wait: float = RETURN_SECONDS,
     log: str | None = None,
     profile: str | None = None,
 ) -> int:
     """Open the window and return its exit code when it is closed.
 
+    What is ``None`` is as the dashboard's settings say.
+
     Parameters
     ----------
     start
-        Input to start on, as on the command line; ``None``: the default microphone, if there is one.
+        Input to start on, as on the command line.
     wait
         How long a microphone that went away is waited for, in seconds.
     log
@@ -51,8 +58,11 @@ def open_dashboard(
     DisplayError
         No window can be opened here.
     ConfigError
-        There is no such profile.
+        An option means nothing, or there is no such profile.
     """
+    from realtime_ser.acoustic.execution import PROVIDER_VARIABLE, WEIGHTS_VARIABLE, Execution
+    from realtime_ser.asr.discovery import MODEL_VARIABLE
+    from realtime_ser.bundle.loader import BUNDLE_VARIABLE
     from realtime_ser.commands.log import start_log
     from realtime_ser.controller import Controller
     from realtime_ser.gui.app import run
@@ -61,12 +71,22 @@ def open_dashboard(
 
     speaker = None if profile is None else read_profile(profile)
     wanted = Input("microphone") if start is None else parse_input(start)
+    execution = Execution.wanted(provider, weights)
+    decided: dict[ChoiceName, str | None] = {
+        "input": start,
+        "recognizer": recognizer or os.environ.get(MODEL_VARIABLE),
+        "bundle": bundle or os.environ.get(BUNDLE_VARIABLE),
+        "provider": provider or os.environ.get(PROVIDER_VARIABLE),
+        "weights": weights or os.environ.get(WEIGHTS_VARIABLE),
+    }
+    given = [name for name, value in decided.items() if value]
     start_log(log)
 
     def controller() -> Controller:
-        return Controller(bundle, recognizer, execution=execution, open_source=partial(open_input, wait=wait), profile=speaker)
+        source = partial(open_input, wait=wait)
+        return Controller(bundle, recognizer or "auto", execution=execution, open_source=source, profile=speaker)
 
     if wanted.kind == "file":
-        return run(controller, recording=Path(wanted.id), start=True)
+        return run(controller, recording=Path(wanted.id), start=True, given=given)
     # A device's number is its id in the menu; a name is looked for in the titles.
-    return run(controller, choose=(wanted.kind, wanted.id), start=True)
+    return run(controller, choose=(wanted.kind, wanted.id), start=True, given=given)

@@ -21,6 +21,7 @@ from realtime_ser.types import (
     Estimate,
     EstimateState,
     FloatArray,
+    FusionDetail,
     Span,
     Transcript,
     UtteranceEnd,
@@ -81,6 +82,16 @@ class FusedLogits(Protocol):
     @property
     def text_part(self) -> FloatArray:
         """What the words contribute."""
+        ...
+
+    @property
+    def acoustic_attention(self) -> FloatArray:
+        """How much every segment of the acoustic feature counted, shape ``(segments,)``."""
+        ...
+
+    @property
+    def text_attention(self) -> FloatArray:
+        """The same for the text feature."""
         ...
 
 
@@ -329,6 +340,7 @@ class Decider:
         text: FloatArray | None = None
         weight = word_share = 0.0
         scores = acoustic
+        detail: FusionDetail | None = None
         if transcript is None or encoding is None or not encoding.tokens_total:
             notes.append("no words: voice only")
         else:
@@ -342,13 +354,15 @@ class Decider:
             else:
                 fused = self._fusion.fuse(means[0], encoding.feature)
                 share = _share(fused.text_part, fused.acoustic_part)
-                logits = fused.logits
+                logits, voice_part = fused.logits, fused.acoustic_part
                 if facts.voice_offset is not None:
                     scale = (1.0 - share) * facts.temperature_fused / facts.temperature_acoustic
-                    logits = logits - np.float32(scale) * facts.voice_offset
+                    shift = np.float32(scale) * facts.voice_offset
+                    logits, voice_part = logits - shift, frozen(voice_part - shift)
                 mixed = weight * _softmax(logits, facts.temperature_fused) + (1.0 - weight) * acoustic
                 scores = frozen(mixed.astype(np.float32))
                 word_share = weight * share
+                detail = FusionDetail(weight, voice_part, fused.text_part, fused.acoustic_attention, fused.text_attention)
 
         confidence = float(scores.max())
         threshold = weight * facts.threshold_fused + (1.0 - weight) * facts.threshold_acoustic
@@ -376,6 +390,7 @@ class Decider:
             transcript=transcript,
             note="; ".join(notes),
             captured_at=utterance.captured_at,
+            fusion=detail,
         )
 
 

@@ -22,11 +22,15 @@ KEYS = (
     ("M", "frequency axis in mel or Hz"),
     ("Z", "timeline of 20 or 60 seconds"),
     ("Ctrl+T", "dark or light"),
+    ("Ctrl+,", "settings"),
     ("Ctrl+B", "explore the filters"),
     ("Ctrl+L", "what the filters hear, live, beside a mel spectrogram"),
+    ("Ctrl+A", "inside the fusion: parts and attention"),
     ("F1", "this text"),
     ("F2", "health: every figure, the log, and a report to copy"),
     ("F3", "first steps: use notice, microphone test, words"),
+    ("F11", "presentation: the whole screen for an audience"),
+    ("Esc", "leave the presentation"),
     ("Ctrl+Q", "quit"),
 )
 

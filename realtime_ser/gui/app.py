@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from realtime_ser.gui.application import run_window
 from realtime_ser.gui.controller import DashboardController, InputKind
+
+if TYPE_CHECKING:
+    from realtime_ser.gui.settings import ChoiceName
 
 __all__ = ["run"]
 
@@ -17,6 +21,7 @@ def run(
     recording: Path | None = None,
     choose: tuple[InputKind, str] | None = None,
     start: bool = False,
+    given: Collection[ChoiceName] = (),
     quit_after: float | None = None,
 ) -> int:
     """Show the dashboard until its window is closed. To be called on the main thread.
@@ -31,6 +36,8 @@ def run(
         Kind, and id or part of the title (empty: the first), of an input to choose once the inputs are known.
     start
         Whether to start as soon as everything is loaded.
+    given
+        What the command line or the environment has decided, so that stored settings do not count for it.
     quit_after
         Close by itself after so many seconds, for smoke tests of an installation.
 
@@ -52,6 +59,7 @@ def run(
             recording=recording,
             choose=choose,
             start=start,
+            given=given,
             # Who lets the program close by itself does not sit in front of it.
             first_start=quit_after is None,
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -54,8 +55,13 @@ def run_window(make: Callable[[QtCore.QSettings], MainWindow], quit_after: float
         There is no display, or a system library that Qt needs is missing.
     """
     from realtime_ser.gui.qt import QtCore, QtGui, QtWidgets, check_display
+    from realtime_ser.gui.settings import Settings, open_store
 
     check_display()
+    settings = open_store()
+    # Qt reads it when the application object is made; who has set it himself knows why.
+    if Settings(settings).scale != 1.0:
+        os.environ.setdefault("QT_SCALE_FACTOR", f"{Settings(settings).scale:g}")
     application = QtWidgets.QApplication.instance()
     if not isinstance(application, QtWidgets.QApplication):
         application = QtWidgets.QApplication(sys.argv[:1])
@@ -63,9 +69,6 @@ def run_window(make: Callable[[QtCore.QSettings], MainWindow], quit_after: float
     application.setApplicationDisplayName("realtime-ser")
     QtGui.QGuiApplication.setDesktopFileName("realtime-ser")
     application.setStyle("Fusion")  # one look on all systems: the style sheet is drawn on top of it
-    settings = QtCore.QSettings(
-        QtCore.QSettings.Format.IniFormat, QtCore.QSettings.Scope.UserScope, "realtime-ser", "dashboard"
-    )
     window: MainWindow | None = None
     told_to_end = False
 

@@ -5,8 +5,9 @@ fields will do.
 
 Who calls what, and from which thread
 -------------------------------------
-* One *worker* thread makes the controller, then calls :meth:`~DashboardController.inputs`,
-  :meth:`~DashboardController.bundle` and :meth:`~DashboardController.recognizer_note`; these may take seconds.
+* One *worker* thread makes the controller, then calls :meth:`~DashboardController.configure`,
+  :meth:`~DashboardController.inputs`, :meth:`~DashboardController.bundle`,
+  :meth:`~DashboardController.recognizer_note` and :meth:`~DashboardController.cross_attention`; these may take seconds.
   They are never called while another call from the worker is under way, but the calls below may come meanwhile.
 * The *window's* thread calls everything else, from a timer; these calls must return at once, `close` excepted.
 """
@@ -20,11 +21,13 @@ from typing import Literal, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from realtime_ser.assembly import EngineChoices
 from realtime_ser.audio.sources import SourceStatus
 from realtime_ser.bundle.filter_files import CutoffHistory, Reliance
 from realtime_ser.session.recorder import RecordingStatus
 from realtime_ser.session.request import SessionRequest
 from realtime_ser.session.writer import Marker
+from realtime_ser.text.attention import CrossAttention
 from realtime_ser.types import Block, Output
 
 __all__ = ["BundleFacts", "DashboardController", "EngineState", "InputChoice", "InputKind", "Phase", "PickedFile"]
@@ -200,12 +203,22 @@ class DashboardController(Protocol):
         """What needs no device, for when devices cannot be listed; returns at once."""
         ...
 
+    def configure(self, choices: EngineChoices) -> None:
+        """Use other choices from the next start on; one of :mod:`realtime_ser.errors` where they cannot be followed, and then
+        everything is as it was before. Not called while the engine runs.
+        """
+        ...
+
     def bundle(self) -> BundleFacts:
         """Load the bundle, or return what is loaded; :class:`BundleError` when it is missing or unfit."""
         ...
 
     def recognizer_note(self) -> str:
         """One sentence about the recogniser that would be used, or why there is none and what to do."""
+        ...
+
+    def cross_attention(self, words: str) -> CrossAttention:
+        """What the text network attends to in a transcript; :class:`BundleError` where it has nothing to show."""
         ...
 
     def can_fetch_words(self) -> bool:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Sequence
+from urllib.parse import urlsplit
 
+from realtime_ser.asr.fetch import CATALOGUE, MODELS_URL
 from realtime_ser.gui.controller import InputChoice, Phase
 from realtime_ser.gui.models import DashboardModel
 from realtime_ser.gui.panels.panel import make_label, set_text
 from realtime_ser.gui.qt import QtCore, QtWidgets
-from realtime_ser.gui.worker import Failure, Worker
+from realtime_ser.gui.worker import Failure
 from realtime_ser.session.notice import USE_NOTICE
 
 __all__ = ["FetchWords", "FirstStart"]
@@ -27,13 +29,59 @@ class _CancelledError(Exception):
     """Somebody pressed Cancel."""
 
 
+class _Fetching:
+    """One fetch on a thread that nobody waits for: a connection that hangs ends by its time-out, some half a minute later.
+
+    Parameters
+    ----------
+    fetch
+        Called on that thread, once earlier ones have ended: two that write the same file would spoil it.
+    """
+
+    _one_at_a_time = threading.Lock()
+
+    def __init__(self, fetch: FetchWords) -> None:
+        self._fetch = fetch
+        self._cancelled = threading.Event()
+        # NB: both are replaced as a whole by the fetching thread and read by the window's.
+        self.progress: tuple[str, int, int | None] = ("connecting", 0, None)
+        self.outcome: str | Failure | None = None
+        """``None`` while it goes on; then who writes the words, nothing where it was cancelled, or what went wrong."""
+        self.thread = threading.Thread(target=self._run, name="fetch-words", daemon=True)
+        self.thread.start()
+
+    def cancel(self) -> None:
+        """Ask for its end, and return at once."""
+        self._cancelled.set()
+
+    def _report(self, phase: str, done: int, total: int | None) -> None:
+        self.progress = (phase, done, total)
+        if self._cancelled.is_set():
+            raise _CancelledError
+
+    def _run(self) -> None:
+        while not self._one_at_a_time.acquire(timeout=0.2):
+            if self._cancelled.is_set():
+                self.outcome = ""
+                return
+        try:
+            self._report("connecting", 0, None)
+            self.outcome = self._fetch(self._report)
+        except _CancelledError:
+            self.outcome = ""
+        except Exception as error:  # noqa: BLE001 - whatever it is must reach the user, not end a thread unseen
+            self.outcome = Failure.of(error)
+        finally:
+            self._one_at_a_time.release()
+
+
 class FirstStart(QtWidgets.QDialog):
     """Three pages. The window drives it: :meth:`follow` with every text update, and the signals back.
 
     Parameters
     ----------
     fetch
-        Called on a thread of the dialog's own.
+        Called on a thread of its own, which may outlive the dialog.
     """
 
     listen_asked = QtCore.Signal(object)
@@ -46,10 +94,7 @@ class FirstStart(QtWidgets.QDialog):
         self.setWindowTitle("First steps")
         self.setMinimumSize(560, 330)
         self._fetch = fetch
-        self._worker = Worker()
-        self._cancel = threading.Event()
-        # NB: replaced as a whole by the fetching thread, read by the window's.
-        self._progress: tuple[str, int, int | None] | None = None
+        self._fetching: _Fetching | None = None
         self._choices: list[InputChoice] = []
         self._heard_voice = False
         self._pages = QtWidgets.QStackedWidget()
@@ -119,12 +164,14 @@ class FirstStart(QtWidgets.QDialog):
         )
         self._note = make_label("", "dim")
         self._note.setWordWrap(True)
-        self.fetch = QtWidgets.QPushButton("Fetch the small English model (41 MB, from alphacephei.com)")
+        model, host = CATALOGUE[0], urlsplit(MODELS_URL).hostname
+        self.fetch = QtWidgets.QPushButton(f"Fetch the small English model ({model.size / 1e6:.0f} MB, from {host})")
+        self.fetch.setToolTip(f"{model.name}: {model.summary}")
         self.fetch.clicked.connect(self._begin_fetch)
         self.bar = QtWidgets.QProgressBar()
         self.bar.setAccessibleName("how much is fetched")
         self.cancel = QtWidgets.QPushButton("Cancel")
-        self.cancel.clicked.connect(self._cancel.set)
+        self.cancel.clicked.connect(self._cancel)
         self.told = make_label()
         self.told.setWordWrap(True)
         row = QtWidgets.QHBoxLayout()
@@ -156,8 +203,12 @@ class FirstStart(QtWidgets.QDialog):
             self._listen()
 
     def _end(self) -> None:
-        self._cancel.set()
-        self._worker.close()
+        # NB: its thread is left to itself; waiting for a connection that hangs would freeze the window.
+        self._cancel()
+
+    def _cancel(self) -> None:
+        if self._fetching is not None:
+            self._fetching.cancel()
 
     # Microphone -----------------------------------------------------------------------------------------------------------
 
@@ -190,14 +241,9 @@ class FirstStart(QtWidgets.QDialog):
 
     def follow(self, model: DashboardModel, phase: Phase, problem: str) -> None:
         """Show what is heard and how far a fetch is; called by the window, from its timer."""
-        self._worker.deliver()
+        self._follow_fetch()
         if self.page == 1 and self._choices:
             self._follow_voice(model, phase, problem)
-        if self.page == 2 and self._progress is not None and self.bar.isVisible():
-            done_phase, done, total = self._progress
-            self.bar.setRange(0, 1000 if total else 0)
-            self.bar.setValue(round(1000 * done / total) if total else 0)
-            set_text(self.told, f"{done_phase}: {done / 1e6:.1f} MB" + (f" of {total / 1e6:.1f}" if total else ""))
 
     def _follow_voice(self, model: DashboardModel, phase: Phase, problem: str) -> None:
         rms = model.meter.rms
@@ -232,23 +278,26 @@ class FirstStart(QtWidgets.QDialog):
         self.fetch.setEnabled(not fetching)
 
     def _begin_fetch(self) -> None:
-        self._cancel.clear()
-        self._progress = ("connecting", 0, None)
+        self._fetching = _Fetching(self._fetch)
         self._show_fetching(True)
 
-        def report(phase: str, done: int, total: int | None) -> None:
-            # NB: the fetching thread.
-            self._progress = (phase, done, total)
-            if self._cancel.is_set():
-                raise _CancelledError
-
-        def work() -> str:
-            try:
-                return self._fetch(report)
-            except _CancelledError:
-                return ""
-
-        self._worker.ask(work, self._take_words, self._miss_words)
+    def _follow_fetch(self) -> None:
+        """Show how far the fetch is, or what became of it."""
+        fetching = self._fetching
+        if fetching is None:
+            return
+        outcome = fetching.outcome
+        if outcome is None:
+            phase, done, total = fetching.progress
+            self.bar.setRange(0, 1000 if total else 0)
+            self.bar.setValue(round(1000 * done / total) if total else 0)
+            set_text(self.told, f"{phase}: {done / 1e6:.1f} MB" + (f" of {total / 1e6:.1f}" if total else ""))
+            return
+        self._fetching = None
+        if isinstance(outcome, Failure):
+            self._miss_words(outcome)
+        else:
+            self._take_words(outcome)
 
     def _take_words(self, note: str) -> None:
         self._show_fetching(False)

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 from realtime_ser.gui.panels.panel import make_label
 from realtime_ser.gui.panels.recording import MOST_MARKERS, MarkerKey, marker_keys
-from realtime_ser.gui.qt import Qt, QtCore, QtWidgets
+from realtime_ser.gui.qt import Qt, QtWidgets
+from realtime_ser.gui.settings import Settings
 from realtime_ser.session.format import sessions_folder
 from realtime_ser.session.header import Kept
 from realtime_ser.session.notice import USE_NOTICE, Consent, consent_text
@@ -25,7 +26,7 @@ class SessionDialog(QtWidgets.QDialog):
         not: every session asks for them anew.
     """
 
-    def __init__(self, parent: QtWidgets.QWidget, settings: QtCore.QSettings) -> None:
+    def __init__(self, parent: QtWidgets.QWidget, settings: Settings) -> None:
         super().__init__(parent)
         self.setWindowTitle("Record a session")
         self.setMinimumWidth(580)
@@ -38,13 +39,13 @@ class SessionDialog(QtWidgets.QDialog):
 
         self.participant = QtWidgets.QLineEdit()
         self.participant.setPlaceholderText("a code such as P07, not a name")
-        self.condition = QtWidgets.QLineEdit(str(settings.value("condition", "")))
+        self.condition = QtWidgets.QLineEdit(settings.remembered("condition"))
         self.condition.setPlaceholderText("such as baseline")
         self.note = QtWidgets.QLineEdit()
         self.note.setPlaceholderText("about the whole session")
-        self.marker_names = QtWidgets.QLineEdit(str(settings.value("markers", "")))
+        self.marker_names = QtWidgets.QLineEdit(settings.remembered("markers"))
         self.marker_names.setPlaceholderText(f"for the keys 1 to {MOST_MARKERS}, such as: stimulus, response, break")
-        self.folder = QtWidgets.QLineEdit(str(settings.value("sessions", "")))
+        self.folder = QtWidgets.QLineEdit(settings.stored("sessions"))
         self.folder.setPlaceholderText(str(sessions_folder()))
         browse = QtWidgets.QPushButton("Choose…")
         browse.setAccessibleName("choose the folder")
@@ -147,6 +148,7 @@ class SessionDialog(QtWidgets.QDialog):
 
     def accept(self) -> None:
         """Remember what will be the same next time."""
-        for name, field in (("condition", self.condition), ("markers", self.marker_names), ("sessions", self.folder)):
-            self._settings.setValue(name, field.text())
+        self._settings.remember("condition", self.condition.text())
+        self._settings.remember("markers", self.marker_names.text())
+        self._settings.store("sessions", self.folder.text())
         super().accept()

@@ -45,7 +45,7 @@ class ProcessUse:
 
     def __init__(self) -> None:
         self._process = psutil.Process()
-        self._before = (time.perf_counter(), self._seconds())
+        self._before: tuple[float, float] | None = None
 
     def _members(self) -> list[psutil.Process]:
         try:
@@ -53,28 +53,20 @@ class ProcessUse:
         except psutil.Error:
             return [self._process]
 
-    def _seconds(self) -> float:
-        total = 0.0
+    def measure(self) -> tuple[float, float]:
+        """Cores in use since the last call (1.0: one of them all the time; ``nan`` at the first), and memory in MB."""
+        now, seconds, memory = time.perf_counter(), 0.0, 0.0
         for member in self._members():
             try:
-                times = member.cpu_times()
+                times, bytes_used = member.cpu_times(), member.memory_info().rss
             except psutil.Error:  # it has ended meanwhile
                 continue
-            total += times.user + times.system
-        return total
-
-    def measure(self) -> tuple[float, float]:
-        """Cores in use since the last call (1.0: one of them all the time), and memory in MB."""
-        now, seconds = time.perf_counter(), self._seconds()
-        then, before = self._before
-        self._before = (now, seconds)
-        memory = 0.0
-        for member in self._members():
-            try:
-                memory += member.memory_info().rss / 1e6
-            except psutil.Error:
-                continue
-        return max(0.0, (seconds - before) / max(now - then, 1e-6)), memory
+            seconds += times.user + times.system
+            memory += bytes_used / 1e6
+        before, self._before = self._before, (now, seconds)
+        if before is None:
+            return math.nan, memory
+        return max(0.0, (seconds - before[1]) / max(now - before[0], 1e-6)), memory
 
 
 @dataclass
@@ -165,7 +157,11 @@ def health_sections(
         Section(
             "Program",
             (
-                HealthItem("processor", f"{100.0 * cores:.0f} % of a core", "everything: engine, recogniser and window"),
+                HealthItem(
+                    "processor",
+                    _number(100.0 * cores, ".0f", "% of a core"),
+                    "everything: engine, recogniser and window; known a second after this panel was opened",
+                ),
                 HealthItem("memory", f"{memory:.0f} MB", "resident, with the recogniser's process"),
                 HealthItem(
                     "pictures", _number(rate, ".0f", "per second"), "of this window, over the last ten seconds", rate < 20.0

@@ -294,6 +294,12 @@ def style_sheet(palette: Palette) -> str:
     }}
     QSlider::handle:horizontal:focus {{ background: {p.accent}; }}
     QSlider::handle:horizontal:disabled {{ border-color: {p.line}; }}
+    QCheckBox {{ spacing: 8px; }}
+    QCheckBox::indicator {{
+        width: 8px; height: 8px; border: 1px solid {p.line}; border-radius: 3px; background: {p.well}; padding: 3px;
+    }}
+    QCheckBox::indicator:checked {{ background: {p.accent}; border-color: {p.accent}; }}
+    QCheckBox::indicator:focus, QCheckBox:focus {{ border-color: {p.accent}; }}
     QProgressBar {{
         background: {p.well}; border: 1px solid {p.line}; border-radius: 4px; min-height: 14px; text-align: center;
     }}

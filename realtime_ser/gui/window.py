@@ -8,11 +8,14 @@ thread.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 
+from realtime_ser.asr.discovery import installed_vosk_models
+from realtime_ser.bundle.inference import available_providers
+from realtime_ser.bundle.loader import find_bundles
 from realtime_ser.config import ENGINE_RATE
 from realtime_ser.errors import RealtimeSerError
 from realtime_ser.gui.about import SHORT_NOTE, help_markup
@@ -21,6 +24,7 @@ from realtime_ser.gui.explorer.study import Study
 from realtime_ser.gui.explorer.window import ExplorerWindow
 from realtime_ser.gui.filterbank import FilterBank
 from realtime_ser.gui.first_start import FirstStart
+from realtime_ser.gui.inside.window import InsideWindow
 from realtime_ser.gui.models import DashboardModel, clock, health_items, now_view
 from realtime_ser.gui.panels.filters import FilterPanel
 from realtime_ser.gui.panels.health import HealthDialog
@@ -32,13 +36,17 @@ from realtime_ser.gui.panels.recording import MarkerKey, RecordingBar
 from realtime_ser.gui.panels.timeline import TimelinePanel
 from realtime_ser.gui.panels.transcript import TranscriptList
 from realtime_ser.gui.panels.transport import Transport
+from realtime_ser.gui.presentation import Presentation
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets
 from realtime_ser.gui.recording import SessionDialog
 from realtime_ser.gui.report import FrameTimes, ProcessUse, Section, health_sections, log_file, log_tail, report_text
+from realtime_ser.gui.settings import ChoiceName, Settings
+from realtime_ser.gui.settings_dialog import Installed, SettingsDialog
 from realtime_ser.gui.sincgram.window import SincgramWindow
-from realtime_ser.gui.theme import DARK, PALETTES, class_styles, style_sheet
+from realtime_ser.gui.theme import PALETTES, class_styles, style_sheet
 from realtime_ser.gui.worker import Failure, Worker
 from realtime_ser.session.request import SessionRequest
+from realtime_ser.text.attention import CrossAttention
 from realtime_ser.types import Event, Severity
 
 __all__ = ["DashboardWindow"]
@@ -103,7 +111,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
     controller_factory
         Makes the controller; called once, on the worker thread, after the window is up.
     settings
-        Where theme, axis and geometry are kept.
+        Where the user's choices are kept; see :mod:`realtime_ser.gui.settings`.
     recording
         A recording to choose at once.
     choose
@@ -112,6 +120,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
         Whether to start as soon as everything is loaded.
     first_start
         Whether to show the first steps, unless they were seen before; a start then waits until they are done.
+    given
+        The choices that the command line or the environment has made for this run.
     """
 
     def __init__(
@@ -122,31 +132,37 @@ class DashboardWindow(QtWidgets.QMainWindow):
         choose: tuple[InputKind, str] | None = None,
         start: bool = False,
         first_start: bool = False,
+        given: Collection[ChoiceName] = (),
     ) -> None:
         super().__init__()
         self.setWindowTitle("realtime-ser")
         self.setMinimumSize(960, 640)
         self.setAcceptDrops(True)
-        self._settings = settings
+        self._settings = Settings(settings, given)
         self._controller: DashboardController | None = None
         self._facts: BundleFacts | None = None
         self._recognizer_note = ""
         self._model = DashboardModel(())
         self._notices: dict[str, Notice] = {}
         self._phase: Phase = "loading"
-        self._start_when_ready = start
+        self._start_when_ready = start and self._settings.listens_at_start
         self._first_start: FirstStart | None = None
-        self._first_start_due = first_start and not settings.value("first_start", type=bool)
+        self._first_start_due = first_start and not self._settings.first_steps_seen
         self._inputs: Sequence[InputChoice] = ()
-        self._wanted = choose
+        self._wanted = choose if recording is not None else self._settings.input or choose
         self._ticks = 0
         self._help: tuple[QtWidgets.QDialog, QtWidgets.QTextBrowser] | None = None
         self._health_dialog: HealthDialog | None = None
-        self._use = ProcessUse()
+        self._use: ProcessUse | None = None
         self._frames = FrameTimes()
         self._bank: FilterBank | None = None
         self._explorer: ExplorerWindow | None = None
         self._sincgram: SincgramWindow | None = None
+        self._settings_dialog: SettingsDialog | None = None
+        self._inside: InsideWindow | None = None
+        self._reading = False
+        self._loading_bundle = False
+        self._engine_due = False
         self._worker = Worker()
 
         self._transport = Transport()
@@ -160,20 +176,20 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._log = _LogPanel()
         self._filters = FilterPanel()
         self._health = HealthLine()
+        self._presentation = Presentation()
+        self._before_presentation = Qt.WindowState.WindowNoState
         self._news = QtWidgets.QPushButton()
         self._news.setObjectName("link")
         self._news.clicked.connect(lambda: self._log.show_page(1))
         self._lay_out()
         self._connect()
 
-        theme = str(settings.value("theme", DARK.name))
-        self._palette = PALETTES.get(theme, DARK)
+        self._palette = self._settings.palette
         self._apply_theme()
-        axis = str(settings.value("axis", "mel"))
-        self._filters.set_axis(axis if axis in {"mel", "Hz"} else "mel")
-        geometry = settings.value("geometry")
-        if isinstance(geometry, QtCore.QByteArray) and not geometry.isEmpty():
-            self.restoreGeometry(geometry)
+        self._filters.set_axis(self._settings.axis)
+        self._timeline.show_span(self._settings.span)
+        if not self._settings.geometry.isEmpty():
+            self.restoreGeometry(self._settings.geometry)
         else:
             # No larger than the screen: a first window that hangs over its edge hides half the filter bank.
             self.resize(QtCore.QSize(1280, 800).boundedTo(self.screen().availableSize()))
@@ -250,7 +266,10 @@ class DashboardWindow(QtWidgets.QMainWindow):
         layout.addWidget(self._notice_bar)
         layout.addWidget(whole, 1)
         layout.addLayout(footer)
-        self.setCentralWidget(root)
+        self._pages = QtWidgets.QStackedWidget()
+        self._pages.addWidget(root)
+        self._pages.addWidget(self._presentation)
+        self.setCentralWidget(self._pages)
         # Otherwise the first control would start with the focus, and its ring would look like a choice made.
         root.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         root.setFocus()
@@ -261,13 +280,19 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._transport.refresh_asked.connect(self.refresh_inputs)
         self._transport.theme_asked.connect(self.toggle_theme)
         self._transport.record_asked.connect(self.record)
+        self._transport.settings_asked.connect(self.show_settings)
+        self._transport.presentation_asked.connect(self.toggle_presentation)
+        self._transport.input_chosen.connect(self._remember_input)
+        self._now.inside_asked.connect(self.show_inside)
+        self._timeline.utterance_chosen.connect(self.show_inside)
+        self._timeline.span_changed.connect(lambda seconds: self._remember("span", str(seconds)))
         self._recording_bar.marked.connect(self.mark)
         self._recording_bar.note_written.connect(self._keep_note)
         self._notice_bar.acted.connect(self._act_on_notice)
         self._level.forgiven.connect(lambda: self._model.meter.forgive())
         self._filters.explore_asked.connect(self.show_explorer)
         self._filters.live_asked.connect(self.show_sincgram)
-        self._filters.axis_changed.connect(lambda axis: self._settings.setValue("axis", axis))
+        self._filters.axis_changed.connect(lambda axis: self._remember("axis", axis))
         actions: list[tuple[str, Callable[[], object]]] = [
             ("Space", self._press_space),
             ("Ctrl+I", self._transport.open_chooser),
@@ -279,11 +304,15 @@ class DashboardWindow(QtWidgets.QMainWindow):
             ("M", self._filters.toggle_axis),
             ("Z", self._timeline.toggle_zoom),
             ("Ctrl+T", self.toggle_theme),
+            ("Ctrl+,", self.show_settings),
             ("Ctrl+B", self.show_explorer),
             ("Ctrl+L", self.show_sincgram),
+            ("Ctrl+A", self.show_inside),
             ("F1", self.show_help),
             ("F2", self.show_health),
             ("F3", self.show_first_start),
+            ("F11", self.toggle_presentation),
+            ("Esc", self.leave_presentation),
             ("Ctrl+Q", self.close),
         ]
         for keys, action in actions:
@@ -310,8 +339,10 @@ class DashboardWindow(QtWidgets.QMainWindow):
         controller = self._controller
         if controller is None:
             return
+        choices = self._settings.engine
 
         def load() -> tuple[BundleFacts, FilterBank]:
+            controller.configure(choices)
             facts = controller.bundle()
             bank = FilterBank.from_cutoffs(
                 facts.initial_low_hz, facts.initial_high_hz, facts.low_hz, facts.high_hz, facts.kernel, facts.sample_rate
@@ -319,19 +350,44 @@ class DashboardWindow(QtWidgets.QMainWindow):
             return facts, bank
 
         self._notices.pop("bundle", None)
-        self._worker.ask(load, self._take_bundle, lambda failure: self._fail("bundle", failure, "Try again"))
+        self._loading_bundle, self._engine_due = True, False
+        self._worker.ask(load, self._take_bundle, self._miss_bundle)
+
+    def _miss_bundle(self, failure: Failure) -> None:
+        self._loading_bundle = False
+        if any((self._settings.engine.recognizer, self._settings.engine.bundle)):
+            remedy = f"{failure.remedy} It was chosen in the settings (Ctrl+,)."
+            if self._facts is not None:
+                remedy += " Until another choice is made, everything is as it was before."
+            failure = Failure(failure.problem, remedy.strip())
+        self._fail("bundle", failure, "Try again")
 
     def _take_bundle(self, loaded: tuple[BundleFacts, FilterBank]) -> None:
-        self._facts, bank = loaded
+        self._loading_bundle = False
+        before, (self._facts, bank) = self._facts, loaded
+        if before is None or (before.name, tuple(before.classes)) != (self._facts.name, tuple(self._facts.classes)):
+            self._show_bundle(self._facts, bank)
+        if self._controller is not None:
+            self._worker.ask(self._controller.recognizer_note, self._take_note, lambda failure: self._fail("words", failure))
+
+    def _show_bundle(self, facts: BundleFacts, bank: FilterBank) -> None:
+        """Begin anew with a bundle's classes and filters; messages stay."""
         self._bank = bank
         events = self._model.events
-        self._model = DashboardModel(tuple(self._facts.classes), self._facts.sample_rate)
+        self._model = DashboardModel(tuple(facts.classes), facts.sample_rate)
         self._model.events = events
         self._timeline.show_bank(bank)
         self._filters.show_bank(bank)
+        # What shows the filters of the bundle before is of no use any more.
+        for window in (self._explorer, self._sincgram):
+            if window is not None:
+                window.end()
+                window.close()
+                window.deleteLater()
+        self._explorer = self._sincgram = None
+        if self._inside is not None:
+            self._inside.forget_words()
         self._apply_theme()
-        if self._controller is not None:
-            self._worker.ask(self._controller.recognizer_note, self._take_note, lambda failure: self._fail("words", failure))
 
     def _take_note(self, note: str) -> None:
         self._recognizer_note = note
@@ -353,6 +409,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._transport.show_inputs(choices)
         if self._first_start is not None:
             self._first_start.show_inputs(choices)
+        if self._settings_dialog is not None:
+            self._settings_dialog.show_inputs(choices)
         self._notices.pop("inputs", None)
         if not self._choose_wanted():
             return
@@ -410,7 +468,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
     @property
     def ready(self) -> bool:
         """Whether everything is loaded that a start needs."""
-        return self._controller is not None and self._facts is not None
+        return self._controller is not None and self._facts is not None and not self._loading_bundle
 
     @property
     def worker_busy(self) -> bool:
@@ -432,7 +490,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
             return
         self._notices.pop("engine", None)
         self._notices.pop("recording", None)
-        self._recorded = ("", "")
+        self._recorded = self._recording_stage()  # how an earlier recording ended has been told
         while self._controller.poll(POLL_LIMIT):
             pass  # what is left of an earlier stream must not be taken for the new one's
         self._model.reset()
@@ -483,11 +541,16 @@ class DashboardWindow(QtWidgets.QMainWindow):
         if self._controller is None or not self._controller.note(text):
             self._fail("recording", Failure("The note was not kept: nothing is being recorded.", "Start a recording."))
 
+    def _recording_stage(self) -> tuple[str, str]:
+        """Phase and folder of the recording of the engine that runs, or ran last; empty without one."""
+        status = self._controller.recording() if self._controller is not None else None
+        return (status.phase, str(status.folder)) if status is not None else ("", "")
+
     def _follow_recording(self) -> None:
         """Show how the recording is doing; a failure and the end are told once each."""
         status = self._controller.recording() if self._controller is not None else None
         self._recording_bar.show_status(status, self._who)
-        now = (status.phase, str(status.folder)) if status is not None else ("", "")
+        now = self._recording_stage()
         if now == self._recorded:
             return
         self._recorded = now
@@ -510,6 +573,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
         if self._controller is not None:
             self._follow_state()
             self._poll()
+        if self._engine_due and not self._worker.busy and self._phase not in {"starting", "running", "stopping"}:
+            self._load_bundle()
         if self._first_start_due and self.ready and not self._worker.busy:
             self._first_start_due = False
             self.show_first_start()
@@ -519,9 +584,15 @@ class DashboardWindow(QtWidgets.QMainWindow):
         visible = self.isVisible() and not self.isMinimized()
         if visible:
             self._frames.drawn(time.perf_counter())
-            self._timeline.refresh_plots(self._model)
-            self._filters.refresh_plots(self._model)
-            self._level.refresh_plots(self._model.meter)
+            moves = not self._settings.still or self._ticks % TEXT_EVERY == 0
+            if self.presenting:
+                self._presentation.pass_time()
+                if moves:
+                    self._presentation.refresh_plots(self._model)
+            elif moves:
+                self._timeline.refresh_plots(self._model)
+                self._filters.refresh_plots(self._model)
+                self._level.refresh_plots(self._model.meter)
         if self._sincgram is not None:
             self._sincgram.tick()
         self._ticks += 1
@@ -561,11 +632,15 @@ class DashboardWindow(QtWidgets.QMainWindow):
 
     def _refresh_text(self) -> None:
         state = self._controller.state() if self._controller is not None else None
-        loading = self._facts is None and "bundle" not in self._notices and "program" not in self._notices
+        untold = not {"bundle", "program"} & set(self._notices)
+        loading = self._loading_bundle or (self._facts is None and untold)
         phase: Phase = "loading" if loading else state.phase if state is not None else "failed"
         live = state.live if state is not None else False
         recognizer = state.recognizer if state is not None and state.recognizer else ""
         self._follow_recording()
+        if self._settings.palette is not self._palette:  # the system went dark or light
+            self._palette = self._settings.palette
+            self._apply_theme()
         if self._first_start is not None:
             self._first_start.follow(self._model, phase, state.problem if state is not None else "")
         self._transport.show_state(phase, live, self.ready, self.recording)
@@ -578,10 +653,16 @@ class DashboardWindow(QtWidgets.QMainWindow):
             shown = Notice(Severity.ERROR, self._model.away.message)
         self._notice_bar.show_notice(None if running and shown and shown.severity is Severity.INFO else shown)
         model = self._model
-        self._now.show_view(now_view(phase, model.estimate, model.classes, away=model.away is not None), model.last_verdict)
+        view = now_view(phase, model.estimate, model.classes, away=model.away is not None)
+        self._now.show_view(view, model.last_verdict)
+        if self.presenting:
+            problem = shown.problem if shown is not None and shown.severity is not Severity.INFO else ""
+            status = self._controller.recording() if self._controller is not None else None
+            self._presentation.refresh_text(view, model, self._transport.state, status, problem)
         self._level.refresh_text(self._model.meter)
         self._log.refresh_text(self._model, recognizer)
         self._health.refresh_text(health_items(self._model.health, self._model.sample_rate))
+        self._follow_inside()
         self._show_news()
 
     def _show_news(self) -> None:
@@ -608,8 +689,78 @@ class DashboardWindow(QtWidgets.QMainWindow):
         """Dark or light."""
         names = list(PALETTES)
         self._palette = PALETTES[names[(names.index(self._palette.name) + 1) % len(names)]]
-        self._settings.setValue("theme", self._palette.name)
+        self._remember("theme", self._palette.name)
         self._apply_theme()
+
+    # --------------------------------------------------------------------------------------------------------- presentation
+
+    @property
+    def presenting(self) -> bool:
+        """Whether the whole screen is an audience's."""
+        return self._pages.currentWidget() is self._presentation
+
+    def toggle_presentation(self) -> None:
+        """Give the whole screen to an audience, or take it back."""
+        if self.presenting:
+            self.leave_presentation()
+            return
+        self._before_presentation = self.windowState()
+        self._pages.setCurrentWidget(self._presentation)
+        self.showFullScreen()
+        self._presentation.begin()
+        self._refresh_text()
+
+    def leave_presentation(self) -> None:
+        """Back to the instrument, as large as it was."""
+        if self.presenting:
+            self._pages.setCurrentIndex(0)
+            self.setWindowState(self._before_presentation)
+            self.setFocus()
+
+    # ------------------------------------------------------------------------------------------------------------- settings
+
+    def show_settings(self) -> None:
+        """Everything that can be chosen."""
+        dialog = self._settings_dialog
+        if dialog is None:
+            dialog = self._settings_dialog = SettingsDialog(self, self._settings)
+            dialog.changed.connect(self._follow_choice)
+        dialog.show_inputs(self._inputs)
+        dialog.refresh()
+        dialog.show()
+        dialog.raise_()
+        dialog.activateWindow()
+
+        def look_around() -> Installed:
+            models = [model.name for model in installed_vosk_models()]
+            return Installed(models, tuple(find_bundles()), available_providers())
+
+        self._worker.ask(look_around, dialog.show_installed, lambda failure: self._fail("program", failure))
+
+    def _follow_choice(self, name: ChoiceName) -> None:
+        """Do what a choice asks for, where that can be done at once; what concerns the engine waits until it rests."""
+        if name == "theme":
+            self._palette = self._settings.palette
+            self._apply_theme()
+        elif name == "axis":
+            self._filters.set_axis(self._settings.axis)
+        elif name == "span":
+            self._timeline.show_span(self._settings.span)
+        elif name == "input":
+            if self._phase not in {"starting", "running", "stopping"}:
+                self._transport.select(*(self._settings.input or ("microphone", "")))
+        elif name in {"buffering", "recognizer", "bundle", "provider", "weights"}:
+            self._engine_due = True
+
+    def _remember(self, name: ChoiceName, value: str) -> None:
+        """Keep a choice that was made by a key or a button of the window."""
+        self._settings.store(name, value)
+        if self._settings_dialog is not None:
+            self._settings_dialog.refresh()
+
+    def _remember_input(self, choice: InputChoice) -> None:
+        if choice.kind == "microphone":
+            self._remember("input", f"microphone:{choice.title}")
 
     def _apply_theme(self) -> None:
         look = Look(self._palette, class_styles(self._model.classes, self._palette))
@@ -623,6 +774,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
             self._timeline,
             self._log,
             self._filters,
+            self._presentation,
         ):
             part.apply_look(look)
         self._health.apply_look(look)
@@ -632,6 +784,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
             self._explorer.apply_look(look)
         if self._sincgram is not None:
             self._sincgram.apply_look(look)
+        if self._inside is not None:
+            self._inside.apply_look(look)
         self._refresh_text()
 
     def show_first_start(self) -> None:
@@ -654,7 +808,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
             self.start()
 
     def _end_first_start(self) -> None:
-        self._settings.setValue("first_start", True)
+        self._settings.first_steps_seen = True
         if self._first_start is not None:
             self._first_start.deleteLater()
             self._first_start = None
@@ -673,6 +827,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
     def _sections(self) -> tuple[Section, ...]:
         controller = self._controller
         state = controller.state() if controller is not None else None
+        if self._use is None:  # only who looks at the figures pays for the list of processes
+            self._use = ProcessUse()
         return health_sections(
             self._model.health,
             controller.source_status() if controller is not None else None,
@@ -719,10 +875,41 @@ class DashboardWindow(QtWidgets.QMainWindow):
             return
         if self._sincgram is None:
             look = Look(self._palette, class_styles(self._model.classes, self._palette))
-            self._sincgram = SincgramWindow(self._controller, self._bank, self._facts, look, self._settings, self)
+            self._sincgram = SincgramWindow(self._controller, self._bank, self._facts, look, self._settings.raw, self)
         self._sincgram.show()
         self._sincgram.raise_()
         self._sincgram.activateWindow()
+
+    def show_inside(self, utterance: int | None = None) -> None:
+        """Look inside the fusion: live, or at a committed utterance."""
+        if self._inside is None:
+            self._inside = InsideWindow(Look(self._palette, class_styles(self._model.classes, self._palette)), self)
+        if utterance is not None:
+            self._inside.choose(utterance)
+        self._inside.show()
+        self._inside.raise_()
+        self._follow_inside()
+
+    def _follow_inside(self) -> None:
+        """Keep it up to date, and have the words read that it wants; one text at a time, the latest."""
+        inside, controller = self._inside, self._controller
+        if inside is None or not inside.isVisible() or controller is None:
+            return
+        inside.follow(self._model, self._phase, controller.state().recognizer)
+        words = inside.wanted
+        if not words or self._reading:
+            return
+        self._reading = True
+
+        def take(attention: CrossAttention) -> None:
+            self._reading = False
+            inside.take_attention(words, attention)
+
+        def miss(failure: Failure) -> None:
+            self._reading = False
+            inside.take_attention(words, None, f"{failure.problem} {failure.remedy}".strip())
+
+        self._worker.ask(partial(controller.cross_attention, words), take, miss)
 
     def show_help(self) -> None:
         """What the tool can and cannot tell, the law, the model, the keys."""
@@ -762,7 +949,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
             self._first_start.close()
         if self._explorer is not None:
             self._explorer.end()
-        self._settings.setValue("geometry", self.saveGeometry())
+        self.leave_presentation()  # or the next start would fill the screen
+        self._settings.geometry = self.saveGeometry()
         if self._sincgram is not None:
             self._sincgram.end()
         self._worker.close()

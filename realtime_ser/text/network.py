@@ -14,7 +14,7 @@ from realtime_ser.errors import BundleError
 from realtime_ser.text.tokens import PUNCTUATION, UNKNOWN, Vocabulary, tokenize
 from realtime_ser.types import FloatArray, frozen
 
-__all__ = ["FEATURE", "MAX_TOKENS", "TextEncoding", "TextNetwork"]
+__all__ = ["FEATURE", "MAX_TOKENS", "TextEncoding", "TextNetwork", "read_tokens"]
 
 FEATURE = 4_800
 """Length of the feature vector that the fusion reads (the paper's)."""
@@ -42,6 +42,13 @@ class TextEncoding:
     logits: FloatArray
     tokens_known: int
     tokens_total: int
+
+
+def read_tokens(words: str | Sequence[str], vocabulary: Vocabulary) -> tuple[str, ...]:
+    """What the network reads of a transcript, 1 to 100 tokens; see :meth:`TextNetwork.encode`."""
+    written = tokenize(words if isinstance(words, str) else " ".join(words), punctuation=True)
+    tokens = tuple(token for token in written if token not in PUNCTUATION or token in vocabulary)[-MAX_TOKENS:]
+    return tokens if any(token not in PUNCTUATION for token in tokens) else (UNKNOWN,)
 
 
 class TextNetwork:
@@ -85,10 +92,9 @@ class TextNetwork:
             One without any word, as when only noise was recognised, is read as a single unknown word; its counts are 0.
             Punctuation is read where there is any and the vocabulary has it; it is no word and does not count.
         """
-        written = tokenize(words if isinstance(words, str) else " ".join(words), punctuation=True)
-        tokens = [token for token in written if token not in PUNCTUATION or token in self.vocabulary][-MAX_TOKENS:]
-        spoken = [token for token in tokens if token not in PUNCTUATION]
-        feature, logits = self.encode_numbers(self.vocabulary.numbers(tokens if spoken else (UNKNOWN,)))
+        tokens = read_tokens(words, self.vocabulary)
+        spoken = [token for token in tokens if token not in PUNCTUATION and token != UNKNOWN]
+        feature, logits = self.encode_numbers(self.vocabulary.numbers(tokens))
         return TextEncoding(feature, logits, sum(token in self.vocabulary for token in spoken), len(spoken))
 
     def encode_numbers(self, numbers: NDArray[np.int64]) -> tuple[FloatArray, FloatArray]:

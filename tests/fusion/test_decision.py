@@ -61,12 +61,14 @@ class Fused:
     logits: np.ndarray
     acoustic_part: np.ndarray
     text_part: np.ndarray
+    acoustic_attention: np.ndarray
+    text_attention: np.ndarray
 
 
 class Fusion:
     def fuse(self, acoustic: np.ndarray, text: np.ndarray) -> Fused:
         voice, words = np.array([1.0, 0, 0, 0], np.float32), np.array([0, 0, 0, 3.0], np.float32)
-        return Fused(voice + words, voice, words)
+        return Fused(voice + words, voice, words, np.full(32, 1 / 32, np.float32), np.full(75, 1 / 75, np.float32))
 
 
 def windows(first: int, count: int, logits: np.ndarray = ANGRY, voiced: bool = True) -> WindowScores:
@@ -245,3 +247,20 @@ def test_a_known_speaker_s_offset_shifts_the_fused_log_odds_by_the_voice_s_share
     odds = np.log(plain.scores / plain.scores[1]) - np.log(known.scores / known.scores[1])
     np.testing.assert_allclose(odds, [(1 - share) / 2.0, 0, 0, 0], atol=1e-5)
     assert known.word_share == share
+    moved = plain.fusion.voice_part - known.fusion.voice_part
+    np.testing.assert_allclose(moved, [(1 - share) * FACTS.temperature_fused / 2.0, 0, 0, 0], atol=1e-5)
+
+
+def test_what_went_on_inside_the_fusion_is_told_where_it_was_used() -> None:
+    made = started(60)
+    assert made.estimate(20_000).fusion is None, "without words there is no fusion"
+    made.hear(transcript("zzz zzz"))
+    assert made.estimate(20_000).fusion is None, "nor with words that nobody trusts"
+    made.hear(transcript("sad words", confidence=0.5))
+    detail = made.estimate(20_000).fusion
+    assert detail is not None
+    assert detail.trust == pytest.approx(0.5)
+    assert detail.voice_part.tolist() == [1.0, 0.0, 0.0, 0.0]
+    assert detail.words_part.tolist() == [0.0, 0.0, 0.0, 3.0]
+    assert detail.voice_attention.shape == (32,)
+    assert detail.words_attention.shape == (75,)

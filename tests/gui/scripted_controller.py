@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from realtime_ser.assembly import EngineChoices
 from realtime_ser.audio.sources import SourceStatus
 from realtime_ser.bundle.filter_files import CutoffHistory, Reliance
 from realtime_ser.errors import RealtimeSerError
@@ -23,12 +24,14 @@ from realtime_ser.gui.filterbank import hz_from_mel, mel_from_hz
 from realtime_ser.session.recorder import RecordingStatus
 from realtime_ser.session.request import SessionRequest
 from realtime_ser.session.writer import Marker
+from realtime_ser.text.attention import CrossAttention
 from realtime_ser.types import (
     Block,
     EndReason,
     Estimate,
     EstimateState,
     Event,
+    FusionDetail,
     Health,
     Level,
     Output,
@@ -326,7 +329,14 @@ class Stream:
             float(scores[winner]),
             transcript,
             "" if words else "no words yet: voice only",
+            fusion=self._detail(line, share) if words else None,
         )
+
+    def _detail(self, line: Line, share: float) -> FusionDetail:
+        random = np.random.default_rng(line.leaning)
+        parts = [np.log(leaning_scores(line, part * share)).astype(np.float32) for part in (0.8, 0.5)]
+        attention = [softmax(random.normal(0.0, 1.0, count)) for count in (32, 75)]
+        return FusionDetail(0.7, frozen(parts[0]), frozen(parts[1]), *attention)
 
     def _words(self, line: Line, end: int) -> tuple[Word, ...]:
         texts = line.words.split()
@@ -382,6 +392,10 @@ class ScriptedController:
         self.stream = stream or Stream()
         self.started: list[InputChoice] = []
         self.closed = False
+        self.read: list[str] = []
+        self.attention_error: RealtimeSerError | None = None
+        self.choices: list[EngineChoices] = []
+        self.choice_error: RealtimeSerError | None = None
         self.recorded: RecordingStatus | None = None
         self.notes: list[str] = []
         self.fetch_error: RealtimeSerError | None = None
@@ -401,6 +415,11 @@ class ScriptedController:
     def recorded_inputs(self) -> Sequence[InputChoice]:
         return [choice for choice in self.available if choice.kind != "microphone"]
 
+    def configure(self, choices: EngineChoices) -> None:
+        if self.choice_error is not None:
+            raise self.choice_error
+        self.choices.append(choices)
+
     def bundle(self) -> Facts:
         self.bundle_gate.wait(10.0)
         if self.bundle_error is not None:
@@ -411,6 +430,16 @@ class ScriptedController:
 
     def recognizer_note(self) -> str:
         return "Words come from Vosk with the model small-en-us-0.15."
+
+    def cross_attention(self, words: str) -> CrossAttention:
+        self.read.append(words)
+        if self.attention_error is not None:
+            raise self.attention_error
+        tokens = tuple(words.lower().split())
+        random = np.random.default_rng(len(tokens))
+        near = -np.abs(np.subtract.outer(np.arange(len(tokens)), np.arange(len(tokens)))) * 0.4
+        weights = [softmax(near + random.normal(0.0, 1.0, near.shape)) for _ in (1, 3, 5)]
+        return CrossAttention(tokens, tuple(token != "i" for token in tokens), (1, 3, 5), frozen(np.stack(weights)))
 
     def can_fetch_words(self) -> bool:
         return True

@@ -10,7 +10,7 @@ import pytest
 from gui.conftest import Driver
 from gui.scripted_controller import INPUTS, ScriptedController, Stream
 
-from realtime_ser.asr.fetch import FetchProgress
+from realtime_ser.asr.fetch import CATALOGUE, MODELS_URL, FetchProgress
 from realtime_ser.controller import Controller
 from realtime_ser.errors import RecognizerError
 from realtime_ser.gui.first_start import FirstStart
@@ -167,7 +167,7 @@ def words(first: Driver) -> FirstStart:
 def test_words_are_fetched_with_progress(first: Driver, words: FirstStart) -> None:
     first.controller.fetch_gate.clear()
     press(first, words.fetch)
-    first.qtbot.waitUntil(lambda: words._progress != ("connecting", 0, None))
+    first.qtbot.waitUntil(lambda: words._fetching.progress[0] == "download")
     first.tick()
     assert "download: 0.0 MB of 41.0" in words.told.text()
     assert words.cancel.isVisible()
@@ -187,7 +187,7 @@ def test_words_are_fetched_with_progress(first: Driver, words: FirstStart) -> No
 def test_a_fetch_can_be_cancelled_and_begun_again(first: Driver, words: FirstStart) -> None:
     first.controller.fetch_gate.clear()
     press(first, words.fetch)
-    first.qtbot.waitUntil(lambda: words._progress != ("connecting", 0, None))
+    first.qtbot.waitUntil(lambda: words._fetching.progress[0] == "download")
     press(first, words.cancel)
     first.controller.fetch_gate.set()
 
@@ -214,10 +214,42 @@ def test_a_fetch_that_fails_says_what_to_do(first: Driver, words: FirstStart) ->
 def test_closing_cancels_a_fetch(first: Driver, words: FirstStart) -> None:
     first.controller.fetch_gate.clear()
     press(first, words.fetch)
-    first.qtbot.waitUntil(lambda: words._progress != ("connecting", 0, None))
-    first.controller.fetch_gate.set()
-    press(first, words.skip)  # returns once the thread has ended; the fixture sees that none is left
+    first.qtbot.waitUntil(lambda: words._fetching.progress[0] == "download")
+    thread = words._fetching.thread
+    press(first, words.skip)
     assert not words.isVisible()
+    assert thread.is_alive(), "the window does not wait for a connection that hangs"
+    assert thread.daemon, "nor does the end of the program"
+    first.controller.fetch_gate.set()
+    thread.join(10.0)
+    assert not thread.is_alive()
+
+
+def test_a_second_fetch_waits_for_the_end_of_the_first(first: Driver, words: FirstStart) -> None:
+    first.controller.fetch_gate.clear()
+    press(first, words.fetch)
+    first.qtbot.waitUntil(lambda: words._fetching.progress[0] == "download")
+    hanging = words._fetching.thread
+    press(first, words.skip)
+    forget(first)
+    first.window.show_first_start()
+    again = dialog_of(first)
+    press(first, again.next)
+    press(first, again.next)
+    press(first, again.fetch)
+    waiting = again._fetching
+    first.tick()
+    assert waiting.progress == ("connecting", 0, None)
+    first.controller.fetch_gate.set()
+    hanging.join(10.0)
+    waiting.thread.join(10.0)
+    first.tick()
+    assert "installed" in again.told.text()
+
+
+def test_the_button_says_what_is_fetched_from_where(words: FirstStart) -> None:
+    assert f"{CATALOGUE[0].size / 1e6:.0f} MB" in words.fetch.text()
+    assert f"from {MODELS_URL.split('/')[2]}" in words.fetch.text()
 
 
 def test_what_was_fetched_is_used_from_the_next_start_on(

@@ -197,6 +197,11 @@ def test_the_end_says_where_the_session_is(recorded: Driver) -> None:
     recorded.window.start()
     recorded.tick()
     assert recorded.window.findChild(NoticeBar).notice is None
+    recorded.window.stop()
+    recorded.tick()
+    assert recorded.window.findChild(NoticeBar).notice is None, "what was said of an earlier recording is not said again"
+    told = [entry for entry in recorded.window.model.events.entries if entry.kind == "recorded"]
+    assert [entry.times for entry in told] == [1]
 
 
 def test_marker_names() -> None:

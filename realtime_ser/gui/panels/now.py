@@ -222,11 +222,20 @@ class _ShareBar(QtWidgets.QWidget):
 class NowPanel(Panel):
     """What can be said now, with states for having nothing to say."""
 
+    inside_asked = QtCore.Signal()
+
     def __init__(self) -> None:
         super().__init__("Now")
         self.setMinimumWidth(250)
         self._look: Look | None = None
         self._view = NowView("")
+        inside = QtWidgets.QToolButton()
+        inside.setText("Inside…")
+        inside.setToolTip("Inside the fusion: parts and attention, live or of an utterance clicked in the timeline (Ctrl+A)")
+        inside.setAccessibleName("inside the fusion")
+        inside.clicked.connect(lambda: self.inside_asked.emit())
+        self.header.addStretch(1)
+        self.header.addWidget(inside)
         self._headline = _Headline()
         self._bars = _ClassBars()
         self._legend = make_label("", "small")

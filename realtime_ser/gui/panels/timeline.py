@@ -207,11 +207,16 @@ def band_image(energies: NDArray[np.float32], order: NDArray[np.intp]) -> NDArra
 class TimelinePanel(Panel):
     """Five lanes over one time axis."""
 
+    utterance_chosen = QtCore.Signal(int)
+    """A committed utterance was clicked: its number."""
+    span_changed = QtCore.Signal(int)
+    """The user wants to see so many seconds."""
+
     def __init__(self) -> None:
         super().__init__("Timeline")
         self._look: Look | None = None
         self._bank: FilterBank | None = None
-        self._drawn: tuple[int, int, bool] | None = None
+        self._drawn: tuple[int, int, int, bool] | None = None
         self._shown_position = -1
         self._range = (0.0, 60.0)
         self._span_seconds = 60
@@ -231,7 +236,7 @@ class TimelinePanel(Panel):
             button.setText(f"{seconds} s")
             button.setToolTip(f"Show the last {seconds} seconds (Z switches)")
             button.setAccessibleName(f"show the last {seconds} seconds")
-            button.clicked.connect(lambda _checked=False, chosen=seconds: self._set_span(chosen))
+            button.clicked.connect(lambda _checked=False, chosen=seconds: self._choose_span(chosen))
             group.addButton(button)
             self.header.addWidget(button)
             self._zooms[seconds] = button
@@ -284,6 +289,9 @@ class TimelinePanel(Panel):
         self._lanes["voice"].addItem(self._voice, ignoreBounds=True)
         self._bands = pg.ImageItem()
         self._lanes["bands"].addItem(self._bands, ignoreBounds=True)
+        self._view.scene().sigMouseClicked.connect(self._click)
+        self._view.setToolTip("A click on an utterance shows it from inside the fusion (Ctrl+A)")
+        self._model: DashboardModel | None = None
         self._heads = []
         for lane in self._lanes.values():
             head = pg.InfiniteLine(angle=90)
@@ -325,7 +333,12 @@ class TimelinePanel(Panel):
             lane.hideAxis("bottom")
         return lane
 
-    def _set_span(self, seconds: int) -> None:
+    def _choose_span(self, seconds: int) -> None:
+        self.show_span(seconds)
+        self.span_changed.emit(seconds)
+
+    def show_span(self, seconds: int) -> None:
+        """Show so many of the last seconds: 60 or 20."""
         self._span_seconds = seconds
         self._zooms[seconds].setChecked(True)
         self._drawn = None
@@ -333,7 +346,21 @@ class TimelinePanel(Panel):
 
     def toggle_zoom(self) -> None:
         """Switch between the last minute and the last 20 seconds."""
-        self._set_span(20 if self._span_seconds == 60 else 60)
+        self._choose_span(20 if self._span_seconds == 60 else 60)
+
+    def _click(self, event: Any) -> None:
+        """Choose the committed utterance under the pointer."""
+        if self._model is None or event.button() != Qt.MouseButton.LeftButton:
+            return
+        for name in ("verdicts", "scores"):
+            box = self._lanes[name].getViewBox()
+            if not box.sceneBoundingRect().contains(event.scenePos()):
+                continue
+            at = box.mapSceneToView(event.scenePos()).x() * self._model.sample_rate
+            for verdict in self._model.verdicts:
+                if verdict.span.first <= at < verdict.span.end:
+                    self.utterance_chosen.emit(verdict.utterance)
+                    return
 
     @property
     def shown_seconds(self) -> int:
@@ -397,6 +424,7 @@ class TimelinePanel(Panel):
 
     def refresh_plots(self, model: DashboardModel) -> None:
         """Draw what is new: time moves on with every frame, the traces change with every column (50 ms)."""
+        self._model = model
         if self._look is None or not model.classes:
             return
         if model.position != self._shown_position:
@@ -410,7 +438,7 @@ class TimelinePanel(Panel):
                 lane.getViewBox().setXRange(*self._range, padding=0.0)
             for head in self._heads:
                 head.setPos(now)
-        state = (model.end_bin, len(model.verdicts) + len(model.markers), model.open_onset is None)
+        state = (model.end_bin, len(model.verdicts), len(model.markers), model.open_onset is None)
         if state != self._drawn:
             self._drawn = state
             model.catch_up()

@@ -75,6 +75,10 @@ class Transport(QtWidgets.QFrame):
     refresh_asked = QtCore.Signal()
     theme_asked = QtCore.Signal()
     record_asked = QtCore.Signal()
+    settings_asked = QtCore.Signal()
+    presentation_asked = QtCore.Signal()
+    input_chosen = QtCore.Signal(object)
+    """The user chose this :class:`~realtime_ser.gui.controller.InputChoice`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -124,6 +128,16 @@ class Transport(QtWidgets.QFrame):
         self._theme.setToolTip("Dark or light (Ctrl+T)")
         self._theme.setAccessibleName("dark or light")
         self._theme.clicked.connect(self.theme_asked)
+        self._settings = QtWidgets.QToolButton()
+        self._settings.setText("⚙")
+        self._settings.setToolTip("Settings (Ctrl+,)")
+        self._settings.setAccessibleName("settings")
+        self._settings.clicked.connect(self.settings_asked)
+        self._present = QtWidgets.QToolButton()
+        self._present.setText("▣")
+        self._present.setToolTip("Presentation: the whole screen for an audience (F11; Esc leaves)")
+        self._present.setAccessibleName("presentation")
+        self._present.clicked.connect(self.presentation_asked)
         for widget, stretch in (
             (self._light, 0),
             (self._state, 0),
@@ -133,7 +147,9 @@ class Transport(QtWidgets.QFrame):
             (self._button, 0),
             (self._record, 0),
             (self._words, 4),
+            (self._present, 0),
             (self._theme, 0),
+            (self._settings, 0),
         ):
             layout.addWidget(widget, stretch)
         self.show_inputs(())
@@ -142,6 +158,11 @@ class Transport(QtWidgets.QFrame):
     def apply_look(self, look: Look) -> None:
         """Take on a theme."""
         self._light.apply_look(look)
+
+    @property
+    def state(self) -> str:
+        """Where the engine stands, in a word."""
+        return self._state.text()
 
     @property
     def choice(self) -> InputChoice | None:
@@ -246,6 +267,8 @@ class Transport(QtWidgets.QFrame):
             self.open_file()
         else:
             self._chosen = row
+            if self.choice is not None:
+                self.input_chosen.emit(self.choice)
         self._update_controls()
 
     def show_state(self, phase: Phase, live: bool, ready: bool, recording: bool = False) -> None:

@@ -17,7 +17,8 @@ from realtime_ser.gui.panels.panel import ElidedLabel, Look, Panel, make_label, 
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets
 from realtime_ser.gui.replay.document import Document, Utterance, following, preceding
 from realtime_ser.gui.replay.lanes import ReplayLanes
-from realtime_ser.gui.theme import DARK, PALETTES, class_styles, style_sheet
+from realtime_ser.gui.settings import Settings
+from realtime_ser.gui.theme import class_styles, style_sheet
 from realtime_ser.gui.worker import Failure
 from realtime_ser.session import edit
 from realtime_ser.session.reader import Row, Session
@@ -64,7 +65,7 @@ class ReplayWindow(QtWidgets.QMainWindow):
     ) -> None:
         super().__init__()
         self._document = Document(folder, scores)
-        self._palette = PALETTES.get(str(settings.value("theme", DARK.name)), DARK)
+        self._palette = Settings(settings).palette
         self._position = 0.0
         self._chosen: Utterance | None = None
         self._playback: Playback | None = None

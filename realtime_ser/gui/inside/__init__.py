@@ -1,0 +1,1 @@
+"""Inside the fusion: attention and parts of one utterance, live or committed."""
