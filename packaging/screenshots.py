@@ -3,7 +3,7 @@
     .venv/bin/python packaging/screenshots.py [--real | --microphone CLIP …] [--folder FOLDER]
 
 Without options the scores come from a script (tests/gui/scripted_controller.py): they show the window, not the model. The
-filter-bank explorer is shown with the shipped bundle.
+filter-bank explorer is shown with the shipped bundle, the live sincgram on the demonstration audio.
 With ``--real``, the demonstration audio runs through the real engine for fifty seconds.
 With ``--microphone``, sound files are played into a virtual microphone (PulseAudio's null sink) and captured by the running
 dashboard; the picture, ``dashboard.png``, is taken while the last of them is being heard.
@@ -40,6 +40,7 @@ from realtime_ser.gui.window import DashboardWindow  # noqa: E402
 
 SECONDS = 70.0
 REAL_SECONDS = 50.0
+SINCGRAM_SECONDS = 10.0
 SHOTS = (("dark", 1600, 1000), ("light", 1600, 1000), ("dark", 1024, 700), ("light", 1024, 700))
 
 
@@ -184,6 +185,32 @@ def shoot_explorer(folder: Path) -> None:
         window.close()
 
 
+def shoot_sincgram(folder: Path) -> None:
+    """The first seconds of the demonstration audio through the real engine, frozen; both themes, two sizes."""
+    from realtime_ser.controller import Controller
+
+    with tempfile.TemporaryDirectory() as temporary:
+        settings = QtCore.QSettings(str(Path(temporary) / "settings.ini"), QtCore.QSettings.Format.IniFormat)
+        dashboard = DashboardWindow(lambda: Controller(recognizer="none"), settings, choose=("demo", ""))
+        dashboard.show()
+        settle(dashboard)
+        dashboard.show_sincgram()
+        window = dashboard.sincgram
+        assert window is not None  # the bundle is loaded
+        dashboard.start()
+        while window.model.position < SINCGRAM_SECONDS * window.model.rate:
+            settle(dashboard, 0.1)
+        window.choose(20)
+        window.set_frozen(True)
+        for theme, width, height in (("dark", 1024, 700), ("light", 1600, 1000)):
+            if dashboard.theme != theme:
+                dashboard.toggle_theme()
+            window.resize(width, height)
+            settle(dashboard)
+            save(window, folder / f"sincgram-{theme}-{width}x{height}.png")
+        dashboard.close()
+
+
 def play_script(window: DashboardWindow, controller: ScriptedController) -> None:
     """Seventy seconds of the script, as fast as they can be drawn."""
     window.start()
@@ -263,6 +290,7 @@ def main() -> int:
         shoot(ScriptedController, play_script, arguments.folder, "dashboard-scripted")
         shoot_windows(arguments.folder)
         shoot_explorer(arguments.folder)
+        shoot_sincgram(arguments.folder)
     return 0
 
 

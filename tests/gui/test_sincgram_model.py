@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import pytest
-from engine_stages import blocks
+from engine_stages import ScriptedSource, blocks
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,7 +21,7 @@ from realtime_ser.gui.filterbank import FilterBank
 from realtime_ser.gui.sincgram.mel import MelSpectrogram
 from realtime_ser.gui.sincgram.model import REMEMBERED_SECONDS, FrameGrid, SincgramModel, SoundMemory
 from realtime_ser.gui.sincgram.table import EXPORTS, table
-from realtime_ser.types import Block, Span
+from realtime_ser.types import Block, Span, WindowScores
 
 RATE = 16_000
 ROUNDING_DB = 1e-3
@@ -174,6 +174,27 @@ def test_levels_are_those_of_the_bundles_graph_through_the_running_engine(models
     assert all(block.span.first < 1_600 for block in controller.poll_sound()[:1])
     controller.hear_sound(False)
     assert controller.poll_sound() == []
+    controller.close()
+
+
+@pytest.mark.usefixtures("no_thread_left")
+def test_an_engine_that_makes_room_has_nothing_more_to_say(speech: np.ndarray) -> None:
+    """Started again while it runs: what the first engine heard is another stream."""
+    sources = [ScriptedSource(blocks(speech, [480] * 100, first=first), live=True, then="silence") for first in (1_000_000, 0)]
+    remaining = iter(sources)
+    controller = Controller(recognizer="none", open_source=lambda _: next(remaining))
+    controller.hear_sound(True)
+    controller.start(PickedFile("first", "first"))
+    assert sources[0].delivered.wait(60.0)
+    assert controller.poll_sound()[0].span.first == 1_000_000
+    controller.start(PickedFile("second", "second"))
+    ends: list[int] = []
+    deadline = time.monotonic() + 60.0
+    while not ends or ends[-1] < 48_000:
+        assert time.monotonic() < deadline
+        ends += [output.span.end for output in controller.poll(512) if isinstance(output, WindowScores)]
+        ends += [block.span.end for block in controller.poll_sound()]
+    assert max(ends) <= 48_000
     controller.close()
 
 

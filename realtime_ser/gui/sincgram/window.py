@@ -119,6 +119,7 @@ class SincgramWindow(QtWidgets.QDialog):
         self._title = ElidedLabel("title")
         titles.addWidget(self._title, 1)
         self._state = make_label("", "state")
+        self._state.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         titles.addWidget(self._state)
         layout.addLayout(titles)
         self._pictures = Pictures(self._model, look)
@@ -285,13 +286,14 @@ class SincgramWindow(QtWidgets.QDialog):
 
     def fit(self) -> None:
         """Set the levels by what is shown."""
-        first, end = self._columns()
-        shown = [
-            ring.view()[max(first - ring.end + ring.bins, 0) :] for ring in (self.shown.sinc, self.shown.mel) if end > first
-        ]
-        levels = np.concatenate([rows[np.isfinite(rows)] for rows in shown]) if shown else np.empty(0)
-        if len(levels):
-            ceiling = int(np.ceil(float(levels.max())))
+        first, _ = self._columns()
+        loudest = []
+        for ring in (self.shown.sinc, self.shown.mel):
+            rows = ring.view()[max(first - ring.end + ring.bins, 0) :]
+            # A column has all of its levels or none.
+            loudest.append(float(rows[np.isfinite(rows[:, 0])].max(initial=-np.inf)))
+        if np.isfinite(max(loudest)):
+            ceiling = int(np.ceil(max(loudest)))
             self.set_levels(ceiling - _FITTED_RANGE_DB, ceiling)
 
     # State ----------------------------------------------------------------------------------------------------------------
@@ -466,10 +468,9 @@ class SincgramWindow(QtWidgets.QDialog):
         elif self._cursor is not None:
             self._said.show_text(self.describe("sinc", self._cursor, self._chosen))
         else:
-            newest = self.shown.sinc.end - 1
-            self._said.show_text(
-                f"chosen: {self._band_text('sinc', self._chosen)}, now {self._level_text('sinc', newest, self._chosen)}"
-            )
+            level = self._level_text("sinc", self.shown.sinc.end - 1, self._chosen)
+            when = "at the end" if self.frozen else "now"
+            self._said.show_text(f"chosen: {self._band_text('sinc', self._chosen)}, {when} {level}")
         self._slider.setAccessibleDescription(self._band_text("sinc", self._chosen))
 
     def describe(self, picture: str, column: int, band: int) -> str:
