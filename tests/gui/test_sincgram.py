@@ -254,6 +254,20 @@ def test_frozen_it_stands_still_and_nothing_is_lost(listening: tuple[Driver, Sin
     assert np.isfinite(window.model.level("sinc", window.model.grid.column_at(4 * RATE), 0))
 
 
+def test_with_reduced_motion_it_moves_in_steps(listening: tuple[Driver, SincgramWindow], settings: QtCore.QSettings) -> None:
+    driver, window = listening
+    driver.play(8.0)  # the pictures are full: whatever comes moves them
+    for still, steps in (("true", 2), ("false", 16)):
+        settings.setValue("still", still)
+        ends = set()
+        for _ in range(16):
+            driver.controller.advance(0.1)
+            driver.tick(1)
+            ends.add(window._pictures.range[1])
+        assert len(ends - {min(ends)}) in (steps - 1, steps), still
+    assert window.model.position == driver.controller.stream.position, "it has heard everything all the same"
+
+
 def test_keys_choose_time_axis_and_filter_and_are_remembered(
     listening: tuple[Driver, SincgramWindow], settings: QtCore.QSettings
 ) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Literal, cast
 import numpy as np
 
 from realtime_ser.audio.portaudio import Callback, InputStream, open_output
-from realtime_ser.gui.controller import BundleFacts, DashboardController, Phase
+from realtime_ser.gui.controller import BundleFacts, DashboardController
 from realtime_ser.gui.explorer.exports import FORMATS, export_plot
 from realtime_ser.gui.filterbank import FilterBank, sinc_kernels
 from realtime_ser.gui.panels.messages import Notice, NoticeBar
@@ -98,7 +98,6 @@ class SincgramWindow(QtWidgets.QDialog):
         self._outputs: list[Output] = []
         self._open = False
         self._ticks = 0
-        self._phase: Phase = "stopped"
         self._chosen = bank.bands // 2
         self._cursor: int | None = None
         self._pointed: tuple[str, int, int] | None = None
@@ -383,8 +382,8 @@ class SincgramWindow(QtWidgets.QDialog):
         if self._open:
             self._outputs += outputs
 
-    def tick(self) -> None:
-        """Take the sound, and draw; called by the dashboard's timer."""
+    def tick(self, *, moves: bool = True) -> None:
+        """Take the sound, and draw if the pictures are to move now; called by the dashboard's timer."""
         self._files.deliver()
         self._player.tick()
         if not self._open:
@@ -396,9 +395,10 @@ class SincgramWindow(QtWidgets.QDialog):
         self._outputs.clear()
         self._ticks += 1
         if self.isVisible() and not self.isMinimized():
-            self._draw()
-            position = self._player.position
-            self._pictures.show_head(None if position is None else position / self._model.rate)
+            if moves:
+                self._draw()
+                position = self._player.position
+                self._pictures.show_head(None if position is None else position / self._model.rate)
             if self._ticks % _TEXT_EVERY == 0:
                 self._refresh_text()
 
@@ -413,7 +413,6 @@ class SincgramWindow(QtWidgets.QDialog):
 
     def _refresh_text(self) -> None:
         state = self._controller.state()
-        self._phase = state.phase
         shown, palette = self.shown, self._look.palette
         at = f"{int(shown.position / shown.rate) // 60}:{shown.position / shown.rate % 60:04.1f}"
         if self.frozen:
