@@ -383,7 +383,13 @@ class SincgramWindow(QtWidgets.QDialog):
             self._outputs += outputs
 
     def tick(self, *, moves: bool = True) -> None:
-        """Take the sound, and draw if the pictures are to move now; called by the dashboard's timer."""
+        """Take the sound, and draw; called by the dashboard's timer.
+
+        Parameters
+        ----------
+        moves
+            Whether pictures may move on now; with reduced motion they do so in steps.
+        """
         self._files.deliver()
         self._player.tick()
         if not self._open:
