@@ -53,6 +53,8 @@ class EngineChoices:
         As for :func:`load_models`.
     provider, weights
         As for :meth:`~realtime_ser.acoustic.execution.Execution.wanted`.
+    profile
+        Name of a speaker's profile.
     """
 
     buffering: Buffering | None = None
@@ -60,6 +62,7 @@ class EngineChoices:
     bundle: str | None = None
     provider: str | None = None
     weights: str | None = None
+    profile: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

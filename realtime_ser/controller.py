@@ -31,7 +31,7 @@ from realtime_ser.engine.channel import Channel, Policy
 from realtime_ser.engine.engine import Engine
 from realtime_ser.errors import BundleError, RealtimeSerError
 from realtime_ser.inputs import DEMONSTRATION, Input, InputKind, open_input
-from realtime_ser.profiles import SpeakerProfile
+from realtime_ser.profiles import Baseline, SpeakerProfile, read_profile
 from realtime_ser.session.recorder import Recorder, RecordingStatus, TappedSource
 from realtime_ser.session.request import RECORDED_OUTPUTS, SessionRequest, open_recorder
 from realtime_ser.session.writer import Marker
@@ -247,7 +247,8 @@ class Controller:
                 chosen.weights or started.weights,
             )
         models = load_models(chosen.bundle or self._bundle, self._wanted_recognizer, execution)
-        return models.for_speaker(self._profile)
+        profile = self._profile if chosen.profile is None else read_profile(chosen.profile)
+        return models.for_speaker(profile)
 
     def bundle(self) -> BundleView:
         """Load the networks, once.
@@ -317,6 +318,29 @@ class Controller:
                     raise
                 self._set(ControllerState("stopped", recognizer=self._recognizer_name(self._models)))
             return self._models
+
+    # A speaker's profile --------------------------------------------------------------------------------------------------
+
+    def calibration_problem(self) -> str:
+        """Why nobody's neutral voice can be learnt now; empty where it can."""
+        models, state = self._models, self.state()
+        if models is None:
+            return "The networks are still being loaded."
+        if models.manifest.speaker is None:
+            return "This model bundle does not say what a speaker's profile is worth; a later one does."
+        if models.profile is not None:
+            return f"The profile of {models.profile.name} is in use. Choose “Anybody” in the settings, and start anew."
+        if state.phase != "running" or not state.live:
+            return "Start to listen to a microphone first."
+        return ""
+
+    def new_baseline(self) -> Baseline:
+        """For the windows that come from now on."""
+        return Baseline(self._loaded().acoustic.bands_per_window)
+
+    def profile_of(self, name: str, baseline: Baseline) -> SpeakerProfile:
+        """What was heard, for the networks in use; :class:`ConfigError` where there was too little voice."""
+        return baseline.profile(name, self._loaded().bundle)
 
     # Called by the window's thread ----------------------------------------------------------------------------------------
 

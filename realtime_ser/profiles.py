@@ -31,9 +31,13 @@ from realtime_ser.errors import ConfigError
 from realtime_ser.types import WindowScores, frozen
 
 __all__ = [
+    "BASELINE_SECONDS",
     "LEAST_SECONDS",
+    "READING",
+    "SPEAKING",
     "Baseline",
     "SpeakerProfile",
+    "checked_name",
     "delete_profile",
     "known_voice",
     "list_profiles",
@@ -46,6 +50,21 @@ PROFILE_FORMAT: Final = 1
 
 LEAST_SECONDS: Final = 15.0
 """Voice that a profile must rest on: what is said in less decides too much."""
+
+BASELINE_SECONDS: Final = 60.0
+"""How long somebody is listened to."""
+
+READING = (
+    "On Tuesdays the library opens at nine. A bus stops in front of it every ten minutes, and most people walk the last part "
+    "of the way through the park. Inside there are four floors. The catalogue is on the first, next to the lifts, and the "
+    "newspapers lie on a long table by the window. Books can be kept for three weeks. Whoever needs them for longer asks at "
+    "the desk, or writes a short note with the number of the card. At seven in the evening the lights on the upper floors are "
+    "switched off, and half an hour later the doors are closed."
+)
+"""A text without anything to feel about, about forty seconds long when it is read."""
+
+SPEAKING = "When you are through, tell in your own words how you came here today, or what your room looks like, as calmly."
+"""What follows the reading."""
 
 _NAME = re.compile(r"[\w][\w .-]{0,39}")
 _SUFFIX = ".profile.json"

@@ -78,6 +78,7 @@ def open_dashboard(
         "bundle": bundle or os.environ.get(BUNDLE_VARIABLE),
         "provider": provider or os.environ.get(PROVIDER_VARIABLE),
         "weights": weights or os.environ.get(WEIGHTS_VARIABLE),
+        "profile": profile,
     }
     given = [name for name, value in decided.items() if value]
     start_log(log)

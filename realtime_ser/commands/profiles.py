@@ -13,6 +13,9 @@ from realtime_ser.config import ENGINE_RATE
 from realtime_ser.errors import ConfigError, RealtimeSerError
 from realtime_ser.inputs import Input, open_input
 from realtime_ser.profiles import (
+    BASELINE_SECONDS,
+    READING,
+    SPEAKING,
     Baseline,
     SpeakerProfile,
     checked_name,
@@ -27,20 +30,7 @@ from realtime_ser.types import Event, Output, Severity, WindowScores
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["BASELINE_SECONDS", "READING", "calibrate", "delete", "profile_lines"]
-
-BASELINE_SECONDS = 60.0
-
-READING = (
-    "On Tuesdays the library opens at nine. A bus stops in front of it every ten minutes, and most people walk the last part "
-    "of the way through the park. Inside there are four floors. The catalogue is on the first, next to the lifts, and the "
-    "newspapers lie on a long table by the window. Books can be kept for three weeks. Whoever needs them for longer asks at "
-    "the desk, or writes a short note with the number of the card. At seven in the evening the lights on the upper floors are "
-    "switched off, and half an hour later the doors are closed."
-)
-"""A text without anything to feel about, about forty seconds long when it is read."""
-
-_SPEAK = "When you are through, tell in your own words how you came here today, or what your room looks like, as calmly."
+__all__ = ["calibrate", "delete", "profile_lines"]
 
 
 def calibrate(
@@ -124,7 +114,7 @@ def _explain(console: Console, seconds: float) -> None:
         soft_wrap=True,
     )
     console.print(READING, style="bold", highlight=False)
-    console.print(f"\n{_SPEAK}\nCtrl-C ends without keeping anything.\n", highlight=False, soft_wrap=True)
+    console.print(f"\n{SPEAKING}\nCtrl-C ends without keeping anything.\n", highlight=False, soft_wrap=True)
 
 
 def _listen(outputs: Iterator[Output], baseline: Baseline, seconds: float, console: Console) -> None:

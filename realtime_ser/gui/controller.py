@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from realtime_ser.assembly import EngineChoices
 from realtime_ser.audio.sources import SourceStatus
 from realtime_ser.bundle.filter_files import CutoffHistory, Reliance
+from realtime_ser.profiles import Baseline, SpeakerProfile
 from realtime_ser.session.recorder import RecordingStatus
 from realtime_ser.session.request import SessionRequest
 from realtime_ser.session.writer import Marker
@@ -219,6 +220,18 @@ class DashboardController(Protocol):
 
     def cross_attention(self, words: str) -> CrossAttention:
         """What the text network attends to in a transcript; :class:`BundleError` where it has nothing to show."""
+        ...
+
+    def calibration_problem(self) -> str:
+        """Why nobody's neutral voice can be learnt now; empty where it can. Returns at once."""
+        ...
+
+    def new_baseline(self) -> Baseline:
+        """For the windows that come from now on."""
+        ...
+
+    def profile_of(self, name: str, baseline: Baseline) -> SpeakerProfile:
+        """What was heard, for the networks in use; :class:`ConfigError` where there was too little voice."""
         ...
 
     def can_fetch_words(self) -> bool:

@@ -26,12 +26,12 @@ SCALES = (100, 125, 150, 175, 200, 250, 300)
 """Percent of the size that the system asks for."""
 
 ChoiceName: TypeAlias = Literal[
-    "input", "listen", "buffering", "recognizer", "bundle", "provider", "weights",
+    "input", "listen", "buffering", "recognizer", "bundle", "provider", "weights", "profile",
     "theme", "scale", "still", "span", "axis", "sessions",
 ]  # fmt: skip
 """What a user may choose; the names are the keys of the store."""
 
-_ENGINE: tuple[ChoiceName, ...] = ("buffering", "recognizer", "bundle", "provider", "weights")
+_ENGINE: tuple[ChoiceName, ...] = ("buffering", "recognizer", "bundle", "provider", "weights", "profile")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,7 @@ _RULES: dict[ChoiceName, _Rule] = {
     "bundle": _Rule(""),
     "provider": _Rule("", ("", *(provider.value for provider in Provider))),
     "weights": _Rule("", ("", *get_args(Weights))),
+    "profile": _Rule(""),
     "theme": _Rule("system", THEMES),
     "scale": _Rule("100", tuple(map(str, SCALES))),
     "still": _Rule("false", ("true", "false")),

@@ -31,11 +31,14 @@ class Installed:
         Names of model bundles that ship with the program.
     providers
         ONNX Runtime's names of what it can compute with.
+    profiles
+        Names of speakers' profiles.
     """
 
     recognizers: Sequence[str] = ()
     bundles: Sequence[str] = ()
     providers: Sequence[str] = ()
+    profiles: Sequence[str] = ()
 
 
 class SettingsDialog(QtWidgets.QDialog):
@@ -49,6 +52,8 @@ class SettingsDialog(QtWidgets.QDialog):
 
     changed = QtCore.Signal(str)
     """A choice was made and stored: its name."""
+    calibration_asked = QtCore.Signal()
+    """Learn somebody's neutral voice."""
 
     def __init__(self, parent: QtWidgets.QWidget, settings: Settings) -> None:
         super().__init__(parent)
@@ -119,6 +124,14 @@ class SettingsDialog(QtWidgets.QDialog):
                 ("int8 where it is faster here", "auto"),
             ],
         )
+        self._heading("Speaker")
+        self._box(
+            "profile",
+            "Who s&peaks",
+            f"Adapts the scores to a measured neutral voice (what that is worth is on the card); {_NEXT_LISTENING}",
+            self.calibration_asked.emit,
+            ("Measure…", "measure somebody's neutral voice"),
+        )
         self._heading("Window")
         self._box("theme", "&Theme", "Ctrl+T switches between dark and light")
         self._fill("theme", [(_TITLES[theme], theme) for theme in THEMES])
@@ -146,6 +159,7 @@ class SettingsDialog(QtWidgets.QDialog):
         control: QtWidgets.QWidget,
         note: str,
         browse: Callable[[], None] | None = None,
+        asked: tuple[str, str] | None = None,
     ) -> None:
         control.setAccessibleName(title.replace("&", "").lower())
         control.setToolTip(note)
@@ -153,9 +167,10 @@ class SettingsDialog(QtWidgets.QDialog):
         line.setSpacing(8)
         line.addWidget(control, 1)
         if browse is not None:
-            button = QtWidgets.QPushButton("Folder…")
+            text, meaning = asked or ("Folder…", f"choose a folder for {title.replace('&', '').lower()}")
+            button = QtWidgets.QPushButton(text)
             button.setAutoDefault(False)
-            button.setAccessibleName(f"choose a folder for {title.replace('&', '').lower()}")
+            button.setAccessibleName(meaning)
             button.clicked.connect(browse)
             line.addWidget(button)
         if name in self._settings.given:
@@ -173,7 +188,14 @@ class SettingsDialog(QtWidgets.QDialog):
         label.setContentsMargins(0, 5, 0, 0)
         self._rows.addRow(label, column)
 
-    def _box(self, name: ChoiceName, title: str, note: str, browse: Callable[[], None] | None = None) -> None:
+    def _box(
+        self,
+        name: ChoiceName,
+        title: str,
+        note: str,
+        browse: Callable[[], None] | None = None,
+        asked: tuple[str, str] | None = None,
+    ) -> None:
         box = QtWidgets.QComboBox()
         box.setMinimumContentsLength(16)
         box.setSizeAdjustPolicy(QtWidgets.QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
@@ -182,7 +204,7 @@ class SettingsDialog(QtWidgets.QDialog):
         box.installEventFilter(self)
         box.activated.connect(lambda _index: self._choose(name, str(box.currentData())))
         self._boxes[name] = box
-        self._row(name, title, box, note, browse)
+        self._row(name, title, box, note, browse, asked)
 
     def _check(self, name: ChoiceName, title: str, note: str) -> None:
         check = QtWidgets.QCheckBox(title)
@@ -224,6 +246,7 @@ class SettingsDialog(QtWidgets.QDialog):
             [("A graphics processor where it is faster, else the processor", ""), *((f"{one}", one.value) for one in Provider)],
             disabled={one.value for one in Provider if installed.providers and one.runtime_name not in installed.providers},
         )
+        self._fill("profile", [("Anybody", ""), *((name, name) for name in installed.profiles)])
         self._fill("scale", [(f"{scale} %", str(scale)) for scale in SCALES], disabled=self._scales_too_large())
 
     def _scales_too_large(self) -> set[str]:

@@ -19,6 +19,7 @@ from realtime_ser.bundle.loader import find_bundles
 from realtime_ser.config import ENGINE_RATE
 from realtime_ser.errors import RealtimeSerError
 from realtime_ser.gui.about import SHORT_NOTE, help_markup
+from realtime_ser.gui.calibration import CalibrationDialog
 from realtime_ser.gui.controller import BundleFacts, DashboardController, InputChoice, InputKind, Phase
 from realtime_ser.gui.explorer.study import Study
 from realtime_ser.gui.explorer.window import ExplorerWindow
@@ -45,6 +46,7 @@ from realtime_ser.gui.settings_dialog import Installed, SettingsDialog
 from realtime_ser.gui.sincgram.window import SincgramWindow
 from realtime_ser.gui.theme import PALETTES, class_styles, style_sheet
 from realtime_ser.gui.worker import Failure, Worker
+from realtime_ser.profiles import list_profiles
 from realtime_ser.session.request import SessionRequest
 from realtime_ser.text.attention import CrossAttention
 from realtime_ser.types import Event, Severity
@@ -159,6 +161,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._explorer: ExplorerWindow | None = None
         self._sincgram: SincgramWindow | None = None
         self._settings_dialog: SettingsDialog | None = None
+        self._calibration: CalibrationDialog | None = None
         self._inside: InsideWindow | None = None
         self._reading = False
         self._loading_bundle = False
@@ -355,7 +358,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
 
     def _miss_bundle(self, failure: Failure) -> None:
         self._loading_bundle = False
-        if any((self._settings.engine.recognizer, self._settings.engine.bundle)):
+        chosen = self._settings.engine
+        if any((chosen.recognizer, chosen.bundle, chosen.profile)):
             remedy = f"{failure.remedy} It was chosen in the settings (Ctrl+,)."
             if self._facts is not None:
                 remedy += " Until another choice is made, everything is as it was before."
@@ -610,6 +614,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
             self._model.consume(outputs)
             if self._sincgram is not None:
                 self._sincgram.take(outputs)
+            if self._calibration is not None:
+                self._calibration.take(outputs)
             if len(outputs) < POLL_LIMIT:
                 break
 
@@ -641,6 +647,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
         if self._settings.palette is not self._palette:  # the system went dark or light
             self._palette = self._settings.palette
             self._apply_theme()
+        if self._calibration is not None and self._calibration.isVisible():
+            self._calibration.follow()
         if self._first_start is not None:
             self._first_start.follow(self._model, phase, state.problem if state is not None else "")
         self._transport.show_state(phase, live, self.ready, self.recording)
@@ -725,6 +733,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         if dialog is None:
             dialog = self._settings_dialog = SettingsDialog(self, self._settings)
             dialog.changed.connect(self._follow_choice)
+            dialog.calibration_asked.connect(self.show_calibration)
         dialog.show_inputs(self._inputs)
         dialog.refresh()
         dialog.show()
@@ -733,9 +742,29 @@ class DashboardWindow(QtWidgets.QMainWindow):
 
         def look_around() -> Installed:
             models = [model.name for model in installed_vosk_models()]
-            return Installed(models, tuple(find_bundles()), available_providers())
+            profiles = [profile.name for profile in list_profiles()]
+            return Installed(models, tuple(find_bundles()), available_providers(), profiles)
 
         self._worker.ask(look_around, dialog.show_installed, lambda failure: self._fail("program", failure))
+
+    def show_calibration(self) -> None:
+        """Learn what somebody's neutral voice is like."""
+        if self._controller is None:
+            return
+        dialog = self._calibration
+        if dialog is None:
+            dialog = self._calibration = CalibrationDialog(self, self._controller)
+            dialog.made.connect(self._use_profile)
+        dialog.follow()
+        dialog.show()
+        dialog.raise_()
+        dialog.activateWindow()
+
+    def _use_profile(self, name: str) -> None:
+        self._remember("profile", name)
+        self._follow_choice("profile")
+        if self._settings_dialog is not None:
+            self.show_settings()
 
     def _follow_choice(self, name: ChoiceName) -> None:
         """Do what a choice asks for, where that can be done at once; what concerns the engine waits until it rests."""
@@ -749,7 +778,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         elif name == "input":
             if self._phase not in {"starting", "running", "stopping"}:
                 self._transport.select(*(self._settings.input or ("microphone", "")))
-        elif name in {"buffering", "recognizer", "bundle", "provider", "weights"}:
+        elif name in {"buffering", "recognizer", "bundle", "provider", "weights", "profile"}:
             self._engine_due = True
 
     def _remember(self, name: ChoiceName, value: str) -> None:

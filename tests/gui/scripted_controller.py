@@ -18,9 +18,11 @@ from numpy.typing import NDArray
 from realtime_ser.assembly import EngineChoices
 from realtime_ser.audio.sources import SourceStatus
 from realtime_ser.bundle.filter_files import CutoffHistory, Reliance
+from realtime_ser.bundle.loader import load_bundle
 from realtime_ser.errors import RealtimeSerError
 from realtime_ser.gui.controller import InputChoice, InputKind, Phase
 from realtime_ser.gui.filterbank import hz_from_mel, mel_from_hz
+from realtime_ser.profiles import Baseline, SpeakerProfile
 from realtime_ser.session.recorder import RecordingStatus
 from realtime_ser.session.request import SessionRequest
 from realtime_ser.session.writer import Marker
@@ -440,6 +442,15 @@ class ScriptedController:
         near = -np.abs(np.subtract.outer(np.arange(len(tokens)), np.arange(len(tokens)))) * 0.4
         weights = [softmax(near + random.normal(0.0, 1.0, near.shape)) for _ in (1, 3, 5)]
         return CrossAttention(tokens, tuple(token != "i" for token in tokens), (1, 3, 5), frozen(np.stack(weights)))
+
+    def calibration_problem(self) -> str:
+        return "" if self.state().phase == "running" else "Start to listen to a microphone first."
+
+    def new_baseline(self) -> Baseline:
+        return Baseline(19)
+
+    def profile_of(self, name: str, baseline: Baseline) -> SpeakerProfile:
+        return baseline.profile(name, load_bundle())
 
     def can_fetch_words(self) -> bool:
         return True
