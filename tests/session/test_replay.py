@@ -237,6 +237,19 @@ def test_words_and_labels_are_written_beside_the_original(folder: Path, show: Ca
     assert not button(window, "Undo").isEnabled()
 
 
+def test_what_was_saved_is_saved_however_soon_the_window_is_closed(folder: Path, show: Callable[..., ReplayWindow]) -> None:
+    window = show(folder)
+    window.jump("utterance", 1)
+    for _ in range(3):
+        window.add_marker()
+    field(window, QtWidgets.QComboBox, "what the utterance was in your opinion").setCurrentText("relief")
+    window.save()
+    window.close()
+    with Session(folder) as session:
+        assert session.utterances()[0]["annotation"] == "relief"
+        assert len(session.markers()) == 2 + 3
+
+
 def test_the_sound_is_heard_and_the_window_follows(
     folder: Path, show: Callable[..., ReplayWindow], two_utterances: np.ndarray, qtbot: Any
 ) -> None:

@@ -726,7 +726,8 @@ class ReplayWindow(QtWidgets.QMainWindow):
         for dialog in (self._export, self._rescore):
             if dialog is not None:
                 dialog.end()
-        self._worker.close()
+        # What somebody has saved is saved, however soon the window is closed.
+        self._worker.close(finish=True)
         self._reader.close()
         super().closeEvent(event)
         self.closed.emit(self._document.folder)
