@@ -33,6 +33,7 @@ from realtime_ser.cli import main as realtime_ser
 from realtime_ser.controller import Controller
 from realtime_ser.gui.qt import QtCore, QtGui, QtWidgets
 from realtime_ser.gui.recording import SessionDialog
+from realtime_ser.gui.replay.document import Document
 from realtime_ser.gui.replay.window import ReplayWindow
 from realtime_ser.gui.theme import DARK
 from realtime_ser.gui.window import DashboardWindow
@@ -158,7 +159,7 @@ def record_and_be_killed(microphone: VirtualMicrophone, clips: Sequence[Path], s
 def replay(session: Path, folder: Path, scores: str | None, name: str) -> None:
     """The window that shows a session; without a later scoring, somebody corrects an utterance in it."""
     settings = QtCore.QSettings(str(session.parent.parent / "replay.ini"), QtCore.QSettings.Format.IniFormat)
-    window = ReplayWindow(session, settings, scores)
+    window = ReplayWindow(Document(session, scores), settings)
     window.resize(*SIZE)
     window.show()
     window.jump("utterance", 1)
@@ -168,8 +169,8 @@ def replay(session: Path, folder: Path, scores: str | None, name: str) -> None:
         said.setText("kids are talking by the door")
         label.setCurrentText("irritation")
         window.save()
-    for _ in range(8):
-        QtWidgets.QApplication.processEvents()
+    while window.busy or window.reading_sound:
+        screenshots.wait(0.05)
     screenshots.save(window, folder / name)
     window.close()
 

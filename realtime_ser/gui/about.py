@@ -29,6 +29,7 @@ KEYS = (
     ("F1", "this text"),
     ("F2", "health: every figure, the log, and a report to copy"),
     ("F3", "first steps: use notice, microphone test, words"),
+    ("F4", "recorded sessions: replay, export, delete"),
     ("F11", "presentation: the whole screen for an audience"),
     ("Esc", "leave the presentation"),
     ("Ctrl+Q", "quit"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -205,11 +206,13 @@ def contrast(first: str, second: str) -> float:
     return (bright + 0.05) / (dark + 0.05)
 
 
+@cache
 def ink_on(colour: str) -> str:
     """Black or white, whichever reads better on `colour`."""
     return max(("#0b0d10", "#ffffff"), key=lambda ink: contrast(ink, colour))
 
 
+@cache
 def blend(front: str, back: str, share: float) -> str:
     """`share` of `front` over `back`; what an opacity of `share` would show."""
     mixed = (round(share * f + (1.0 - share) * b) for f, b in zip(_channels(front), _channels(back), strict=True))
@@ -271,16 +274,16 @@ def style_sheet(palette: Palette) -> str:
     QToolTip {{ background: {p.panel}; color: {p.text}; border: 1px solid {p.line}; padding: 3px; }}
     QFrame#notice {{ border-radius: 6px; border: 1px solid {p.line}; background: {p.panel}; }}
     QFrame#recording {{ border-radius: 6px; border: 1px solid {p.record}; background: {p.panel}; }}
-    QLineEdit, QPlainTextEdit, QSpinBox {{
+    QLineEdit, QPlainTextEdit, QSpinBox, QDoubleSpinBox {{
         background: {p.well}; border: 1px solid {p.line}; border-radius: 4px; padding: 3px 6px; min-height: 18px;
     }}
-    QSpinBox QLineEdit {{ border: none; background: transparent; padding: 0; min-height: 0; }}
+    QSpinBox QLineEdit, QDoubleSpinBox QLineEdit {{ border: none; background: transparent; padding: 0; min-height: 0; }}
     QSpinBox::up-button, QSpinBox::down-button {{ width: 0; border: none; }}
-    QTableView {{
+    QListWidget, QTableView {{
         background: {p.well}; alternate-background-color: {p.panel}; border: 1px solid {p.line}; gridline-color: {p.grid};
         selection-background-color: {p.accent}; selection-color: {ink_on(p.accent)};
     }}
-    QTableView:focus {{ border: 1px solid {p.accent}; }}
+    QListWidget:focus, QTableView:focus {{ border: 1px solid {p.accent}; }}
     QHeaderView, QTableCornerButton::section {{ background: {p.panel}; border: none; }}
     QHeaderView::section {{
         background: {p.panel}; color: {p.dim}; border: none; border-right: 1px solid {p.grid};

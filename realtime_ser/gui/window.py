@@ -41,6 +41,7 @@ from realtime_ser.gui.presentation import Presentation
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets
 from realtime_ser.gui.recording import SessionDialog
 from realtime_ser.gui.report import FrameTimes, ProcessUse, Section, health_sections, log_file, log_tail, report_text
+from realtime_ser.gui.sessions.window import SessionsWindow
 from realtime_ser.gui.settings import ChoiceName, Settings
 from realtime_ser.gui.settings_dialog import Installed, SettingsDialog
 from realtime_ser.gui.sincgram.window import SincgramWindow
@@ -166,6 +167,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._reading = False
         self._loading_bundle = False
         self._engine_due = False
+        self._sessions: SessionsWindow | None = None
         self._worker = Worker()
 
         self._transport = Transport()
@@ -289,6 +291,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._now.inside_asked.connect(self.show_inside)
         self._timeline.utterance_chosen.connect(self.show_inside)
         self._timeline.span_changed.connect(lambda seconds: self._remember("span", str(seconds)))
+        self._transport.sessions_asked.connect(self.show_sessions)
         self._recording_bar.marked.connect(self.mark)
         self._recording_bar.note_written.connect(self._keep_note)
         self._notice_bar.acted.connect(self._act_on_notice)
@@ -314,6 +317,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
             ("F1", self.show_help),
             ("F2", self.show_health),
             ("F3", self.show_first_start),
+            ("F4", self.show_sessions),
             ("F11", self.toggle_presentation),
             ("Esc", self.leave_presentation),
             ("Ctrl+Q", self.close),
@@ -558,6 +562,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
         if now == self._recorded:
             return
         self._recorded = now
+        if self._sessions is not None and self._sessions.isVisible():
+            self._sessions.refresh()
         if status is None:
             return
         if status.phase == "failed":
@@ -815,6 +821,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
             self._sincgram.apply_look(look)
         if self._inside is not None:
             self._inside.apply_look(look)
+        if self._sessions is not None:
+            self._sessions.apply_palette(self._palette)
         self._refresh_text()
 
     def show_first_start(self) -> None:
@@ -940,6 +948,19 @@ class DashboardWindow(QtWidgets.QMainWindow):
 
         self._worker.ask(partial(controller.cross_attention, words), take, miss)
 
+    @property
+    def sessions(self) -> SessionsWindow | None:
+        """The window of the recorded sessions, once it was opened."""
+        return self._sessions
+
+    def show_sessions(self) -> None:
+        """Show which sessions there are, to replay, export or delete them."""
+        if self._sessions is None:
+            self._sessions = SessionsWindow(self._settings.raw, self._palette)
+        self._sessions.show()
+        self._sessions.raise_()
+        self._sessions.activateWindow()
+
     def show_help(self) -> None:
         """What the tool can and cannot tell, the law, the model, the keys."""
         if self._help is None:
@@ -972,6 +993,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
     def closeEvent(self, event: QtGui.QCloseEvent) -> None:  # noqa: N802 - Qt's name
         """Stop everything, in the order in which it depends on each other."""
         self._timer.stop()
+        if self._sessions is not None:
+            self._sessions.end()
         if self._first_start is not None:
             # Closing the window is no answer: the first steps come again.
             self._first_start.finished.disconnect(self._end_first_start)

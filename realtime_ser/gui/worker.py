@@ -67,7 +67,7 @@ class Worker:
             else:
                 failed(Failure.of(error))
 
-    def close(self) -> None:
-        """Drop what has not begun and wait for what has."""
-        self._executor.shutdown(wait=True, cancel_futures=True)
+    def close(self, *, finish: bool = False) -> None:
+        """Drop what has not begun, or `finish` it, too, and wait for what has; nothing is handed over any more."""
+        self._executor.shutdown(wait=True, cancel_futures=not finish)
         self._pending.clear()

@@ -15,15 +15,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from session_parts import Record, Recorded
+from session_parts import Record, Recorded, prolong
 
 from realtime_ser.assembly import Models, load_models
 from realtime_ser.errors import DeviceError
-from realtime_ser.gui.qt import Qt, QtCore, QtWidgets
+from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets
 from realtime_ser.gui.replay.document import Document, following, preceding
-from realtime_ser.gui.replay.lanes import place_flags
+from realtime_ser.gui.replay.picture import lane_rects, place_flags, tick_step
 from realtime_ser.gui.replay.window import ReplayWindow
 from realtime_ser.session import edit
+from realtime_ser.session.export.files import FORMATS
+from realtime_ser.session.export.tables import TABLES
 from realtime_ser.session.reader import Session
 from realtime_ser.session.rescore import rescore
 
@@ -75,11 +77,11 @@ def show(qtbot: Any, tmp_path: Path) -> Iterator[Callable[..., ReplayWindow]]:
 
     def make(folder: Path, scores: str | None = None, output: Output | None = None) -> ReplayWindow:
         settings = QtCore.QSettings(str(tmp_path / "replay.ini"), QtCore.QSettings.Format.IniFormat)
-        window = ReplayWindow(folder, settings, scores, (output or Output()).open)
+        window = ReplayWindow(Document(folder, scores), settings, (output or Output()).open)
         qtbot.addWidget(window)
         window.show()
         windows.append(window)
-        QtWidgets.QApplication.processEvents()
+        qtbot.waitUntil(lambda: not window.reading_sound)
         return window
 
     yield make
@@ -94,10 +96,11 @@ from pathlib import Path
 from realtime_ser.gui.application import run_window
 assert not any(name.startswith(("PySide6", "pyqtgraph")) for name in sys.modules)
 from realtime_ser.gui.qt import QtCore
+from realtime_ser.gui.replay.document import Document
 from realtime_ser.gui.replay.window import ReplayWindow
 
 def make(settings):
-    window = ReplayWindow(Path(sys.argv[1]), settings)
+    window = ReplayWindow(Document(Path(sys.argv[1])), settings)
     def fail():
         QtCore.QTimer.singleShot(0, lambda: print(window._notice.notice.problem, flush=True))
         raise ZeroDivisionError("for a test")
@@ -123,9 +126,9 @@ def test_a_fault_is_shown_and_a_signal_closes_the_window(folder: Path, tmp_path:
 
 
 def texts(window: ReplayWindow) -> str:
-    labels = [label.text() for label in window.findChildren(QtWidgets.QLabel) if label.isVisible()]
-    items = window.findChild(QtWidgets.QListWidget)
-    return "\n".join([*labels, *(items.item(row).text() for row in range(items.count()))])
+    labels = [label.text() for label in window.findChildren(QtWidgets.QLabel) if not label.isHidden()]
+    lists = window.findChildren(QtWidgets.QListWidget)
+    return "\n".join([*labels, *(items.item(row).text() for items in lists for row in range(items.count()))])
 
 
 def field(window: ReplayWindow, kind: type[Any], name: str) -> Any:
@@ -175,7 +178,7 @@ def test_jumps_go_between_utterances_and_markers_by_button_and_key(
         assert window.position == pytest.approx(expected)
     qtbot.mouseClick(button(window, "◀ Marker"), Qt.MouseButton.LeftButton)
     assert window.position == pytest.approx(3.0)
-    items = window.findChild(QtWidgets.QListWidget)
+    items = field(window, QtWidgets.QListWidget, "gaps, events, markers, notes and changes")
     (gap,) = [items.item(row) for row in range(items.count()) if "gap: not heard" in items.item(row).text()]
     items.itemActivated.emit(gap)
     assert window.position == pytest.approx(5.0)
@@ -216,6 +219,7 @@ def test_words_and_labels_are_written_beside_the_original(folder: Path, show: Ca
     window.jump("utterance", 1)
     assert window.chosen == chosen
     qtbot.mouseClick(button(window, "Save"), Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: not window.busy)
     with Session(folder) as session:
         row = session.utterances()[0]
         assert (row["corrected"], row["annotation"], row["words"]) == ("what was really said", "relief", chosen.words)
@@ -225,6 +229,25 @@ def test_words_and_labels_are_written_beside_the_original(folder: Path, show: Ca
     words.setText("something else")
     qtbot.mouseClick(button(window, "Discard"), Qt.MouseButton.LeftButton)
     assert words.text() != "something else"
+    qtbot.keyClick(window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    qtbot.waitUntil(lambda: not window.busy)
+    with Session(folder) as session:
+        assert session.utterances()[0] == {**row, "corrected": None, "annotation": None}
+        assert [change["reason"] for change in session.changes()] == ["replay window"] * 2 + ["undone, replay window"] * 2
+    assert not button(window, "Undo").isEnabled()
+
+
+def test_what_was_saved_is_saved_however_soon_the_window_is_closed(folder: Path, show: Callable[..., ReplayWindow]) -> None:
+    window = show(folder)
+    window.jump("utterance", 1)
+    for _ in range(3):
+        window.add_marker()
+    field(window, QtWidgets.QComboBox, "what the utterance was in your opinion").setCurrentText("relief")
+    window.save()
+    window.close()
+    with Session(folder) as session:
+        assert session.utterances()[0]["annotation"] == "relief"
+        assert len(session.markers()) == 2 + 3
 
 
 def test_the_sound_is_heard_and_the_window_follows(
@@ -246,8 +269,12 @@ def test_the_sound_is_heard_and_the_window_follows(
 
     qtbot.waitUntil(half_a_second)
     assert np.allclose(heard, two_utterances[16_000 : 16_000 + len(heard)], atol=1 / 32_768)
+    drawn = window._lanes.drawn
     window.tick()
     assert window.position == pytest.approx(1.0 + len(heard) / 16_000)
+    QtWidgets.QApplication.processEvents()
+    # The line moves over the picture, which is not drawn anew.
+    assert window._lanes.drawn == drawn
     button(window, "■ Stop").click()
     assert not window.playing
     assert output.closed
@@ -266,10 +293,12 @@ def test_a_session_that_was_not_closed_is_changed_while_it_is_heard(
     window.play()
     field(window, QtWidgets.QComboBox, "what the utterance was in your opinion").setCurrentText("relief")
     window.save()
+    assert window.playing
+    qtbot.waitUntil(lambda: not window.busy)
     assert not window._notice.isVisible()
     assert window.chosen is not None
     assert window.chosen.annotation == "relief"
-    qtbot.waitUntil(lambda: window.playing)
+    assert window.playing
 
 
 def test_without_sound_it_is_said(
@@ -293,7 +322,7 @@ def test_without_sound_it_is_said(
 
 
 def test_a_later_scoring_is_opened_and_compared(
-    folder: Path, models: Models, show: Callable[..., ReplayWindow], tmp_path: Path
+    folder: Path, models: Models, show: Callable[..., ReplayWindow], tmp_path: Path, qtbot: Any
 ) -> None:
     from bundle_factory import write_bundle
 
@@ -302,13 +331,257 @@ def test_a_later_scoring_is_opened_and_compared(
     window = show(folder, "same")
     assert "same label or none: 100% of 2, scores ±0.000" in texts(window)
     field(window, QtWidgets.QComboBox, "later scoring to compare with").setCurrentText("other")
+    qtbot.waitUntil(lambda: not window.busy)
     window.jump("utterance", 1)
     assert window.document.comparison is not None
     assert "other:" in texts(window)
     assert "recorded:" in texts(window)
     assert window.document.later_of(window.document.utterances[0].number) is not None
     field(window, QtWidgets.QComboBox, "later scoring to compare with").setCurrentText("nothing")
+    qtbot.waitUntil(lambda: not window.busy)
     assert window.document.comparison is None
+
+
+def markers(folder: Path) -> list[tuple[str, str, int]]:
+    with Session(folder) as session:
+        return [(row["name"], row["colour"], row["sample"]) for row in session.markers()]
+
+
+def test_a_marker_is_added_named_moved_coloured_and_taken_back(
+    folder: Path, show: Callable[..., ReplayWindow], qtbot: Any
+) -> None:
+    before = markers(folder)
+    window = show(folder)
+
+    def settle() -> None:
+        qtbot.waitUntil(lambda: not window.busy)
+
+    slider = field(window, QtWidgets.QSlider, "position in the session")
+    name = field(window, QtWidgets.QLineEdit, "name of the marker")
+    window.seek(4.0)
+    qtbot.keyClick(slider, Qt.Key.Key_M)
+    settle()
+    assert ("marker", "#e69f00", 64_000) in markers(folder)
+    # Its name can be written at once, and what is written is no command.
+    assert name.hasFocus()
+    qtbot.keyClicks(name, "m 0 late")
+    qtbot.keyClick(name, Qt.Key.Key_Return)
+    settle()
+    assert ("m 0 late", "#e69f00", 64_000) in markers(folder)
+    assert slider.hasFocus()
+    window.seek(4.5)
+    qtbot.keyClick(window, Qt.Key.Key_M, Qt.KeyboardModifier.ControlModifier)
+    settle()
+    colour = field(window, QtWidgets.QComboBox, "colour of the marker")
+    colour.setCurrentIndex(colour.findText("green"))
+    colour.activated.emit(colour.currentIndex())
+    settle()
+    assert ("m 0 late", "#009e73", 72_000) in markers(folder)
+    time = field(window, QtWidgets.QDoubleSpinBox, "time of the marker in seconds")
+    assert time.value() == pytest.approx(4.5)
+    time.setValue(4.25)
+    time.editingFinished.emit()
+    settle()
+    assert ("m 0 late", "#009e73", 68_000) in markers(folder)
+    qtbot.mouseClick(button(window, "Delete"), Qt.MouseButton.LeftButton)
+    settle()
+    assert markers(folder) == before
+    for expected in (
+        ("m 0 late", "#009e73", 68_000),
+        ("m 0 late", "#009e73", 72_000),
+        ("m 0 late", "#e69f00", 72_000),
+        ("m 0 late", "#e69f00", 64_000),
+        ("marker", "#e69f00", 64_000),
+    ):
+        qtbot.mouseClick(button(window, "Undo"), Qt.MouseButton.LeftButton)
+        settle()
+        assert expected in markers(folder)
+    qtbot.mouseClick(button(window, "Undo"), Qt.MouseButton.LeftButton)
+    settle()
+    assert markers(folder) == before
+    with Session(folder) as session:
+        assert all("replay window" in change["reason"] for change in session.changes())
+        assert len(session.changes()) == 5 + 6
+    assert "change: marker" in texts(window)
+
+
+def test_a_marker_from_the_list_is_gone_to_and_what_was_written_stays(
+    folder: Path, show: Callable[..., ReplayWindow], qtbot: Any
+) -> None:
+    window = show(folder)
+    window.jump("utterance", 1)
+    field(window, QtWidgets.QComboBox, "what the utterance was in your opinion").setCurrentText("relief")
+    items = field(window, QtWidgets.QListWidget, "markers")
+    assert [items.item(row).text() for row in range(items.count())] == ["0:03.0  stimulus", "0:06.0  response"]
+    items.setCurrentRow(1)
+    assert window.position == pytest.approx(6.0)
+    name = field(window, QtWidgets.QLineEdit, "name of the marker")
+    name.setText("answer")
+    name.editingFinished.emit()
+    qtbot.waitUntil(lambda: not window.busy)
+    assert [row[0] for row in markers(folder)] == ["stimulus", "answer"]
+    assert window.dirty
+    items.setFocus()
+    qtbot.keyClick(items, Qt.Key.Key_Delete)
+    qtbot.waitUntil(lambda: not window.busy)
+    assert [row[0] for row in markers(folder)] == ["stimulus"]
+    # A name that is emptied is none.
+    items.setCurrentRow(0)
+    name.setText(" ")
+    name.editingFinished.emit()
+    assert name.text() == "stimulus"
+
+
+def test_it_is_scored_again_and_compared_or_cancelled(
+    folder: Path, show: Callable[..., ReplayWindow], tmp_path: Path, qtbot: Any
+) -> None:
+    from bundle_factory import write_bundle
+
+    bundle = write_bundle(tmp_path / "other", seed=11)
+    window = show(folder)
+    files = set(folder.iterdir())
+    qtbot.mouseClick(button(window, "Score again…"), Qt.MouseButton.LeftButton)
+    dialog = window.rescore_dialog
+    assert dialog is not None
+    dialog.bundle.setCurrentText(str(tmp_path))
+    dialog.begin.click()
+    qtbot.waitUntil(lambda: not dialog.job.busy, timeout=20_000)
+    assert "cannot be read" in dialog.told
+    dialog.bundle.setCurrentText(str(bundle))
+    dialog.begin.click()
+    assert not dialog.begin.isEnabled()
+    dialog.reject()
+    qtbot.waitUntil(lambda: not dialog.job.busy, timeout=20_000)
+    assert dialog.isVisible()
+    assert dialog.told == "Cancelled. The session is as it was."
+    assert set(folder.iterdir()) == files
+    said: set[str] = set()
+
+    def scored() -> bool:
+        said.add(dialog.job.text)
+        return window.document.scores is not None
+
+    dialog.begin.click()
+    qtbot.waitUntil(scored, timeout=60_000)
+    assert any(" scored" in text for text in said)
+    assert not dialog.isVisible()
+    assert window.document.scores == "random-0"
+    assert window.document.comparison is not None
+    assert field(window, QtWidgets.QComboBox, "later scoring to compare with").currentText() == "random-0"
+    window.show_rescore()
+    dialog.begin.click()
+    qtbot.waitUntil(lambda: not dialog.job.busy, timeout=60_000)
+    assert "There is a scoring 'random-0'" in dialog.told
+
+
+def test_it_is_exported_from_the_window(folder: Path, show: Callable[..., ReplayWindow], tmp_path: Path, qtbot: Any) -> None:
+    window = show(folder)
+    qtbot.keyClick(window, Qt.Key.Key_E, Qt.KeyboardModifier.ControlModifier)
+    dialog = window.export_dialog
+    assert dialog is not None
+    assert set(dialog.formats) == set(FORMATS)
+    for name, box in dialog.formats.items():
+        box.setChecked(name in ("csv", "elan"))
+    dialog.place.setText(str(tmp_path / "out"))
+    dialog.begin.click()
+    qtbot.waitUntil(lambda: not dialog.job.busy, timeout=20_000)
+    assert dialog.told.startswith(f"Wrote {len(TABLES) + 1} files into")
+    written = {path.name for path in (tmp_path / "out" / folder.name).iterdir()}
+    assert written == {*(f"{name}.csv" for name in TABLES), "session.eaf"}
+    dialog.place.setText(str(folder / "session.json"))
+    dialog.begin.click()
+    qtbot.waitUntil(lambda: not dialog.job.busy, timeout=20_000)
+    assert "cannot be written" in dialog.told
+    for box in dialog.formats.values():
+        box.setChecked(False)
+    assert not dialog.begin.isEnabled()
+
+
+def test_the_sound_is_drawn_with_what_was_redacted(folder: Path, show: Callable[..., ReplayWindow]) -> None:
+    edit.redact(folder, 16_000, 24_000)
+    window = show(folder)
+    assert window.document.redactions == [(1.0, 1.5)]
+    content = window._lanes._content
+    assert content is not None
+    assert content.peaks is not None
+    low, high = content.peaks.columns(0, window.document.samples, 100)
+    with Session(folder) as session:
+        for first, samples in session.audio():
+            column = int(100 * first / session.samples)
+            assert low[column] <= samples[:100].max() + 1e-3
+            assert high[column] >= samples[:100].min() - 1e-3
+    assert "sound" in lane_rects(window.document, window._lanes.size())
+
+
+def test_wheel_drag_and_click_on_the_timeline(folder: Path, show: Callable[..., ReplayWindow], qtbot: Any) -> None:
+    window = show(folder)
+    lanes = window._lanes
+    whole = lanes.visible_range
+    centre = QtCore.QPointF(lanes.width() / 2.0, lanes.height() / 2.0)
+    at = lanes._to_seconds(centre.x())
+
+    def turn(x: int, y: int) -> None:
+        event = QtGui.QWheelEvent(
+            centre, lanes.mapToGlobal(centre), QtCore.QPoint(), QtCore.QPoint(x, y), Qt.MouseButton.NoButton,
+            Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase, False,
+        )  # fmt: skip
+        QtWidgets.QApplication.sendEvent(lanes, event)
+
+    turn(0, 240)
+    first, end = lanes.visible_range
+    assert end - first == pytest.approx(0.64 * (whole[1] - whole[0]))
+    # What lay under the mouse lies there still.
+    assert lanes._to_seconds(centre.x()) == pytest.approx(at)
+    turn(-120, 0)
+    assert lanes.visible_range[0] == pytest.approx(first + 0.1 * (end - first))
+    first, end = lanes.visible_range
+    start, target = centre.toPoint(), centre.toPoint() + QtCore.QPoint(50, 0)
+    qtbot.mousePress(lanes, Qt.MouseButton.LeftButton, pos=start)
+    qtbot.mouseMove(lanes, start + QtCore.QPoint(25, 0))
+    qtbot.mouseMove(lanes, target)
+    qtbot.mouseRelease(lanes, Qt.MouseButton.LeftButton, pos=target)
+    assert lanes.visible_range[0] < first
+    assert window.position == 0.0
+    qtbot.mouseClick(lanes, Qt.MouseButton.LeftButton, pos=start)
+    assert window.position == pytest.approx(lanes._to_seconds(start.x()))
+    moved = lanes.visible_range
+    qtbot.keyClick(window, Qt.Key.Key_Right, Qt.KeyboardModifier.AltModifier)
+    assert lanes.visible_range[0] > moved[0]
+    lanes.show_all()
+    assert "no. " in lanes.text_at(QtCore.QPoint(round(lanes._to_x(window.document.utterances[0].start + 0.2)), 50))
+
+
+def test_three_hours_are_drawn_with_few_points(recorded: Recorded, show: Callable[..., ReplayWindow], tmp_path: Path) -> None:
+    with Session(recorded.folder) as session:
+        once, times = session.utterances(), round(3 * 3_600 / session.seconds)
+    folder = shutil.copytree(recorded.folder, tmp_path / "long")
+    (folder / "audio.sqlite").unlink()
+    prolong(folder, times)
+    window = show(folder)
+    document = window.document
+    assert document.seconds > 10_700
+    assert len(document.utterances) == times * len(once)
+    column = document.seconds / 1_000
+    for trend in (document.windows, document.estimates):
+        at, values = trend.line(0.0, document.seconds, column)
+        assert len(at) < 3_100
+        assert np.nanmin(values) >= 0.0
+        assert np.nanmax(values) <= 1.0
+        # Means of the whole are what they were.
+        known = ~np.isnan(trend.values).any(axis=1)
+        assert np.nanmean(values, axis=0) == pytest.approx(trend.values[known].mean(axis=0), abs=0.02)
+    covered = document.shares.columns(0.0, document.seconds, 1_000)
+    spoken = sum(row["end_sample"] - row["start_sample"] for row in once) * times / 16_000
+    assert covered.sum() * column == pytest.approx(spoken, rel=1e-6)
+    # Moving the view draws a picture a step, moving the line none.
+    drawn = window._lanes.drawn
+    window.zoom(0.1)
+    QtWidgets.QApplication.processEvents()
+    assert window._lanes.drawn == drawn + 1
+    for seconds in range(1, 40):
+        window._lanes.set_head(float(seconds))
+        QtWidgets.QApplication.processEvents()
+    assert window._lanes.drawn == drawn + 1
 
 
 def test_lines_break_between_stretches(folder: Path) -> None:
@@ -322,3 +595,4 @@ def test_jumps_and_rows_of_names() -> None:
     assert [following(times, at) for at in (0.0, 1.0, 3.0, 4.0)] == [1.0, 2.0, 4.0, None]
     assert [preceding(times, at) for at in (1.0, 1.5, 4.0, 9.0)] == [None, 1.0, 2.0, 4.0]
     assert place_flags([(0.0, 2.0), (1.0, 1.0), (1.5, 1.0), (2.0, 1.0)], 2) == [0, 1, None, 0]
+    assert [tick_step(seconds / 1_000) for seconds in (0.5, 60.0, 600.0, 10_800.0)] == [0.05, 10, 60, 1800]

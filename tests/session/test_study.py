@@ -30,6 +30,7 @@ from outlet_parts import Other, other_process
 from realtime_ser.assembly import load_models
 from realtime_ser.cli import main
 from realtime_ser.gui.qt import QtCore, QtWidgets
+from realtime_ser.gui.replay.document import Document
 from realtime_ser.gui.replay.window import ReplayWindow
 from realtime_ser.session.reader import Session, scorings
 from realtime_ser.session.rescore import compare
@@ -311,7 +312,7 @@ def corrected(study: Study, qapp: QtWidgets.QApplication) -> Study:
     """Both sessions, in which somebody has written down what the first utterance was."""
     for recorded in study.sessions.values():
         settings = QtCore.QSettings(str(study.root / "replay.ini"), QtCore.QSettings.Format.IniFormat)
-        window = ReplayWindow(recorded.folder, settings)
+        window = ReplayWindow(Document(recorded.folder), settings)
         window.show()
         window.jump("utterance", 1)
         for kind, name, text in (
@@ -329,7 +330,7 @@ def corrected(study: Study, qapp: QtWidgets.QApplication) -> Study:
 def test_replay_goes_to_markers_and_keeps_the_original(corrected: Study, condition: str, qtbot: Any) -> None:
     recorded = corrected.sessions[condition]
     settings = QtCore.QSettings(str(corrected.root / "replay.ini"), QtCore.QSettings.Format.IniFormat)
-    window = ReplayWindow(recorded.folder, settings)
+    window = ReplayWindow(Document(recorded.folder), settings)
     qtbot.addWidget(window)
     window.show()
     with Session(recorded.folder) as session:

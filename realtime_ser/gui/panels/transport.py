@@ -79,6 +79,7 @@ class Transport(QtWidgets.QFrame):
     presentation_asked = QtCore.Signal()
     input_chosen = QtCore.Signal(object)
     """The user chose this :class:`~realtime_ser.gui.controller.InputChoice`."""
+    sessions_asked = QtCore.Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -121,6 +122,10 @@ class Transport(QtWidgets.QFrame):
         self._record.setToolTip("Record a session: scores, markers and, with consent, words and sound (Ctrl+R)")
         self._record.setAccessibleName("record a session")
         self._record.clicked.connect(self.record_asked)
+        self._sessions = QtWidgets.QPushButton("Sessions…")
+        self._sessions.setToolTip("What was recorded: replay, export, delete (F4)")
+        self._sessions.setAccessibleName("recorded sessions")
+        self._sessions.clicked.connect(self.sessions_asked)
         self._words = ElidedLabel("dim")
         self._words.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self._theme = QtWidgets.QToolButton()
@@ -146,6 +151,7 @@ class Transport(QtWidgets.QFrame):
             (self._refresh, 0),
             (self._button, 0),
             (self._record, 0),
+            (self._sessions, 0),
             (self._words, 4),
             (self._present, 0),
             (self._theme, 0),

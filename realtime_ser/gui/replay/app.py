@@ -19,6 +19,8 @@ def run_replay(folder: Path, scores: str | None = None) -> int:
     SessionError
         The session cannot be read, or has no scoring `scores`.
     """
+    from realtime_ser.gui.replay.document import Document
     from realtime_ser.gui.replay.window import ReplayWindow
 
-    return run_window(lambda settings: ReplayWindow(folder, settings, scores))
+    document = Document(folder, scores)
+    return run_window(lambda settings: ReplayWindow(document, settings))

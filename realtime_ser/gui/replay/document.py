@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from realtime_ser.gui.replay.trends import Shares, Trend
 from realtime_ser.session.reader import Row, Session, scorings
 from realtime_ser.session.rescore import Comparison, compare
 
-__all__ = ["Document", "Happening", "Lines", "Utterance", "following", "preceding"]
+__all__ = ["Document", "Edited", "Happening", "Utterance", "clock_text", "following", "preceding"]
+
+_ESTIMATE_SECONDS = 0.1
+"""Between two estimates of an utterance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +47,10 @@ class Utterance:
     annotation: str | None
     note: str
 
-
-@dataclass(frozen=True, slots=True)
-class Lines:
-    """Scores over time: `times` (seconds, shape ``(n,)``) and `values` (shape ``(n, classes)``), NaN between two stretches."""
-
-    times: NDArray[np.float64]
-    values: NDArray[np.float64]
+    @property
+    def said(self) -> str:
+        """What was said, as far as anybody knows."""
+        return self.corrected or self.words
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +62,19 @@ class Happening:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """What can be changed in a session after its recording, as it is now."""
+
+    utterances: tuple[Utterance, ...]
+    markers: tuple[Row, ...]
+    happenings: tuple[Happening, ...]
+
+
 class Document:
     """A session in memory; the files are closed again once this is made, so that it can be changed meanwhile.
+
+    Made by any thread, since hours take seconds; used by one.
 
     Parameters
     ----------
@@ -88,30 +99,44 @@ class Document:
             self.samples = session.samples
             self.state = session.state()
             self.has_audio = session.has_audio
-            self.utterances = _utterances(session)
-            self.markers = session.markers()
-            self.gaps = [(row["start_sample"] / self.rate, row["end_sample"] / self.rate) for row in session.gaps()]
+            self.gaps = _spans(session.gaps(), self.rate)
+            self.redactions = [span.seconds(self.rate) for span in session.redactions()]
             self.health = session.health()
-            self.happenings = _happenings(session, self.gaps)
-            self.classes = session.header.classes
+            self._take(_edited(session))
+            self.recorded_classes = self.classes = session.header.classes
+            self.shares = _shares(self.utterances, self.recorded_classes)
             if scores is None:
-                self.windows, self.estimates = _lines(session)
-        self.later: list[Utterance] = []
+                self.windows, self.estimates = _trends(session)
+        self.later: tuple[Utterance, ...] = ()
         self.comparison: Comparison | None = None
+        self.later_shares = self.shares
         if scores is not None:
             with Session(folder) as before, Session(folder, scores) as after:
                 self.later = _utterances(after)
                 self.comparison = compare(before, after)
                 self.classes = after.header.classes
-                self.windows, self.estimates = _lines(after)
+                self.later_shares = _shares(self.later, self.classes)
+                self.windows, self.estimates = _trends(after)
         self._health_at = [row["sample"] for row in self.health]
+        self._later_starts = [one.start for one in self.later]
 
-    def refresh(self) -> None:
-        """Read again what can be edited. Raises :class:`SessionError`."""
+    def read_edited(self) -> Edited:
+        """Read again what can be edited; for any thread. Raises :class:`SessionError`."""
         with Session(self.folder) as session:
-            self.utterances = _utterances(session)
-            self.markers = session.markers()
-            self.happenings = _happenings(session, self.gaps)
+            return _edited(session)
+
+    def take(self, edited: Edited) -> None:
+        """Show what was read again."""
+        self._take(edited)
+
+    def _take(self, edited: Edited) -> None:
+        self.utterances = edited.utterances
+        self.markers = edited.markers
+        self.happenings = edited.happenings
+        self._starts = [one.start for one in self.utterances]
+        said = [one for one in self.utterances if one.said]
+        self.has_words = bool(said)
+        self.said_shares = Shares([one.start for one in said], [one.end for one in said], [0] * len(said), 1)
 
     @property
     def seconds(self) -> float:
@@ -120,17 +145,37 @@ class Document:
 
     def utterance_at(self, seconds: float) -> Utterance | None:
         """The utterance that is under way at a time, or else the last one before it."""
-        index = bisect_right([one.start for one in self.utterances], seconds + 1e-6) - 1
+        index = bisect_right(self._starts, seconds + 1e-6) - 1
         return self.utterances[index] if index >= 0 else None
+
+    def between(self, first: float, end: float, *, later: bool = False) -> tuple[Utterance, ...]:
+        """Utterances that touch the seconds from `first` to `end`, as recorded or of the later scoring."""
+        utterances, starts = (self.later, self._later_starts) if later else (self.utterances, self._starts)
+        low = max(bisect_right(starts, first) - 1, 0)
+        found = utterances[low : bisect_right(starts, end)]
+        return found[1:] if found and found[0].end < first else found
 
     def later_of(self, number: int) -> Utterance | None:
         """The same utterance in the later scoring."""
         return next((one for one in self.later if one.number == number), None)
 
+    def marker_at(self, seconds: float, tolerance: float = 1e-3) -> Row | None:
+        """The marker nearest to a time, if one is within `tolerance` seconds."""
+        near = [(abs(row["sample"] / self.rate - seconds), row["id"], row) for row in self.markers]
+        closest = min(near, default=None, key=lambda one: one[:2])
+        return closest[2] if closest is not None and closest[0] <= tolerance else None
+
     def health_at(self, seconds: float) -> Row | None:
         """How the engine was doing then: the last figures before that time."""
         index = bisect_right(self._health_at, seconds * self.rate) - 1
         return self.health[index] if index >= 0 else None
+
+
+def clock_text(seconds: float) -> str:
+    """Seconds as ``m:ss.s`` or ``h:mm:ss.s``."""
+    minutes, rest = divmod(round(seconds, 1), 60)
+    hours, minutes = divmod(int(minutes), 60)
+    return f"{hours}:{minutes:02d}:{rest:04.1f}" if hours else f"{minutes}:{rest:04.1f}"
 
 
 def following(times: Sequence[float], seconds: float) -> float | None:
@@ -145,9 +190,29 @@ def preceding(times: Sequence[float], seconds: float) -> float | None:
     return times[index] if index >= 0 else None
 
 
-def _utterances(session: Session) -> list[Utterance]:
+def _edited(session: Session) -> Edited:
+    gaps = _spans(session.gaps(), session.header.sample_rate)
+    return Edited(_utterances(session), tuple(session.markers()), tuple(_happenings(session, gaps)))
+
+
+def _spans(rows: Sequence[Row], rate: int) -> list[tuple[float, float]]:
+    return [(row["start_sample"] / rate, row["end_sample"] / rate) for row in rows]
+
+
+def _shares(utterances: Sequence[Utterance], classes: Sequence[str]) -> Shares:
+    """Of the classes, in order, then of what has no label."""
+    kinds = {name: kind for kind, name in enumerate(classes)}
+    return Shares(
+        [one.start for one in utterances],
+        [one.end for one in utterances],
+        [kinds.get(one.label or "", len(classes)) for one in utterances],
+        len(classes) + 1,
+    )
+
+
+def _utterances(session: Session) -> tuple[Utterance, ...]:
     rate = session.header.sample_rate
-    return [
+    return tuple(
         Utterance(
             number=row["utterance"],
             start=row["start_sample"] / rate,
@@ -162,7 +227,7 @@ def _utterances(session: Session) -> list[Utterance]:
             note=row["note"],
         )
         for row in session.utterances()
-    ]
+    )
 
 
 def _happenings(session: Session, gaps: Sequence[tuple[float, float]]) -> list[Happening]:
@@ -179,15 +244,16 @@ def _happenings(session: Session, gaps: Sequence[tuple[float, float]]) -> list[H
     return [*sorted(timed, key=lambda one: one.at or 0.0), *untimed]
 
 
-def _lines(session: Session) -> tuple[Lines, Lines]:
+def _trends(session: Session) -> tuple[Trend, Trend]:
     """Scores of the windows (at their centres), and of the utterances so far."""
     rate, classes = session.header.sample_rate, session.header.classes
     windows = session.windows()
     times = (windows.first + windows.length / 2) / rate
     apart = np.flatnonzero(np.diff(windows.first) > windows.length) + 1
-    evidence = Lines(
+    evidence = Trend(
         np.insert(times, apart, times[apart - 1] if len(apart) else []),
-        np.insert(windows.scores.astype(float), apart, np.nan, axis=0),
+        np.insert(windows.scores, apart, np.nan, axis=0),
+        session.header.hop / rate,
     )
     at: list[float] = []
     values: list[list[float]] = []
@@ -199,4 +265,5 @@ def _lines(session: Session) -> tuple[Lines, Lines]:
         utterance = row["utterance"]
         at.append(row["end_sample"] / rate)
         values.append([row["scores"][name] for name in classes])
-    return evidence, Lines(np.asarray(at), np.asarray(values).reshape(len(at), len(classes)))
+    so_far = np.asarray(values, np.float32).reshape(len(at), len(classes))
+    return evidence, Trend(np.asarray(at), so_far, _ESTIMATE_SECONDS)

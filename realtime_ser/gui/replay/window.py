@@ -1,13 +1,17 @@
-"""The replay window: scrub, hear, jump, correct, label and compare. GUI thread only; the session itself is never written here
-but through :mod:`realtime_ser.session.edit`, which keeps the original.
+"""The replay window: scrub, hear, jump, mark, correct, label, compare and score again. GUI thread only.
+
+Whatever touches the disk is done by worker threads and handed over by the window's timer. The session itself is never written
+here but through :mod:`realtime_ser.session.edit`, which keeps the original.
 """
 
 from __future__ import annotations
 
-import html
+import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from realtime_ser.audio.playback import Playback
 from realtime_ser.audio.portaudio import Callback, InputStream, open_output
@@ -15,25 +19,44 @@ from realtime_ser.errors import RealtimeSerError
 from realtime_ser.gui.panels.messages import Notice, NoticeBar
 from realtime_ser.gui.panels.panel import ElidedLabel, Look, Panel, make_label, numeric_font, set_text
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets
-from realtime_ser.gui.replay.document import Document, Utterance, following, preceding
+from realtime_ser.gui.replay.document import Document, Edited, Utterance, clock_text, following, preceding
 from realtime_ser.gui.replay.lanes import ReplayLanes
+from realtime_ser.gui.replay.markers import NEW_COLOUR, NEW_NAME, MarkerPage
+from realtime_ser.gui.replay.rescoring import RescoreDialog
+from realtime_ser.gui.replay.utterance import UtterancePanel
+from realtime_ser.gui.sessions.export import ExportDialog
 from realtime_ser.gui.settings import Settings
-from realtime_ser.gui.theme import class_styles, style_sheet
-from realtime_ser.gui.worker import Failure
+from realtime_ser.gui.theme import Palette, class_styles, style_sheet
+from realtime_ser.gui.worker import Failure, Worker
 from realtime_ser.session import edit
-from realtime_ser.session.reader import Row, Session
+from realtime_ser.session.peaks import Peaks
+from realtime_ser.session.reader import Row, read_audio
 from realtime_ser.types import FloatArray, Severity
 
 __all__ = ["ReplayWindow"]
 
-_TICK_MS = 40
+_TICK_MS = 33
+_SOUND_TICKS = 8
+"""Between two pictures of a sound that is still being read."""
 _RESUME_MS = 150
 """How long a seek waits for the next one before sound is opened anew."""
 
 _SLIDER = 100
 """Steps of the slider a second."""
+_PAN = 0.25
+"""Share of the view that a key moves it by."""
 
 _NO_SCORES = "nothing"
+_REASON = "replay window"
+
+
+@dataclass(slots=True)
+class _Change:
+    """Something that was changed here, and how to change it back; `result` is what changing it gave."""
+
+    what: str
+    undo: Callable[[Any], object]
+    result: Any = None
 
 
 class ReplayWindow(QtWidgets.QMainWindow):
@@ -41,36 +64,43 @@ class ReplayWindow(QtWidgets.QMainWindow):
 
     Parameters
     ----------
-    folder
-        Of the session.
+    document
+        The session, read.
     settings
         Where the theme is kept.
-    scores
-        A later scoring to compare with from the start.
     open_stream
         What opens an output; see :func:`~realtime_ser.audio.portaudio.open_output`.
-
-    Raises
-    ------
-    SessionError
-        It cannot be read.
     """
+
+    closed = QtCore.Signal(object)
+    """The window of this session's folder has been closed."""
 
     def __init__(
         self,
-        folder: Path,
+        document: Document,
         settings: QtCore.QSettings,
-        scores: str | None = None,
         open_stream: Callable[[int, Callback], tuple[InputStream, int]] = open_output,
     ) -> None:
         super().__init__()
-        self._document = Document(folder, scores)
+        self._document = document
+        self._settings = settings
+        folder = document.folder
         self._palette = Settings(settings).palette
         self._position = 0.0
         self._chosen: Utterance | None = None
+        self._changes: list[_Change] = []
+        self._saving = False
+        self._export: ExportDialog | None = None
+        self._rescore: RescoreDialog | None = None
+        self._worker = Worker()
+        # NB: what reads the sound through may take long, and nothing waits for it.
+        self._reader = Worker()
+        self._over = threading.Event()
+        self._peaks: Peaks | None = None
         self._playback: Playback | None = None
-        if self._document.has_audio:
-            self._playback = Playback(partial(_pieces, folder), self._document.samples, open_stream)
+        if document.has_audio:
+            self._playback = Playback(partial(_pieces, folder, document.samples), document.samples, open_stream)
+        self._ticks = 0
         self._ticker = QtCore.QTimer(self)
         self._ticker.setInterval(_TICK_MS)
         self._ticker.timeout.connect(self.tick)
@@ -79,8 +109,8 @@ class ReplayWindow(QtWidgets.QMainWindow):
         self._resume.setInterval(_RESUME_MS)
         self._resume.timeout.connect(self.play)
         self.setWindowTitle(f"Replay: {folder.name}")
-        self.resize(1100, 720)
-        self.setMinimumSize(820, 560)
+        self.resize(1100, 760)
+        self.setMinimumSize(860, 600)
         root = QtWidgets.QWidget()
         root.setObjectName("root")
         self.setCentralWidget(root)
@@ -94,19 +124,32 @@ class ReplayWindow(QtWidgets.QMainWindow):
         layout.addLayout(self._make_transport())
         bottom = QtWidgets.QHBoxLayout()
         bottom.setSpacing(8)
-        bottom.addWidget(self._make_utterance(), 3)
-        bottom.addWidget(self._make_happenings(), 2)
+        self._utterance = UtterancePanel(document.header.classes, document.header.kept.words)
+        self._utterance.save_asked.connect(self.save)
+        self._utterance.discard_asked.connect(self.discard)
+        bottom.addWidget(self._utterance, 3)
+        bottom.addWidget(self._make_log(), 2)
         layout.addLayout(bottom, 2)
         for keys, action in (
             ("PgUp", partial(self.jump, "utterance", -1)),
             ("PgDown", partial(self.jump, "utterance", 1)),
             ("Ctrl+PgUp", partial(self.jump, "marker", -1)),
             ("Ctrl+PgDown", partial(self.jump, "marker", 1)),
+            ("Alt+Left", partial(self._lanes.pan, -_PAN)),
+            ("Alt+Right", partial(self._lanes.pan, _PAN)),
             ("Ctrl+S", self.save),
+            ("Ctrl+Z", self.undo),
+            ("Ctrl+M", self._move_marker_here),
+            ("Ctrl+E", self.show_export),
+            ("Ctrl+R", self.show_rescore),
+            ("Ctrl+W", self.close),
         ):
             QtGui.QShortcut(QtGui.QKeySequence(keys), self).activated.connect(action)
         self._show_document()
+        self._show_changes()
         self._slider.setFocus()
+        self._read_sound()
+        self._ticker.start()
 
     # Parts ----------------------------------------------------------------------------------------------------------------
 
@@ -117,27 +160,30 @@ class ReplayWindow(QtWidgets.QMainWindow):
         row.addWidget(make_label("Compare with", "dim"))
         self._scorings = QtWidgets.QComboBox()
         self._scorings.setAccessibleName("later scoring to compare with")
-        self._scorings.setToolTip("Scores that `realtime-ser sessions rescore` has kept beside the recorded ones")
-        self._scorings.addItems([_NO_SCORES, *self._document.scorings])
-        self._scorings.setCurrentText(self._document.scores or _NO_SCORES)
-        self._scorings.setEnabled(bool(self._document.scorings))
+        self._scorings.setToolTip("Scores that were kept beside the recorded ones when it was scored again")
+        self._scorings.setMinimumContentsLength(8)
         self._scorings.currentTextChanged.connect(self._choose_scores)
         row.addWidget(self._scorings)
+        self._again = self._button(row, "Score again…", "Score it with another bundle, and compare (Ctrl+R)", self.show_rescore)
+        if self._playback is None:
+            self._again.setEnabled(False)
+            self._again.setToolTip("It cannot be scored again: no sound was kept.")
+        self._button(row, "Export…", "Write it in the formats of other tools (Ctrl+E)", self.show_export)
         return row
 
     def _make_timeline(self) -> QtWidgets.QWidget:
-        self._timeline = Panel("Timeline")
+        panel = Panel("Timeline")
         self._legend = make_label("", "small")
         self._legend.setTextFormat(Qt.TextFormat.RichText)
-        self._timeline.header.addSpacing(8)
-        self._timeline.header.addWidget(self._legend)
+        panel.header.addSpacing(8)
+        panel.header.addWidget(self._legend)
         self._compared = ElidedLabel()
         self._compared.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        self._timeline.header.addWidget(self._compared, 1)
+        panel.header.addWidget(self._compared, 1)
         self._lanes = ReplayLanes()
-        self._lanes.setMinimumHeight(180)
+        self._lanes.setMinimumHeight(200)
         self._lanes.sought.connect(self.seek)
-        self._timeline.body.addWidget(self._lanes, 1)
+        panel.body.addWidget(self._lanes, 1)
         self._slider = QtWidgets.QSlider(Qt.Orientation.Horizontal)
         self._slider.setFixedHeight(20)
         self._slider.setAccessibleName("position in the session")
@@ -145,8 +191,8 @@ class ReplayWindow(QtWidgets.QMainWindow):
         self._slider.setRange(0, round(self._document.seconds * _SLIDER))
         self._slider.setSingleStep(_SLIDER)
         self._slider.valueChanged.connect(lambda value: self.seek(value / _SLIDER))
-        self._timeline.body.addWidget(self._slider)
-        return self._timeline
+        panel.body.addWidget(self._slider)
+        return panel
 
     def _make_transport(self) -> QtWidgets.QHBoxLayout:
         row = QtWidgets.QHBoxLayout()
@@ -159,7 +205,7 @@ class ReplayWindow(QtWidgets.QMainWindow):
         row.addWidget(self._play)
         self._clock = make_label("", "clock")
         self._clock.setFont(numeric_font(18))
-        longest = _clock_text(self._document.seconds)
+        longest = clock_text(self._document.seconds)
         # The style sheet makes it larger than the font says.
         self._clock.setMinimumWidth(round(1.3 * self._clock.fontMetrics().horizontalAdvance(f"{longest} / {longest}")))
         row.addWidget(self._clock)
@@ -180,7 +226,7 @@ class ReplayWindow(QtWidgets.QMainWindow):
         row.addSpacing(8)
         self._button(row, "−", "See more at once (-)", partial(self.zoom, 2.0)).setAccessibleName("zoom out")
         self._button(row, "+", "See it closer (+)", partial(self.zoom, 0.5)).setAccessibleName("zoom in")
-        self._button(row, "All", "See the whole session (0)", self._lanes.show_all)
+        self._button(row, "All", "See the whole session (0); Alt and arrow keys move the view", self._lanes.show_all)
         return row
 
     def _button(self, row: QtWidgets.QHBoxLayout, text: str, tip: str, action: Callable[[], None]) -> QtWidgets.QPushButton:
@@ -190,70 +236,50 @@ class ReplayWindow(QtWidgets.QMainWindow):
         row.addWidget(button)
         return button
 
-    def _make_utterance(self) -> QtWidgets.QWidget:
-        panel = Panel("Utterance")
-        self._number = make_label("", "small")
-        panel.header.addWidget(self._number, 1)
-        self._verdict = make_label("", "state")
-        self._verdict.setTextFormat(Qt.TextFormat.RichText)
-        self._later = make_label("", "state")
-        self._later.setTextFormat(Qt.TextFormat.RichText)
-        self._scores = ElidedLabel("dim")
-        self._heard = make_label()
-        self._heard.setWordWrap(True)
-        self._heard.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self._heard.setAlignment(Qt.AlignmentFlag.AlignTop)
-        for widget in (self._verdict, self._later, self._scores):
-            panel.body.addWidget(widget)
-        scroll = QtWidgets.QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QtWidgets.QFrame.Shape.NoFrame)
-        scroll.viewport().setAutoFillBackground(False)
-        self._heard.setAutoFillBackground(False)
-        scroll.setWidget(self._heard)
-        scroll.setMinimumHeight(34)
-        panel.body.addWidget(scroll, 1)
-        form = QtWidgets.QGridLayout()
-        form.setHorizontalSpacing(8)
-        self._said = QtWidgets.QLineEdit()
-        self._said.setAccessibleName("what was really said")
-        kept = self._document.header.kept.words
-        self._said.setPlaceholderText("the right words" if kept else "No words are kept with this session.")
-        self._said.setEnabled(kept)
-        self._label = QtWidgets.QComboBox()
-        self._label.setEditable(True)
-        self._label.setAccessibleName("what the utterance was in your opinion")
-        self._label.addItems(["", *self._document.header.classes])
-        form.addWidget(make_label("Really said", "dim"), 0, 0)
-        form.addWidget(self._said, 0, 1, 1, 3)
-        form.addWidget(make_label("Your label", "dim"), 1, 0)
-        form.addWidget(self._label, 1, 1)
-        self._save = QtWidgets.QPushButton("Save")
-        self._save.setToolTip("Keep it beside the original (Ctrl+S)")
-        self._save.clicked.connect(self.save)
-        self._discard = QtWidgets.QPushButton("Discard")
-        self._discard.clicked.connect(self.discard)
-        form.addWidget(self._save, 1, 2)
-        form.addWidget(self._discard, 1, 3)
-        form.setColumnStretch(1, 1)
-        panel.body.addLayout(form)
-        self._said.textChanged.connect(self._show_dirt)
-        self._said.returnPressed.connect(self.save)
-        self._label.currentTextChanged.connect(self._show_dirt)
-        return panel
-
-    def _make_happenings(self) -> QtWidgets.QWidget:
-        panel = Panel("What happened")
+    def _make_log(self) -> QtWidgets.QWidget:
+        """Markers, and everything that happened, in one place; the title row switches."""
+        panel = Panel("Session")
+        self._pages = QtWidgets.QStackedWidget()
+        self._switches = []
+        group = QtWidgets.QButtonGroup(panel)
+        for page, text in enumerate(("Markers", "What happened")):
+            button = QtWidgets.QToolButton()
+            button.setText(text)
+            button.setCheckable(True)
+            button.setChecked(page == 0)
+            button.clicked.connect(lambda _checked=False, page=page: self._pages.setCurrentIndex(page))
+            group.addButton(button)
+            panel.header.addWidget(button)
+            self._switches.append(button)
+        panel.header.addStretch(1)
+        self._undo = QtWidgets.QPushButton("Undo")
+        self._undo.clicked.connect(lambda _checked=False: self.undo())
+        panel.header.addWidget(self._undo)
+        self._markers = MarkerPage()
+        self._markers.add_asked.connect(self.add_marker)
+        self._markers.here_asked.connect(lambda _marker: self._move_marker_here())
+        self._markers.changed.connect(self._change_marker)
+        self._markers.delete_asked.connect(self._delete_marker)
+        self._markers.chosen_by_user.connect(self._go_to_marker)
+        self._markers.left.connect(lambda: self._slider.setFocus())
+        happenings = QtWidgets.QWidget()
+        layout = QtWidgets.QVBoxLayout(happenings)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
         self._list = QtWidgets.QListWidget()
         self._list.setAccessibleName("gaps, events, markers, notes and changes")
         self._list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._list.setTextElideMode(Qt.TextElideMode.ElideRight)
+        self._list.setUniformItemSizes(True)
         self._list.itemActivated.connect(self._go_to)
         self._list.itemClicked.connect(self._go_to)
         self._list.setMinimumHeight(60)
-        panel.body.addWidget(self._list, 1)
+        layout.addWidget(self._list, 1)
         self._health = ElidedLabel()
-        panel.body.addWidget(self._health)
+        layout.addWidget(self._health)
+        self._pages.addWidget(self._markers)
+        self._pages.addWidget(happenings)
+        panel.body.addWidget(self._pages, 1)
         return panel
 
     # What is shown --------------------------------------------------------------------------------------------------------
@@ -281,20 +307,39 @@ class ReplayWindow(QtWidgets.QMainWindow):
     @property
     def dirty(self) -> bool:
         """Whether something was written that is not saved."""
-        one = self._chosen
-        if one is None:
-            return False
-        said, label = self._said.text().strip(), self._label.currentText().strip()
-        return said != (one.corrected or one.words) or label != (one.annotation or "")
+        return self._utterance.dirty
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is being read or written."""
+        return self._worker.busy
+
+    @property
+    def reading_sound(self) -> bool:
+        """Whether the outline of the sound is not yet complete."""
+        return self._reader.busy
+
+    @property
+    def export_dialog(self) -> ExportDialog | None:
+        """Once it was asked for."""
+        return self._export
+
+    @property
+    def rescore_dialog(self) -> RescoreDialog | None:
+        """Once it was asked for."""
+        return self._rescore
+
+    def apply_palette(self, palette: Palette) -> None:
+        """Take on a theme."""
+        self._palette = palette
+        self._show_document()
 
     def _show_document(self) -> None:
         document = self._document
         look = Look(self._palette, class_styles(document.classes, self._palette))
-        self.setStyleSheet(
-            style_sheet(self._palette)
-            + f"QListWidget {{ background: {self._palette.well}; border: 1px solid {self._palette.line}; border-radius: 4px; }}"
-        )
-        self._notice.apply_look(look)
+        self.setStyleSheet(style_sheet(self._palette))
+        for part in (self._notice, self._utterance, self._markers):
+            part.apply_look(look)
         header = document.header
         who = ", ".join(filter(None, (header.participant, header.condition))) or "nobody named"
         bundle = f"bundle {header.bundle.name} {header.bundle.version}"
@@ -308,16 +353,26 @@ class ReplayWindow(QtWidgets.QMainWindow):
             apart = "" if found.difference is None else f", scores ±{found.difference:.3f}"
             lines = f"lines: {document.scores} · same label or none: {same} of {len(found.utterances)}{apart}"
         self._compared.show_text(lines)
+        blocked = self._scorings.blockSignals(True)
+        self._scorings.clear()
+        self._scorings.addItems([_NO_SCORES, *document.scorings])
+        self._scorings.setCurrentText(document.scores or _NO_SCORES)
+        self._scorings.setEnabled(bool(document.scorings))
+        self._scorings.blockSignals(blocked)
         self._lanes.apply_look(look)
         self._lanes.show_document(document)
-        self._fill_list()
+        self._fill_lists()
         self._show_position()
-        self._choose(document.utterance_at(self._position), anew=True)
+        if not self.dirty:
+            self._choose(document.utterance_at(self._position), anew=True)
 
-    def _fill_list(self) -> None:
+    def _fill_lists(self) -> None:
+        document = self._document
+        self._markers.show_markers(document.markers, document.rate, document.seconds)
+        set_text(self._switches[0], f"Markers {len(document.markers)}" if document.markers else "Markers")
         self._list.clear()
-        for one in self._document.happenings:
-            when = "" if one.at is None else f"{_clock_text(one.at)}  "
+        for one in document.happenings:
+            when = "" if one.at is None else f"{clock_text(one.at)}  "
             item = QtWidgets.QListWidgetItem(f"{when}{one.kind}: {one.text}")
             item.setData(Qt.ItemDataRole.UserRole, one.at)
             item.setToolTip(one.text)
@@ -331,62 +386,44 @@ class ReplayWindow(QtWidgets.QMainWindow):
         if not self._slider.isSliderDown():
             self._slider.setValue(round(self._position * _SLIDER))
         self._slider.blockSignals(blocked)
-        set_text(self._clock, f"{_clock_text(self._position)} / {_clock_text(self._document.seconds)}")
+        set_text(self._clock, f"{clock_text(self._position)} / {clock_text(self._document.seconds)}")
         self._health.show_text(_health_text(self._document.health_at(self._position), self._document.rate))
-        if not self.dirty and not self._said.hasFocus():
+        if not self.dirty and not self._utterance.writing:
             self._choose(self._document.utterance_at(self._position))
 
     def _choose(self, one: Utterance | None, *, anew: bool = False) -> None:
         if one == self._chosen and not anew:
             return
         self._chosen = one
+        document = self._document
         self._lanes.choose(None if one is None else one.number)
-        blocked = self._said.blockSignals(True)
-        self._said.setText("" if one is None else one.corrected or one.words)
-        self._said.setCursorPosition(0)
-        self._said.blockSignals(blocked)
-        blocked = self._label.blockSignals(True)
-        self._label.setCurrentText("" if one is None else one.annotation or "")
-        self._label.blockSignals(blocked)
-        self._label.setEnabled(one is not None)
-        self._said.setEnabled(one is not None and self._document.header.kept.words)
-        if one is None:
-            set_text(self._number, "before the first utterance" if self._document.utterances else "there is none")
-            for label in (self._verdict, self._later, self._heard):
-                set_text(label, "")
-            self._scores.show_text("")
-        else:
-            self._show_utterance(one)
-        self._later.setVisible(self._document.scores is not None)
-        self._show_dirt()
+        nothing = "before the first utterance" if document.utterances else "there is none"
+        later = None if one is None else document.later_of(one.number)
+        self._utterance.show_utterance(one, later, document.scores, nothing)
 
-    def _show_utterance(self, one: Utterance) -> None:
-        set_text(self._number, f"no. {one.number}, {_clock_text(one.start)} – {_clock_text(one.end)}")
-        set_text(self._verdict, self._verdict_markup("recorded", one))
-        later = self._document.later_of(one.number)
-        if later is not None:
-            set_text(self._later, self._verdict_markup(self._document.scores or "", later))
-        else:
-            set_text(self._later, "not scored again")
-        shown = later or one
-        scores = "  ".join(f"{name} {score:.0%}" for name, score in shown.scores.items())
-        self._scores.show_text(f"{scores}{f'  ({shown.note})' if shown.note else ''}")
-        heard = f"Recognised: {one.words}" if one.words else "No words were kept." if not one.corrected else ""
-        set_text(self._heard, heard)
+    def _choose_marker(self, marker: int | None) -> None:
+        self._markers.choose(marker)
+        self._lanes.choose_marker(marker)
 
-    def _verdict_markup(self, name: str, one: Utterance) -> str:
-        colour, what = self._palette.unsure, "? unsure"
-        if one.label is not None:
-            (style,) = class_styles((one.label,), self._palette)
-            colour, what = style.colour, f"{style.glyph} {html.escape(one.label)}"
-        return f'{html.escape(name)}: <span style="color:{colour}">{what} {one.confidence:.0%}</span>'
+    # Sound and time -------------------------------------------------------------------------------------------------------
 
-    def _show_dirt(self) -> None:
-        dirty = self.dirty
-        self._save.setEnabled(dirty)
-        self._discard.setEnabled(dirty)
+    def _read_sound(self) -> None:
+        """Have the outline of the sound worked out."""
+        document = self._document
+        if not document.has_audio:
+            return
+        peaks = self._peaks = Peaks(document.samples)
+        over = self._over
 
-    # What the user does ---------------------------------------------------------------------------------------------------
+        def read() -> None:
+            for piece in read_audio(document.folder, 0, document.samples):
+                if over.is_set():
+                    return
+                peaks.add([piece])
+            peaks.read = document.samples  # also where the sound ends before the scores do
+
+        self._lanes.show_peaks(peaks)
+        self._reader.ask(read, lambda _: self._lanes.show_peaks(peaks), self._miss)
 
     def seek(self, seconds: float) -> None:
         """Go to a time; sound that is heard goes on from there."""
@@ -408,6 +445,8 @@ class ReplayWindow(QtWidgets.QMainWindow):
         to = following(times, self._position) if step > 0 else preceding(times, self._position)
         if to is not None:
             self.seek(to)
+        if kind == "marker" and (marker := self._document.marker_at(self._position)) is not None:
+            self._choose_marker(marker["id"])
 
     def zoom(self, factor: float) -> None:
         """Show `factor` times as many seconds, around where one is."""
@@ -430,15 +469,25 @@ class ReplayWindow(QtWidgets.QMainWindow):
         try:
             self._playback.play(round(self._position * self._document.rate))
         except RealtimeSerError as error:
-            self._tell(error)
+            self.report(error)
             return
-        self._tell(None)
-        self._ticker.start()
+        self._notice.show_notice(None)
         self._show_playing()
 
     def tick(self) -> None:
-        """Follow the sound that is heard."""
-        if self._playback is None:
+        """Take what is done, and follow the sound that is heard; called by the timer."""
+        self._ticks += 1
+        self._worker.deliver()
+        self._reader.deliver()
+        for dialog in (self._export, self._rescore):
+            if dialog is not None:
+                dialog.follow()
+        if self._peaks is not None and self.reading_sound and self._ticks % _SOUND_TICKS == 0:
+            self._lanes.show_peaks(self._peaks)
+        self._follow_sound()
+
+    def _follow_sound(self) -> None:
+        if self._playback is None or not self._heard:
             return
         self._position = self._playback.position / self._document.rate
         self._lanes.reveal(self._position)
@@ -448,57 +497,15 @@ class ReplayWindow(QtWidgets.QMainWindow):
             self._halt()
             self._show_playing()
             if isinstance(error, RealtimeSerError):
-                self._tell(error)
+                self.report(error)
 
-    def save(self) -> None:
-        """Keep the words and the label beside the original."""
-        one = self._chosen
-        if one is None or not self.dirty:
-            return
-        said, label = self._said.text().strip(), self._label.currentText().strip()
-        # A session that was interrupted can only be changed by who has its files alone; the sound is read from them, too.
-        going_on = self.playing or self._resume.isActive()
-        self._halt()
-        if going_on:
-            self._resume.start()
-        try:
-            if self._said.isEnabled() and said != (one.corrected or one.words):
-                edit.correct_words(self._document.folder, one.number, said, "replay window")
-            if label != (one.annotation or ""):
-                edit.label_utterance(self._document.folder, one.number, label, "replay window")
-            self._document.refresh()
-        except RealtimeSerError as error:
-            self._tell(error)
-            return
-        self._tell(None)
-        self._fill_list()
-        self._lanes.show_document(self._document)
-        kept = next((later for later in self._document.utterances if later.number == one.number), None)
-        self._choose(kept, anew=True)
-
-    def discard(self) -> None:
-        """Forget what was written and not saved."""
-        self._choose(self._chosen, anew=True)
-        self._slider.setFocus()
-        self._show_position()
-
-    def _choose_scores(self, name: str) -> None:
-        try:
-            self._document = Document(self._document.folder, None if name == _NO_SCORES else name)
-        except RealtimeSerError as error:
-            self._tell(error)
-            return
-        self._tell(None)
-        self._show_document()
-
-    def _go_to(self, item: QtWidgets.QListWidgetItem) -> None:
-        at = item.data(Qt.ItemDataRole.UserRole)
-        if at is not None:
-            self.seek(float(at))
+    @property
+    def _heard(self) -> bool:
+        """Whether sound was begun and not stopped, be it at its end by now."""
+        return self._play.text().startswith("■") and not self._resume.isActive()
 
     def _halt(self) -> None:
         self._resume.stop()
-        self._ticker.stop()
         if self._playback is not None:
             self._playback.stop()
 
@@ -506,19 +513,202 @@ class ReplayWindow(QtWidgets.QMainWindow):
         heard = self.playing or self._resume.isActive()
         set_text(self._play, "■ Stop" if heard else "▶ Play")
 
+    # Changing -------------------------------------------------------------------------------------------------------------
+
+    def _change(self, work: Callable[[], Any], undo: _Change | None, then: Callable[[Any], None] = lambda result: None) -> None:
+        """Have `work` change the session; where that went well, it can be undone, and `then` is told what it gave."""
+        document = self._document
+
+        def change() -> tuple[Any, Edited]:
+            result = work()
+            return result, document.read_edited()
+
+        def take(changed: tuple[Any, Edited]) -> None:
+            result, edited = changed
+            if undo is not None:
+                undo.result = result
+                self._changes.append(undo)
+            self._take_edited(edited)
+            then(result)
+
+        self._worker.ask(change, take, self._miss)
+
+    def _take_edited(self, edited: Edited) -> None:
+        self._saving = False
+        self._document.take(edited)
+        self._notice.show_notice(None)
+        self._fill_lists()
+        self._lanes.show_document(self._document)
+        self._show_changes()
+        if not self.dirty:
+            self._choose_again()
+
+    def _choose_again(self) -> None:
+        """Show what has become of the utterance at hand."""
+        number = None if self._chosen is None else self._chosen.number
+        self._choose(next((one for one in self._document.utterances if one.number == number), None), anew=True)
+
+    def _show_changes(self) -> None:
+        self._undo.setEnabled(bool(self._changes))
+        last = f": {self._changes[-1].what}" if self._changes else ""
+        self._undo.setToolTip(f"Take back the last change of this window{last} (Ctrl+Z)")
+        self._undo.setAccessibleName(f"undo{last}")
+
+    def undo(self) -> None:
+        """Take back what was changed last in this window; that is logged, too."""
+        # NB: a change that is still being made comes first, and only then is it known how to undo it.
+        if self._changes and not self._worker.busy:
+            last = self._changes.pop()
+            self._change(lambda: last.undo(last.result), None, lambda _result: self._choose_marker(self._markers.chosen))
+
+    def save(self) -> None:
+        """Keep the words and the label beside the original."""
+        one = self._chosen
+        if one is None or not self.dirty or self._saving:
+            return
+        folder, (said, label) = self._document.folder, self._utterance.written
+        words_changed, label_changed = said != one.said, label != (one.annotation or "")
+
+        def write(new_words: str, new_label: str, reason: str) -> None:
+            if words_changed:
+                edit.correct_words(folder, one.number, new_words, reason)
+            if label_changed:
+                edit.label_utterance(folder, one.number, new_label, reason)
+
+        before = one.corrected or "", one.annotation or ""
+        undo = _Change(f"utterance {one.number}", lambda _result: write(*before, f"undone, {_REASON}"))
+        self._saving = True
+        self._change(lambda: write(said, label, _REASON), undo, lambda _result: self._choose_again())
+
+    def discard(self) -> None:
+        """Forget what was written and not saved."""
+        self._choose(self._chosen, anew=True)
+        self._slider.setFocus()
+        self._show_position()
+
+    def add_marker(self) -> None:
+        """Mark where one is, and ask for a name."""
+        folder, sample = self._document.folder, round(self._position * self._document.rate)
+
+        def take_back(marker: int) -> None:
+            edit.edit_marker(folder, marker, deleted=True, reason=f"undone, {_REASON}")
+
+        def name(marker: int) -> None:
+            self._pages.setCurrentIndex(0)
+            self._switches[0].setChecked(True)
+            self._choose_marker(marker)
+            self._markers.begin_naming()
+
+        self._change(
+            lambda: edit.add_marker(folder, sample, NEW_NAME, colour=NEW_COLOUR, source=_REASON),
+            _Change(f"a marker at {clock_text(self._position)}", take_back),
+            name,
+        )
+
+    def _change_marker(self, marker: int, values: dict[str, Any]) -> None:
+        row = next((row for row in self._document.markers if row["id"] == marker), None)
+        if row is None:
+            return
+        folder = self._document.folder
+        before = {field: row[field] for field in values}
+        self._change(
+            lambda: edit.edit_marker(folder, marker, **values, reason=_REASON),
+            _Change(
+                f"{', '.join(values)} of the marker {row['name']}",
+                lambda _result: edit.edit_marker(folder, marker, **before, reason=f"undone, {_REASON}"),
+            ),
+            lambda _result: self._choose_marker(marker),
+        )
+
+    def _move_marker_here(self) -> None:
+        marker = self._markers.chosen
+        if marker is not None:
+            self._change_marker(marker, {"sample": round(self._position * self._document.rate)})
+
+    def _delete_marker(self, marker: int) -> None:
+        folder = self._document.folder
+        name = next((row["name"] for row in self._document.markers if row["id"] == marker), "")
+        self._change(
+            lambda: edit.edit_marker(folder, marker, deleted=True, reason=_REASON),
+            _Change(f"the marker {name}, deleted", lambda _result: edit.restore_marker(folder, marker, f"undone, {_REASON}")),
+            lambda _result: self._choose_marker(None),
+        )
+
+    def _go_to_marker(self, marker: int) -> None:
+        self._lanes.choose_marker(marker)
+        row = next((row for row in self._document.markers if row["id"] == marker), None)
+        if row is not None:
+            self.seek(row["sample"] / self._document.rate)
+
+    def _go_to(self, item: QtWidgets.QListWidgetItem) -> None:
+        at = item.data(Qt.ItemDataRole.UserRole)
+        if at is not None:
+            self.seek(float(at))
+
+    # Scores and files -----------------------------------------------------------------------------------------------------
+
+    def _choose_scores(self, name: str) -> None:
+        self._load(None if name == _NO_SCORES else name)
+
+    def _load(self, scores: str | None) -> None:
+        """Read the session again, with a later scoring or without one."""
+        folder = self._document.folder
+        self._scorings.setEnabled(False)
+        self._compared.show_text("reading the scores …")
+        self._worker.ask(lambda: Document(folder, scores), self._take_document, self._miss_document)
+
+    def _take_document(self, document: Document) -> None:
+        self._document = document
+        self._notice.show_notice(None)
+        self._show_document()
+
+    def _miss_document(self, failure: Failure) -> None:
+        self._show_document()
+        self._miss(failure)
+
+    def show_rescore(self) -> None:
+        """Ask for a bundle to score the session with again."""
+        if self._playback is None:
+            return
+        if self._rescore is None:
+            bundle = self._document.header.bundle
+            self._rescore = RescoreDialog(self, self._document.folder, f"{bundle.name} {bundle.version}")
+            self._rescore.scored.connect(self._load)
+        self._rescore.show()
+        self._rescore.raise_()
+
+    def show_export(self) -> None:
+        """Ask for formats and a folder."""
+        if self._export is not None and self._export.job.busy:
+            self._export.show()
+            self._export.raise_()
+            return
+        document = self._document
+        if self._export is not None:
+            self._export.end()
+            self._export.deleteLater()
+        self._export = ExportDialog(
+            self, self._settings, [document.folder], document.scorings, document.scores, document.has_audio
+        )
+        self._export.show()
+
+    # What goes wrong, and the end -----------------------------------------------------------------------------------------
+
     def report(self, error: BaseException) -> None:
         """Show an error that nothing else caught."""
-        failure = Failure.of(error)
+        self._miss(Failure.of(error))
+
+    def _miss(self, failure: Failure) -> None:
+        self._saving = False
         self._notice.show_notice(Notice(Severity.ERROR, failure.problem, failure.remedy))
 
-    def _tell(self, error: RealtimeSerError | None) -> None:
-        self._notice.show_notice(None if error is None else Notice(Severity.ERROR, error.problem, error.remedy))
-
     def keyPressEvent(self, event: QtGui.QKeyEvent) -> None:  # noqa: N802 - Qt's name
-        """Keys that no field or button has taken: Space, +, -, 0."""
+        """Keys that no field or button has taken: Space, M, +, -, 0."""
         match event.key():
             case Qt.Key.Key_Space:
                 self.toggle()
+            case Qt.Key.Key_M:
+                self.add_marker()
             case Qt.Key.Key_Plus | Qt.Key.Key_Equal:
                 self.zoom(0.5)
             case Qt.Key.Key_Minus:
@@ -529,15 +719,23 @@ class ReplayWindow(QtWidgets.QMainWindow):
                 super().keyPressEvent(event)
 
     def closeEvent(self, event: QtGui.QCloseEvent) -> None:  # noqa: N802 - Qt's name
-        """Give the sound up."""
+        """Give the sound up, and end all threads."""
+        self._ticker.stop()
         self._halt()
+        self._over.set()
+        for dialog in (self._export, self._rescore):
+            if dialog is not None:
+                dialog.end()
+        # What somebody has saved is saved, however soon the window is closed.
+        self._worker.close(finish=True)
+        self._reader.close()
         super().closeEvent(event)
+        self.closed.emit(self._document.folder)
 
 
-def _pieces(folder: Path, first: int) -> Iterator[tuple[int, FloatArray]]:
+def _pieces(folder: Path, samples: int, first: int) -> Iterator[tuple[int, FloatArray]]:
     """Sound from a sample on; opened by the thread that reads it."""
-    with Session(folder) as session:
-        yield from session.audio(first)
+    return read_audio(folder, first, samples)
 
 
 def _health_text(row: Row | None, rate: int) -> str:
@@ -552,9 +750,3 @@ def _health_text(row: Row | None, rate: int) -> str:
     parts += [] if behind is None else [f"words {behind:.1f} s behind"]
     parts += [] if latency is None else [f"latency {1000 * latency:.0f} ms"]
     return f"Engine: {', '.join(parts)}"
-
-
-def _clock_text(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds, 1), 60)
-    hours, minutes = divmod(int(minutes), 60)
-    return f"{hours}:{minutes:02d}:{rest:04.1f}" if hours else f"{minutes}:{rest:04.1f}"

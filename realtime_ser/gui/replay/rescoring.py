@@ -1,0 +1,164 @@
+"""The dialog that has a session scored again by another bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from realtime_ser.assembly import load_models
+from realtime_ser.bundle.loader import DEFAULT_BUNDLE, find_bundles
+from realtime_ser.gui.job import JobBar, Report
+from realtime_ser.gui.panels.panel import make_label, set_text
+from realtime_ser.gui.qt import QtCore, QtWidgets
+from realtime_ser.gui.replay.document import clock_text
+from realtime_ser.gui.worker import Failure
+from realtime_ser.session.rescore import check_rescorable, rescore, scoring_name
+
+__all__ = ["RescoreDialog"]
+
+_AS_KEPT = "as they were kept, if they were"
+_ANEW = "recognised anew, without keeping them"
+
+
+class RescoreDialog(QtWidgets.QDialog):
+    """Asks for a bundle, and works; the session's window goes on meanwhile and calls :meth:`follow` from its timer.
+
+    Parameters
+    ----------
+    folder
+        Of the session.
+    recorded
+        Name and version of the bundle that scored it first.
+    """
+
+    scored = QtCore.Signal(str)
+    """There is a new scoring of this name."""
+
+    def __init__(self, parent: QtWidgets.QWidget, folder: Path, recorded: str) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Score again")
+        self.setMinimumWidth(520)
+        self._folder = folder
+        said = make_label(
+            f"Another bundle scores the utterances of this session once more, from the sound that was kept. What was recorded "
+            f"(by {recorded}) stays as it is; the result lies beside it, and is compared with it.",
+            "dim",
+        )
+        said.setWordWrap(True)
+        self.bundle = QtWidgets.QComboBox()
+        self.bundle.setEditable(True)
+        self.bundle.setAccessibleName("bundle")
+        self.bundle.setToolTip("A bundle that comes with the program, or the folder of another one")
+        self.bundle.addItems(list(find_bundles()))
+        self.bundle.setCurrentText(DEFAULT_BUNDLE)
+        browse = QtWidgets.QPushButton("Choose…")
+        browse.setAccessibleName("choose the folder of a bundle")
+        browse.setToolTip("The folder of a bundle on this computer")
+        browse.clicked.connect(self._browse)
+        place = QtWidgets.QHBoxLayout()
+        place.addWidget(self.bundle, 1)
+        place.addWidget(browse)
+        self.name = QtWidgets.QLineEdit()
+        self.name.setAccessibleName("name of the scoring")
+        self.name.setToolTip("Under which the scores are kept")
+        self.words = QtWidgets.QComboBox()
+        self.words.setAccessibleName("words")
+        self.words.setToolTip("Which words count in the scores")
+        self.words.addItems([_AS_KEPT, _ANEW])
+        self.replace = QtWidgets.QCheckBox("&Replace earlier scores of that name")
+        form = QtWidgets.QFormLayout()
+        label = QtWidgets.QLabel("&Bundle")
+        label.setBuddy(self.bundle)
+        form.addRow(label, place)
+        form.addRow("&Name", self.name)
+        form.addRow("&Words", self.words)
+        form.addRow("", self.replace)
+        self.job = JobBar("how much is scored")
+        self._told = make_label()
+        self._told.setWordWrap(True)
+        self.buttons = QtWidgets.QDialogButtonBox(QtWidgets.QDialogButtonBox.StandardButton.Close)
+        self.begin = self.buttons.addButton("Score", QtWidgets.QDialogButtonBox.ButtonRole.ActionRole)
+        self.begin.setObjectName("primary")
+        self.begin.setProperty("running", "false")
+        self.begin.setDefault(True)
+        self.begin.setToolTip("Begin")
+        self.begin.clicked.connect(self.start)
+        self.buttons.rejected.connect(self.reject)
+        layout = QtWidgets.QVBoxLayout(self)
+        layout.setSpacing(10)
+        layout.addWidget(said)
+        layout.addLayout(form)
+        layout.addWidget(self.job)
+        layout.addWidget(self._told)
+        layout.addWidget(self.buttons)
+        self._fields = (self.bundle, browse, self.name, self.words, self.replace, self.begin)
+        self.bundle.currentTextChanged.connect(self._propose)
+        self._propose()
+
+    def _browse(self) -> None:
+        chosen = QtWidgets.QFileDialog.getExistingDirectory(self, "The folder of a bundle", self.bundle.currentText())
+        if chosen:
+            self.bundle.setCurrentText(chosen)
+
+    def _propose(self) -> None:
+        self.name.setPlaceholderText("the bundle's name and version")
+        self.begin.setEnabled(bool(self.bundle.currentText().strip()))
+
+    @property
+    def told(self) -> str:
+        """What was said last."""
+        return self._told.text()
+
+    def start(self) -> None:
+        """Begin to score."""
+        bundle, name = self.bundle.currentText().strip(), self.name.text().strip()
+        anew, replace, folder = self.words.currentText() == _ANEW, self.replace.isChecked(), self._folder
+
+        def work(report: Report) -> str:
+            check_rescorable(folder)
+            report(0.0, "reading the bundle")
+            models = load_models(bundle, "auto" if anew else "none")
+
+            def told(seconds: float, of: float) -> None:
+                report(seconds / of if of else 1.0, f"{clock_text(seconds)} of {clock_text(of)} scored")
+
+            wanted = name or scoring_name(models)
+            return rescore(
+                folder, models, name=wanted, replace=replace, recognise=anew, reason="replay window", on_progress=told
+            )
+
+        self._lock(True)
+        set_text(self._told, "")
+        self.job.run(work, self._take, self._miss, self._stopped)
+
+    def _lock(self, working: bool) -> None:
+        for widget in self._fields:
+            widget.setEnabled(not working)
+
+    def _take(self, name: str) -> None:
+        self._lock(False)
+        self.scored.emit(name)
+        self.accept()
+
+    def _miss(self, failure: Failure) -> None:
+        self._lock(False)
+        set_text(self._told, f"{failure.problem} {failure.remedy}".strip())
+
+    def _stopped(self) -> None:
+        self._lock(False)
+        set_text(self._told, "Cancelled. The session is as it was.")
+
+    def follow(self) -> None:
+        """Show how far it is; called by the session's window from its timer."""
+        self.job.follow()
+
+    def end(self) -> None:
+        """Cancel and wait: the session's window closes."""
+        self.job.close_job()
+        self.close()
+
+    def reject(self) -> None:
+        """Close; while it works, that is only to get it out of the way once it has been cancelled."""
+        if self.job.busy:
+            self.job.cancel()
+            return
+        super().reject()

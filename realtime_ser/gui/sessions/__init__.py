@@ -1,0 +1,1 @@
+"""The sessions that were recorded: which there are, and what can be done with them."""

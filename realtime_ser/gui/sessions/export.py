@@ -1,0 +1,207 @@
+"""The dialog that writes sessions in the formats of other tools."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from realtime_ser.gui.job import JobBar, Report
+from realtime_ser.gui.panels.panel import make_label, set_text
+from realtime_ser.gui.qt import QtCore, QtGui, QtWidgets
+from realtime_ser.gui.worker import Failure
+from realtime_ser.session.export.files import FORMATS, export_files
+from realtime_ser.session.format import AUDIO_NAME
+
+__all__ = ["ExportDialog"]
+
+_AS_RECORDED = "as recorded"
+_KEY = "exports"
+"""Of the settings: where was exported to the last time."""
+
+_MEANINGS = {
+    "csv": "CSV: a table per stream",
+    "parquet": "Parquet: the same, small and typed",
+    "jsonl": "JSON Lines: the same, a record a line",
+    "elan": "ELAN: tiers (.eaf)",
+    "praat": "Praat: tiers (.TextGrid)",
+    "srt": "SubRip: subtitles with emotion",
+    "vtt": "WebVTT: the same for browsers",
+    "xdf": "XDF: streams on LSL's clock",
+    "flac": "FLAC: the sound, where it was kept",
+}
+
+
+class ExportDialog(QtWidgets.QDialog):
+    """Asks for formats and a folder, and writes; its parent calls :meth:`follow` from its timer.
+
+    Parameters
+    ----------
+    folders
+        Of the sessions; each is written into a folder of its own name.
+    scorings
+        Later scorings that may be written in place of the recorded scores.
+    audio
+        Whether any of them has sound.
+    """
+
+    def __init__(
+        self,
+        parent: QtWidgets.QWidget,
+        settings: QtCore.QSettings,
+        folders: Sequence[Path],
+        scorings: Sequence[str] = (),
+        scores: str | None = None,
+        audio: bool = True,
+    ) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Export")
+        self.setMinimumWidth(520)
+        self._settings = settings
+        self._folders = tuple(folders)
+        self._written = Path()
+        many = f"{len(folders)} sessions" if len(folders) > 1 else folders[0].name
+        said = make_label(f"{many}: each session gets a folder of its own name.", "dim")
+        said.setWordWrap(True)
+        self.formats = {name: QtWidgets.QCheckBox(_MEANINGS.get(name, name)) for name in FORMATS}
+        grid = QtWidgets.QGridLayout()
+        grid.setHorizontalSpacing(18)
+        half = -(-len(self.formats) // 2)
+        for index, (name, box) in enumerate(self.formats.items()):
+            box.setAccessibleName(f"export as {name}")
+            box.setChecked(name != "flac" or audio)
+            box.setEnabled(name != "flac" or audio)
+            box.toggled.connect(self._update)
+            grid.addWidget(box, index % half, index // half)
+        start = str(settings.value(_KEY, "")) or str(
+            Path(QtCore.QStandardPaths.writableLocation(QtCore.QStandardPaths.StandardLocation.DocumentsLocation))
+            / "realtime-ser exports"
+        )
+        self.place = QtWidgets.QLineEdit(start)
+        self.place.setAccessibleName("folder to export to")
+        self.place.setToolTip("Where to write; made if it is not there")
+        self.place.textChanged.connect(self._update)
+        browse = QtWidgets.QPushButton("Choose…")
+        browse.setAccessibleName("choose the folder to export to")
+        browse.clicked.connect(self._browse)
+        row = QtWidgets.QHBoxLayout()
+        row.addWidget(self.place, 1)
+        row.addWidget(browse)
+        self.scores = QtWidgets.QComboBox()
+        self.scores.setAccessibleName("scores to export")
+        self.scores.setToolTip("Those that were recorded, or those of a later scoring")
+        self.scores.addItems([_AS_RECORDED, *scorings])
+        self.scores.setCurrentText(scores or _AS_RECORDED)
+        self.scores.setEnabled(bool(scorings))
+        form = QtWidgets.QFormLayout()
+        label = QtWidgets.QLabel("&Folder")
+        label.setBuddy(self.place)
+        form.addRow(label, row)
+        form.addRow("&Scores", self.scores)
+        self.job = JobBar("how much is written")
+        self._told = make_label()
+        self._told.setWordWrap(True)
+        self.buttons = QtWidgets.QDialogButtonBox(QtWidgets.QDialogButtonBox.StandardButton.Close)
+        self.begin = self.buttons.addButton("Export", QtWidgets.QDialogButtonBox.ButtonRole.ActionRole)
+        self.begin.setObjectName("primary")
+        self.begin.setProperty("running", "false")
+        self.begin.setDefault(True)
+        self.begin.clicked.connect(self.start)
+        self.show_folder = self.buttons.addButton("Show folder", QtWidgets.QDialogButtonBox.ButtonRole.ActionRole)
+        self.show_folder.setToolTip("Open the folder that was written into")
+        self.show_folder.setVisible(False)
+        self.show_folder.clicked.connect(lambda: QtGui.QDesktopServices.openUrl(QtCore.QUrl.fromLocalFile(str(self._written))))
+        self.buttons.rejected.connect(self.reject)
+        layout = QtWidgets.QVBoxLayout(self)
+        layout.setSpacing(10)
+        layout.addWidget(said)
+        layout.addLayout(grid)
+        layout.addLayout(form)
+        layout.addWidget(self.job)
+        layout.addWidget(self._told)
+        layout.addWidget(self.buttons)
+        self._fields = (*self.formats.values(), self.place, browse, self.scores, self.begin)
+        self._audio, self._has_scorings = audio, bool(scorings)
+        self._update()
+
+    def _browse(self) -> None:
+        chosen = QtWidgets.QFileDialog.getExistingDirectory(self, "Where to export to", self.place.text())
+        if chosen:
+            self.place.setText(chosen)
+
+    def _update(self) -> None:
+        self.begin.setEnabled(bool(self._chosen()) and bool(self.place.text().strip()))
+        self.begin.setToolTip("" if self.begin.isEnabled() else "Choose a format and a folder.")
+
+    def _chosen(self) -> list[str]:
+        return [name for name, box in self.formats.items() if box.isChecked()]
+
+    @property
+    def told(self) -> str:
+        """What was said last."""
+        return self._told.text()
+
+    def start(self) -> None:
+        """Begin to write."""
+        target, formats, folders = Path(self.place.text().strip()).expanduser(), self._chosen(), self._folders
+        scores = None if self.scores.currentText() == _AS_RECORDED else self.scores.currentText()
+        self._settings.setValue(_KEY, str(target))
+
+        def work(report: Report) -> int:
+            written = 0
+            for index, folder in enumerate(folders):
+
+                def told(name: str, share: float, index: int = index, folder: Path = folder) -> None:
+                    which = f"{folder.name}: {name}" if len(folders) > 1 else name
+                    report((index + share) / len(folders), f"writing {which}")
+
+                # One without sound among others has nothing for FLAC.
+                wanted = [name for name in formats if name != "flac" or len(folders) == 1 or _has_sound(folder)]
+                written += len(export_files(folder, target / folder.name, wanted, scores, told)) if wanted else 0
+            return written
+
+        self._written = target / folders[0].name if len(folders) == 1 else target
+        self._lock(True)
+        self.show_folder.setVisible(False)
+        set_text(self._told, "")
+        self.job.run(work, self._take, self._miss, self._stopped)
+
+    def _lock(self, working: bool) -> None:
+        for widget in self._fields:
+            widget.setEnabled(not working)
+        if not working:
+            self.formats["flac"].setEnabled(self._audio)
+            self.scores.setEnabled(self._has_scorings)
+            self._update()
+
+    def _take(self, written: int) -> None:
+        self._lock(False)
+        set_text(self._told, f"Wrote {written} files into {self._written}")
+        self.show_folder.setVisible(True)
+
+    def _miss(self, failure: Failure) -> None:
+        self._lock(False)
+        set_text(self._told, f"{failure.problem} {failure.remedy}".strip())
+
+    def _stopped(self) -> None:
+        self._lock(False)
+        set_text(self._told, "Cancelled. Of the session at hand nothing was written.")
+
+    def follow(self) -> None:
+        """Show how far it is; called by the parent from its timer."""
+        self.job.follow()
+
+    def end(self) -> None:
+        """Cancel and wait: the parent closes."""
+        self.job.close_job()
+        self.close()
+
+    def reject(self) -> None:
+        """Close; while it works, cancel first."""
+        if self.job.busy:
+            self.job.cancel()
+            return
+        super().reject()
+
+
+def _has_sound(folder: Path) -> bool:
+    return (folder / AUDIO_NAME).is_file()
