@@ -582,9 +582,9 @@ class DashboardWindow(QtWidgets.QMainWindow):
             self._start_when_ready = False
             self.start()
         visible = self.isVisible() and not self.isMinimized()
+        moves = not self._settings.still or self._ticks % TEXT_EVERY == 0
         if visible:
             self._frames.drawn(time.perf_counter())
-            moves = not self._settings.still or self._ticks % TEXT_EVERY == 0
             if self.presenting:
                 self._presentation.pass_time()
                 if moves:
@@ -594,7 +594,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
                 self._filters.refresh_plots(self._model)
                 self._level.refresh_plots(self._model.meter)
         if self._sincgram is not None:
-            self._sincgram.tick()
+            self._sincgram.tick(moves)
         self._ticks += 1
         if visible and self._ticks % TEXT_EVERY == 0:
             self._refresh_text()

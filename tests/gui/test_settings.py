@@ -175,6 +175,21 @@ def test_reduced_motion_moves_in_steps(running: Driver, settings: QtCore.QSettin
     assert len(drawn) == 2
 
 
+def test_reduced_motion_reaches_the_live_sincgram(
+    running: Driver, settings: QtCore.QSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running.window.show_sincgram()
+    running.play(1.0)
+    drawn: list[None] = []
+    monkeypatch.setattr(running.window.sincgram, "_draw", lambda: drawn.append(None))
+    running.tick(16)
+    assert len(drawn) == 16
+    Settings(settings).store("still", "true")
+    del drawn[:]
+    running.tick(16)
+    assert len(drawn) == 2
+
+
 def test_what_concerns_the_engine_waits_until_it_rests(running: Driver) -> None:
     dialog = opened(running)
     assert "from the next start of listening on" in dialog.box("recognizer").accessibleDescription()

@@ -381,8 +381,14 @@ class SincgramWindow(QtWidgets.QDialog):
         if self._open:
             self._outputs += outputs
 
-    def tick(self) -> None:
-        """Take the sound, and draw; called by the dashboard's timer."""
+    def tick(self, moves: bool = True) -> None:
+        """Take the sound, and draw; called by the dashboard's timer.
+
+        Parameters
+        ----------
+        moves
+            Whether pictures may move on now; with reduced motion they do so in steps.
+        """
         self._files.deliver()
         self._player.tick()
         if not self._open:
@@ -394,9 +400,10 @@ class SincgramWindow(QtWidgets.QDialog):
         self._outputs.clear()
         self._ticks += 1
         if self.isVisible() and not self.isMinimized():
-            self._draw()
-            position = self._player.position
-            self._pictures.show_head(None if position is None else position / self._model.rate)
+            if moves:
+                self._draw()
+                position = self._player.position
+                self._pictures.show_head(None if position is None else position / self._model.rate)
             if self._ticks % _TEXT_EVERY == 0:
                 self._refresh_text()
 
