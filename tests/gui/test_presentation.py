@@ -17,6 +17,7 @@ from realtime_ser.gui.panels.transport import Transport
 from realtime_ser.gui.presentation import SMALLEST, Presentation, health_warning
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets
 from realtime_ser.gui.settings import Settings
+from realtime_ser.gui.theme import PALETTES, Palette, contrast
 from realtime_ser.session.recorder import RecordingStatus
 from realtime_ser.types import Event, Health, Severity
 
@@ -154,6 +155,21 @@ def test_it_can_be_read_at_any_size(
         metrics = QtGui.QFontMetricsF(font)
         assert metrics.horizontalAdvance(text) < part.width()
         assert metrics.height() <= part.height() + 1
+
+
+@pytest.mark.parametrize("palette", PALETTES.values(), ids=list(PALETTES))
+def test_everything_written_has_the_contrast_of_text(palette: Palette) -> None:
+    inks = (
+        palette.text,
+        palette.dim,
+        palette.warning,
+        palette.unsure,
+        palette.record,
+        *palette.classes.values(),
+        *palette.spare,
+    )
+    for ink in inks:
+        assert contrast(ink, palette.window) >= 4.5, ink
 
 
 def test_long_speech_shows_its_newest_words(presented: Driver) -> None:
