@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime_ser.acoustic.model import AcousticModel
+from realtime_ser.config import ENGINE_RATE
 from realtime_ser.types import FloatArray, VoiceActivity, WindowScores, frozen
 
 __all__ = ["AcousticStream", "band_offsets", "evaluate_window"]
@@ -81,9 +82,10 @@ class AcousticStream:
         if activity is not None:
             self._hear(activity)
         self._samples = np.concatenate((self._samples, samples)) if len(self._samples) else samples
+        until = self._origin + self._next_frame * self._model.hop + len(self._samples)
         results: list[WindowScores] = []
         while True:
-            scores = self._advance(captured_at)
+            scores = self._advance(captured_at, until)
             if scores is None:
                 return results
             if len(scores.scores):
@@ -105,7 +107,7 @@ class AcousticStream:
             raise ValueError("the voice activity must reach as far as the samples; it was not handed over completely")
         return np.where(positions >= 0, self._voiced[np.maximum(kept, 0)], False)
 
-    def _advance(self, captured_at: float | None) -> WindowScores | None:
+    def _advance(self, captured_at: float | None, until: int) -> WindowScores | None:
         model = self._model
         hop = model.hop
         # The frames of a window may need a few samples less than the window has; waiting for all of them keeps to the rule that
@@ -131,9 +133,9 @@ class AcousticStream:
             frames = model.frames(self._bands)
             self._bands = self._bands[new_frames:]
             self._frames = frames if self._frames is None else np.concatenate((self._frames, frames))
-        return self._score_windows(captured_at)
+        return self._score_windows(captured_at, until)
 
-    def _score_windows(self, captured_at: float | None) -> WindowScores:
+    def _score_windows(self, captured_at: float | None, until: int) -> WindowScores:
         model = self._model
         kept = self._frames
         count = 0 if kept is None else max(len(kept) - model.frames_per_window + 1, 0)
@@ -153,6 +155,9 @@ class AcousticStream:
         self._raw_bands = self._raw_bands[:0]
         self._next_window += count
         self._forget_old_flags()
+        if captured_at is not None:
+            # The newest sample is up to a hop behind the end of the last window that it completed.
+            captured_at -= (until - (first + (count - 1) * model.hop + model.window)) / ENGINE_RATE
         return WindowScores(
             first_window=first,
             hop=model.hop,

@@ -153,3 +153,20 @@ def test_the_running_mean_forgets_at_the_stated_rate() -> None:
     mean.apply(quiet, np.ones(200, bool))
     result = mean.apply(loud, np.ones(100, bool))
     np.testing.assert_allclose(result[-1], (1.0 - 1.0 / 50.0) ** 100, atol=1e-5)
+
+
+@pytest.mark.parametrize("block", [480, 517, 32_000])
+def test_windows_are_stamped_with_the_capture_of_their_own_last_sample(
+    model: AcousticModel, speech: np.ndarray, block: int
+) -> None:
+    """The block that completes a window goes on behind its end, by up to a hop."""
+    acoustic = AcousticStream(model)
+    acoustic.restart(7_001)  # as behind a gap
+    began = 100.0
+    found: list[WindowScores] = []
+    for first in range(0, len(speech), block):
+        piece = speech[first : first + block]
+        found += acoustic.push(piece, None, began + (first + len(piece)) / 16_000)
+    assert found
+    for windows in found:
+        assert windows.captured_at == pytest.approx(began + (windows.span.end - 7_001) / 16_000, abs=1e-9)

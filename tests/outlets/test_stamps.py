@@ -37,6 +37,6 @@ def test_stamps_in_another_process_are_those_of_the_sound(capsys: pytest.Capture
     largest, late = json.loads(done.stdout)["rows"]
     with capsys.disabled():
         sys.stdout.write(f"\nLSL stamps against the sound: late by {late['value']:.1f} ms, at most {largest['value']:.1f} ms\n")
-    assert largest["aim"] == "≤ 10 ms"
+    assert largest["aim"] == "≤ 5 ms"
     assert largest["reached"], largest
     assert "taken for voice" not in largest["note"]

@@ -31,7 +31,7 @@ __all__ = ["PIPE_RATE", "PipeMicrophone", "TappedMicrophone", "announced"]
 PIPE_RATE = 48_000
 """Hz."""
 _CHUNK = 480
-"""Samples (10 ms) that are written at a time, when the last of them has sounded."""
+"""Samples (10 ms), as sound cards deliver them."""
 _SILENCE_SECONDS = 1.0
 _CLICK_SAMPLES = 48
 _CLICK_LEVEL = 0.9
@@ -61,6 +61,8 @@ class PipeMicrophone:
     ----------
     sound
         What is heard, again and again, int16 at :data:`PIPE_RATE`; see :func:`announced`.
+    chunk
+        Samples that are written at a time, when the last of them has sounded: all but the last are as late as that.
 
     Raises
     ------
@@ -68,8 +70,9 @@ class PipeMicrophone:
         By entering: PulseAudio is not installed or does not start.
     """
 
-    def __init__(self, sound: NDArray[np.int16]) -> None:
+    def __init__(self, sound: NDArray[np.int16], chunk: int = _CHUNK) -> None:
         self._sound = sound.astype("<i2")
+        self._chunk = chunk
         self._folder = Path(tempfile.mkdtemp(prefix="realtime-ser-bench-"))
         self._server: subprocess.Popen[bytes] | None = None
         self._writer: threading.Thread | None = None
@@ -175,7 +178,7 @@ class PipeMicrophone:
             self._began = time.perf_counter()
             written = 0
             while not self._stop.is_set():
-                chunk = sound[written % len(sound) :][:_CHUNK]
+                chunk = sound[written % len(sound) :][: self._chunk]
                 written += len(chunk)
                 if self._stop.wait(max(self._began + written / PIPE_RATE - time.perf_counter(), 0.0)):
                     break

@@ -43,13 +43,15 @@ _APART = 0.4537
 _CLICK_LEVEL = 0.9
 _RUMBLE_LEVEL = 0.003
 """Of full scale. Steep, so that a click is unlike it, and much louder than the ringing of resamplers."""
+_CHUNK = 96
+"""Samples (2 ms) that the microphone gets at a time: what its own coarseness adds shall be small."""
 _FINE = 8
 """Samples (0.5 ms) between the positions that are compared."""
 _FURTHEST = 0.06
 """Seconds by which a stamp may be wrong and is still understood."""
 _PATIENCE = 60.0
-_BOUND_MS = 10.0
-"""A hop: as fine as the stream itself."""
+_BOUND_MS = 5.0
+"""Half a hop: stamps must tell windows apart."""
 
 
 def stamps_rows(bundle: str | None, clicks: int) -> list[Row]:
@@ -71,7 +73,7 @@ def stamps_rows(bundle: str | None, clicks: int) -> list[Row]:
         )
         os.environ["LSLAPICFG"] = str(settings)
         lsl = load_lsl()
-        with PipeMicrophone(sound) as pipe, _listening(bundle) as listener, _inlet(lsl, listener) as inlet:
+        with PipeMicrophone(sound, _CHUNK) as pipe, _listening(bundle) as listener, _inlet(lsl, listener) as inlet:
             pipe.wait_for_listener()
             pipe.start()
             began, stamps, scores = _receive(lsl, inlet, pipe, len(sound) / PIPE_RATE, listener)
