@@ -6,7 +6,8 @@ Without options the scores come from a script (tests/gui/scripted_controller.py)
 filter-bank explorer is shown with the shipped bundle, the live sincgram on the demonstration audio.
 With ``--real``, the demonstration audio runs through the real engine for fifty seconds.
 With ``--microphone``, sound files are played into a virtual microphone (PulseAudio's null sink) and captured by the running
-dashboard; the picture, ``dashboard.png``, is taken while the last of them is being heard.
+dashboard; the picture, ``dashboard.png``, is taken while the last of them is being heard. Meanwhile ``dashboard.webp`` is
+filmed: some seconds from the beginning of the second file on.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ from realtime_ser.gui.window import DashboardWindow  # noqa: E402
 SECONDS = 70.0
 REAL_SECONDS = 50.0
 SINCGRAM_SECONDS = 10.0
+FILM_SECONDS, FILM_RATE = 9, 8
+"""Length of the film, and pictures in a second."""
 SHOTS = (("dark", 1600, 1000), ("light", 1600, 1000), ("dark", 1024, 700), ("light", 1024, 700))
 
 
@@ -225,7 +228,7 @@ def play_demonstration(window: DashboardWindow, controller: Any) -> None:
     settle(window, REAL_SECONDS)
 
 
-def play_clips(clips: Sequence[Path]) -> Callable[[DashboardWindow, Any], None]:
+def play_clips(clips: Sequence[Path]) -> Callable[[DashboardWindow, Film], None]:
     """Speech into a virtual microphone, a second and a half apart, up to the last second of the last clip."""
     import soundfile
     from virtual_microphone import VirtualMicrophone
@@ -233,12 +236,14 @@ def play_clips(clips: Sequence[Path]) -> Callable[[DashboardWindow, Any], None]:
     microphone = VirtualMicrophone()
     os.environ.update(microphone.settings)
 
-    def play(window: DashboardWindow, controller: Any) -> None:
+    def play(window: DashboardWindow, film: Film) -> None:
         window.refresh_inputs()
         settle(window, 1.0)
         window.start()
         settle(window, 4.0)
-        for clip in clips:
+        for number, clip in enumerate(clips):
+            if number == min(1, len(clips) - 1):
+                film.start()
             player = microphone.start_playing(clip)
             heard = soundfile.info(clip).duration
             settle(window, heard - 1.0 if clip == clips[-1] else heard + 1.5)
@@ -246,6 +251,46 @@ def play_clips(clips: Sequence[Path]) -> Callable[[DashboardWindow, Any], None]:
                 player.wait()
 
     return play
+
+
+class Film:
+    """Takes a picture of a window at even times, and writes them as an animated WebP.
+
+    Parameters
+    ----------
+    width
+        Of the film in pixels; the pictures are made smaller, which no text that is to be read survives below half the size.
+    """
+
+    def __init__(self, window: QtWidgets.QWidget, width: int = 960) -> None:
+        self._window, self._width = window, width
+        self._images: list[QtGui.QImage] = []
+        self._timer = QtCore.QTimer(window)
+        self._timer.setTimerType(QtCore.Qt.TimerType.PreciseTimer)
+        self._timer.setInterval(round(1_000 / FILM_RATE))
+        self._timer.timeout.connect(self._take)
+
+    def start(self) -> None:
+        """Begin to film."""
+        self._timer.start()
+
+    def _take(self) -> None:
+        self._images.append(self._window.grab().toImage())
+        if len(self._images) >= FILM_SECONDS * FILM_RATE:
+            self._timer.stop()
+
+    def save(self, path: Path) -> None:
+        """Write what was filmed."""
+        from PIL import Image
+
+        smooth = QtCore.Qt.TransformationMode.SmoothTransformation
+        pictures = []
+        for image in self._images:
+            small = image.scaledToWidth(self._width, smooth).convertToFormat(QtGui.QImage.Format.Format_RGBA8888)
+            pictures.append(Image.frombytes("RGBA", (small.width(), small.height()), bytes(small.constBits())).convert("RGB"))
+        first, *others = pictures
+        duration = round(1_000 / FILM_RATE)
+        first.save(path, save_all=True, append_images=others, duration=duration, loop=0, quality=55, method=6)
 
 
 def shoot_microphone(clips: Sequence[Path], folder: Path) -> None:
@@ -265,8 +310,10 @@ def shoot_microphone(clips: Sequence[Path], folder: Path) -> None:
         window.resize(1280, 800)
         window.show()
         settle(window)
-        play(window, made[0])
+        film = Film(window)
+        play(window, film)
         save(window, folder / "dashboard.png")
+        film.save(folder / "dashboard.webp")
         window.close()
 
 
