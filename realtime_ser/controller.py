@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -179,6 +180,8 @@ class Controller:
         self._stopping = threading.Event()
         self._state = ControllerState("loading")
         self._recorder: Recorder | None = None
+        # NB: appended to by the recorder's writing thread, emptied by the window's.
+        self._foreign_markers: deque[Marker] = deque()
         self._source: Source | None = None
         self._reader: tuple[str, CrossAttentionReader] | None = None
 
@@ -394,6 +397,14 @@ class Controller:
             return None
         return recorder.mark(name, colour=colour, source=source)
 
+    def foreign_markers(self) -> list[Marker]:
+        """What other programs have marked in the session since the last call."""
+        markers = []
+        with contextlib.suppress(IndexError):
+            while True:
+                markers.append(self._foreign_markers.popleft())
+        return markers
+
     def note(self, text: str) -> bool:
         """Keep a remark about this moment in the session that is being recorded; whether one is."""
         recorder = self._recorder
@@ -449,6 +460,7 @@ class Controller:
             self._source = source
             if session is not None:
                 self._recorder = open_recorder(session, models, choice, source.live)
+                self._recorder.on_foreign_marker = self._foreign_markers.append
                 source = self._recorder.tap(source)
             source = TappedSource(source, partial(self._overhear, stopping))
             with self._finished_recording(stopping) as recorder:

@@ -268,6 +268,10 @@ class DashboardController(Protocol):
         """Mark this moment in the session that is being recorded, if one is."""
         ...
 
+    def foreign_markers(self) -> Sequence[Marker]:
+        """What other programs have marked in the session since the last call."""
+        ...
+
     def note(self, text: str) -> bool:
         """Keep a remark about this moment in the session that is being recorded; whether one is."""
         ...

@@ -15,7 +15,7 @@ import numpy as np
 from realtime_ser.gui.about import SHORT_NOTE
 from realtime_ser.gui.models import DashboardModel, NowView, clock, health_items
 from realtime_ser.gui.panels.level import meter_position
-from realtime_ser.gui.panels.panel import Look, draw_shape, numeric_font
+from realtime_ser.gui.panels.panel import Look, draw_shape, numeric_font, shown_colour
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets
 from realtime_ser.gui.theme import ClassStyle, blend, ink_on
 from realtime_ser.session.recorder import RecordingStatus
@@ -343,7 +343,7 @@ class _Flow(_Part):
             painter.fillRect(QtCore.QRectF(left, lane.top(), right - left, lane.height()), QtGui.QColor(palette.line))
         for marker in model.markers:
             line = QtCore.QRectF(x(marker.sample / rate), 0.0, max(2.0, u / 6.0), plot.bottom())
-            painter.fillRect(line, QtGui.QColor(marker.colour or palette.text))
+            painter.fillRect(line, QtGui.QColor(shown_colour(marker.colour, palette.text)))
 
     def _draw_lines(self, painter: QtGui.QPainter, look: Look, plot: QtCore.QRectF, begin: float, scale: float) -> None:
         if self.model is None:

@@ -614,6 +614,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
     def _poll(self) -> None:
         if self._controller is None or self._facts is None:
             return
+        self._model.markers.extend(self._controller.foreign_markers())
         # A file may run far ahead of real time; what one tick cannot take, the next one will.
         for _ in range(POLLS_PER_TICK):
             outputs = self._controller.poll(POLL_LIMIT)

@@ -483,6 +483,9 @@ class ScriptedController:
         self.recorded = replace(self.recorded, markers=self.recorded.markers + 1)
         return Marker(self.stream.position, name, colour, source, 0.0)
 
+    def foreign_markers(self) -> list[Marker]:
+        return []
+
     def note(self, text: str) -> bool:
         self.notes.append(text)
         return self.recorded is not None

@@ -18,6 +18,7 @@ from realtime_ser.gui.panels.timeline import TimelinePanel
 from realtime_ser.gui.qt import Qt, QtCore, QtWidgets
 from realtime_ser.gui.recording import SessionDialog
 from realtime_ser.gui.window import DashboardWindow
+from realtime_ser.session import edit
 from realtime_ser.session.notice import USE_NOTICE
 from realtime_ser.session.reader import Session
 from realtime_ser.session.request import SessionRequest
@@ -230,6 +231,10 @@ def test_a_real_session_through_the_window(
     qtbot.waitUntil(lambda: window.recording and window.model.position > 0, timeout=30_000)
     window.mark("1")
     window._keep_note("here")
+    # Another program marks, too.
+    (running,) = sessions.iterdir()
+    edit.add_marker(running, 16_000, "from outside", source="elsewhere")
+    qtbot.waitUntil(lambda: "from outside" in [marker.name for marker in window.model.markers], timeout=30_000)
     qtbot.waitUntil(lambda: window.findChild(NoticeBar).notice is not None, timeout=30_000)
     assert "Recorded 0:04" in window.findChild(NoticeBar).notice.problem
     window.close()
@@ -238,7 +243,7 @@ def test_a_real_session_through_the_window(
     session = Session(folder)
     assert (session.header.participant, session.header.kept.audio) == ("P01", True)
     assert session.header.kept.consent.how == "confirmed in the dashboard"
-    assert [marker["name"] for marker in session.markers()] == ["marker"]
+    assert {marker["name"] for marker in session.markers()} == {"marker", "from outside"}
     assert [note["text"] for note in session.notes()] == ["a file", "here"]
     assert session.seconds == pytest.approx(4.0, abs=0.01)
     sound = np.concatenate([samples for _, samples in session.audio()])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets
 from realtime_ser.gui.theme import ClassStyle, Palette, Shape
 
-__all__ = ["ElidedLabel", "Look", "Panel", "draw_shape", "make_label", "numeric_font", "set_text"]
+__all__ = ["ElidedLabel", "Look", "Panel", "draw_shape", "make_label", "numeric_font", "set_text", "shown_colour"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,3 +141,8 @@ def draw_shape(painter: QtGui.QPainter, shape: Shape, rect: QtCore.QRectF, colou
     else:
         painter.drawPolygon(_polygon(_OUTLINES[shape], rect))
     painter.restore()
+
+
+def shown_colour(name: str, otherwise: str) -> str:
+    """``#rrggbb`` of a colour that somebody named (a marker's may be any text, or none), or `otherwise`."""
+    return QtGui.QColor(name).name() if QtGui.QColor.isValidColorName(name) else otherwise

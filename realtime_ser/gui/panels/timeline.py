@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from realtime_ser.gui.filterbank import FilterBank
 from realtime_ser.gui.models import BIN_SAMPLES, DashboardModel, coarser
-from realtime_ser.gui.panels.panel import ElidedLabel, Look, Panel, draw_shape, make_label, set_text
+from realtime_ser.gui.panels.panel import ElidedLabel, Look, Panel, draw_shape, make_label, set_text, shown_colour
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets, pg
 from realtime_ser.gui.theme import Shape, blend, heat_table, ink_on
 from realtime_ser.types import Verdict
@@ -500,7 +500,10 @@ class TimelinePanel(Panel):
             spans.append((model.open_onset / rate, now))
         shade = blend(palette.text, palette.well, 0.06)
         utterances = [Mark(start, stop, shade, faint=True) for start, stop in spans]
-        flags = [Mark(one.sample / rate, one.sample / rate, one.colour, (one.name,), flag=True) for one in model.markers]
+        flags = [
+            Mark(one.sample / rate, one.sample / rate, shown_colour(one.colour, palette.dim), (one.name,), flag=True)
+            for one in model.markers
+        ]
         lines = [replace(one, texts=()) for one in flags]
         self._marks["verdicts"].show_marks([*blocks, *gaps, *lines], first, end)
         self._marks["scores"].show_marks([*utterances, *gaps], first, end)

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime_ser.gui.panels.panel import Look
+from realtime_ser.gui.panels.panel import Look, shown_colour
 from realtime_ser.gui.panels.timeline import Mark, Marks
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets, pg
 from realtime_ser.gui.replay.document import Document, Utterance
@@ -322,11 +322,11 @@ def _flags(canvas: _Canvas) -> list[Mark]:
     levels = place_flags(spans, FLAG_ROWS) if named else [None] * len(visible)
     flags = []
     for row, level in zip(visible, levels, strict=True):
-        colour = row["colour"] if QtGui.QColor.isValidColorName(row["colour"]) else palette.dim
+        colour = shown_colour(row["colour"], palette.dim)
         chosen = row["id"] == content.marker
         text = () if level is None else (f"▸ {row['name']}" if chosen else row["name"],)
         at = row["sample"] / rate
-        flags.append(Mark(at, at, QtGui.QColor(colour).name(), text, flag=True, row=level or 0))
+        flags.append(Mark(at, at, colour, text, flag=True, row=level or 0))
     return flags
 
 
