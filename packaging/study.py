@@ -35,6 +35,7 @@ from realtime_ser.gui.qt import QtCore, QtGui, QtWidgets
 from realtime_ser.gui.recording import SessionDialog
 from realtime_ser.gui.replay.document import Document
 from realtime_ser.gui.replay.window import ReplayWindow
+from realtime_ser.gui.sessions.window import SessionsWindow
 from realtime_ser.gui.theme import DARK
 from realtime_ser.gui.window import DashboardWindow
 from realtime_ser.session.format import session_folders
@@ -175,6 +176,24 @@ def replay(session: Path, folder: Path, scores: str | None, name: str) -> None:
     window.close()
 
 
+def find(study: Path, folder: Path) -> None:
+    """The window of the sessions, in which the one that was interrupted is chosen."""
+    settings = QtCore.QSettings(str(study.parent / "sessions.ini"), QtCore.QSettings.Format.IniFormat)
+    settings.setValue("sessions", str(study))
+    window = SessionsWindow(settings, DARK)
+    window.resize(SIZE[0], 300)
+    window.show()
+    screenshots.wait(0.1)
+    while window.busy:
+        screenshots.wait(0.05)
+    for row, one in enumerate(window.shown):
+        if one.phase == "interrupted":
+            window.view.selectRow(row)
+    screenshots.wait(0.1)
+    screenshots.save(window, folder / "study-sessions.png")
+    window.end()
+
+
 def drawn(figure: Path) -> QtGui.QImage:
     """A vector figure on white paper."""
     renderer = QtSvg.QSvgRenderer(str(figure))
@@ -216,6 +235,7 @@ def main() -> int:
         terminal.run("sessions", "list", str(study))
         terminal.run("sessions", "show", str(second), first=5)
         terminal.save(folder / "study-interrupted.png")
+        find(study, folder)
         replay(first, folder, None, "study-replay.png")
         terminal.run("sessions", "rescore", str(first), "--bundle", str(write_bundle(root / "other-bundle")), "--name", "other")
         terminal.save(folder / "study-rescored.png")

@@ -274,11 +274,11 @@ def style_sheet(palette: Palette) -> str:
     QToolTip {{ background: {p.panel}; color: {p.text}; border: 1px solid {p.line}; padding: 3px; }}
     QFrame#notice {{ border-radius: 6px; border: 1px solid {p.line}; background: {p.panel}; }}
     QFrame#recording {{ border-radius: 6px; border: 1px solid {p.record}; background: {p.panel}; }}
-    QLineEdit, QPlainTextEdit, QSpinBox, QDoubleSpinBox {{
+    QLineEdit, QPlainTextEdit, QAbstractSpinBox {{
         background: {p.well}; border: 1px solid {p.line}; border-radius: 4px; padding: 3px 6px; min-height: 18px;
     }}
-    QSpinBox QLineEdit, QDoubleSpinBox QLineEdit {{ border: none; background: transparent; padding: 0; min-height: 0; }}
-    QSpinBox::up-button, QSpinBox::down-button {{ width: 0; border: none; }}
+    QAbstractSpinBox QLineEdit {{ border: none; background: transparent; padding: 0; min-height: 0; }}
+    QAbstractSpinBox::up-button, QAbstractSpinBox::down-button {{ width: 0; border: none; }}
     QListWidget, QTableView {{
         background: {p.well}; alternate-background-color: {p.panel}; border: 1px solid {p.line}; gridline-color: {p.grid};
         selection-background-color: {p.accent}; selection-color: {ink_on(p.accent)};
@@ -307,7 +307,7 @@ def style_sheet(palette: Palette) -> str:
         background: {p.well}; border: 1px solid {p.line}; border-radius: 4px; min-height: 14px; text-align: center;
     }}
     QProgressBar::chunk {{ background: {p.good}; border-radius: 3px; }}
-    QLineEdit:focus, QPlainTextEdit:focus, QSpinBox:focus {{ border: 1px solid {p.accent}; }}
+    QLineEdit:focus, QPlainTextEdit:focus, QAbstractSpinBox:focus {{ border: 1px solid {p.accent}; }}
     QFrame#notice[severity="error"] {{ border: 1px solid {p.error}; }}
     QFrame#notice[severity="warning"] {{ border: 1px solid {p.warning}; }}
     QTextBrowser {{ background: {p.panel}; border: 1px solid {p.grid}; border-radius: 6px; padding: 8px; }}

@@ -69,7 +69,6 @@ class MarkerPage(QtWidgets.QWidget):
         self.time.setDecimals(3)
         self.time.setSingleStep(0.1)
         self.time.setSuffix(" s")
-        self.time.setButtonSymbols(QtWidgets.QAbstractSpinBox.ButtonSymbols.NoButtons)
         self.time.editingFinished.connect(self._move)
         self.add = self._button("Add", "Mark where you are (M)", "add a marker", self.add_asked.emit)
         self.here = self._button(
