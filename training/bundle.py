@@ -27,7 +27,7 @@ from realtime_ser.text.network import FEATURE as TEXT_FEATURE
 from realtime_ser.text.network import MAX_TOKENS
 from training.acoustic_network import SAMPLE_RATE
 
-__all__ = ["LARGEST_BUNDLE", "add_arguments", "assemble", "check_bundle", "run", "with_file"]
+__all__ = ["LARGEST_BUNDLE", "add_arguments", "assemble", "check_bundle", "run", "with_file", "with_speakers"]
 
 LARGEST_BUNDLE = 25_000_000
 """Bytes that all files of a bundle may have together: it ships with the program."""
@@ -158,6 +158,32 @@ def assemble(
     if profiles["speaker"] is not None:
         manifest["speaker"] = profiles["speaker"]
     return _replace(out, manifest, contents)
+
+
+def with_speakers(folder: Path, result: dict[str, Any]) -> Bundle:
+    """Let the bundle in `folder` say how profiles are used, and its card what they are worth, and open it.
+
+    Its networks and its version stay what they are.
+
+    Parameters
+    ----------
+    result
+        Of ``python -m training speakers``.
+
+    Raises
+    ------
+    BundleError
+        There is no bundle, or another acoustic network was tried.
+    """
+    bundle = load_bundle(folder)
+    contents = {file: bundle.content(file) for file in bundle.manifest.files}
+    if result["head"] != digest(contents["head.onnx"]):
+        raise BundleError(f"Profiles were tried with another acoustic network than that of {folder}.", "Try them again.")
+    manifest = _report(folder / MANIFEST_NAME)
+    names = {figure["name"] for figure in result["figures"]}
+    card = manifest["card"]
+    card["figures"] = [*(one for one in card["figures"] if one["name"] not in names), *result["figures"]]
+    return _replace(folder, {**manifest, "speaker": result["speaker"]}, contents)
 
 
 def with_file(folder: Path, name: str, content: bytes) -> Bundle:

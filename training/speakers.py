@@ -89,6 +89,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     which.add_argument("--acoustic", type=Path, help="an exported acoustic network instead (folder with acoustic.json)")
     parser.add_argument("--out", type=Path, default=Path("runs/speakers"), help="folder of the result (default: %(default)s)")
     parser.add_argument("--cache", type=Path, default=Path("runs/cache"), help="decoded audio (default: %(default)s)")
+    parser.add_argument("--into", type=Path, help="bundle folder whose manifest and card are to say so")
     parser.add_argument("--unheard", nargs="*", default=["EMOVO"], help="corpora never trained on (default: EMOVO)")
 
 
@@ -123,6 +124,11 @@ def run(args: argparse.Namespace) -> int:
         low, high = figure["interval"]
         print(f"{figure['name']:44} {figure['value']:6.3f} [{low:.3f}, {high:.3f}]  {figure['data']}")
     print(f"written: {args.out / RESULT}")
+    if args.into is not None:
+        from training.bundle import with_speakers
+
+        with_speakers(args.into, result)
+        print(f"added to {args.into}")
     return 0
 
 

@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable
 from typing import TypeAlias, TypeVar
 
-from realtime_ser.gui.panels.panel import ElidedLabel
+from realtime_ser.gui.panels.panel import ElidedLabel, make_label, set_text
 from realtime_ser.gui.qt import QtWidgets
 from realtime_ser.gui.worker import Failure, Worker
 
-__all__ = ["JobBar", "Report", "time_left"]
+__all__ = ["JobBar", "JobDialog", "Report", "time_left"]
 
 Result = TypeVar("Result")
 
@@ -124,6 +124,95 @@ class JobBar(QtWidgets.QWidget):
         """Cancel, and wait until it has stopped."""
         self._stop.set()
         self._worker.close()
+
+
+class JobDialog(QtWidgets.QDialog):
+    """Asks what is wanted, and works; who opened it goes on meanwhile and calls :meth:`follow` from its timer.
+
+    A subclass adds what it asks for to :attr:`rows`, names that in :attr:`fields`, and calls :meth:`work`.
+
+    Parameters
+    ----------
+    title, verb
+        Of the dialog and of the button that begins.
+    progress
+        Screen readers' name of the bar.
+    cancelled
+        What is said when somebody has stopped it.
+    """
+
+    def __init__(self, parent: QtWidgets.QWidget, title: str, verb: str, progress: str, cancelled: str) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(title)
+        self.setMinimumWidth(520)
+        self.fields: tuple[QtWidgets.QWidget, ...] = ()
+        self.job = JobBar(progress)
+        self._cancelled = cancelled
+        self._told = make_label()
+        self._told.setWordWrap(True)
+        self.buttons = QtWidgets.QDialogButtonBox(QtWidgets.QDialogButtonBox.StandardButton.Close)
+        self.begin = self.buttons.addButton(verb, QtWidgets.QDialogButtonBox.ButtonRole.ActionRole)
+        self.begin.setObjectName("primary")
+        self.begin.setProperty("running", "false")
+        self.begin.setDefault(True)
+        self.buttons.rejected.connect(self.reject)
+        self.rows = QtWidgets.QVBoxLayout()
+        self.rows.setSpacing(10)
+        layout = QtWidgets.QVBoxLayout(self)
+        layout.setSpacing(10)
+        layout.addLayout(self.rows)
+        layout.addWidget(self.job)
+        layout.addWidget(self._told)
+        layout.addWidget(self.buttons)
+
+    @property
+    def told(self) -> str:
+        """What was said last."""
+        return self._told.text()
+
+    def tell(self, text: str) -> None:
+        """Say what came of it."""
+        set_text(self._told, text)
+
+    def work(self, work: Callable[[Report], Result], done: Callable[[Result], None]) -> None:
+        """Do `work` on a thread, with the fields locked, and hand its result to `done`."""
+
+        def took(result: Result) -> None:
+            self.lock(False)
+            done(result)
+
+        self.lock(True)
+        self.tell("")
+        self.job.run(work, took, self._miss, self._stopped)
+
+    def lock(self, working: bool) -> None:
+        """Let nothing be changed while it works."""
+        for widget in (*self.fields, self.begin):
+            widget.setEnabled(not working)
+
+    def _miss(self, failure: Failure) -> None:
+        self.lock(False)
+        self.tell(f"{failure.problem} {failure.remedy}".strip())
+
+    def _stopped(self) -> None:
+        self.lock(False)
+        self.tell(self._cancelled)
+
+    def follow(self) -> None:
+        """Show how far it is."""
+        self.job.follow()
+
+    def end(self) -> None:
+        """Cancel and wait: who opened it closes."""
+        self.job.close_job()
+        self.close()
+
+    def reject(self) -> None:
+        """Close; while it works, that is only to get it out of the way once it has been cancelled."""
+        if self.job.busy:
+            self.job.cancel()
+            return
+        super().reject()
 
 
 def time_left(share: float, elapsed: float) -> str:

@@ -14,7 +14,7 @@ from bundle_factory import write_bundle  # noqa: E402
 import training.bundle as module  # noqa: E402
 from realtime_ser.bundle.manifest import digest  # noqa: E402
 from realtime_ser.errors import BundleError  # noqa: E402
-from training.bundle import LIMITS, assemble, check_bundle  # noqa: E402
+from training.bundle import LIMITS, assemble, check_bundle, with_speakers  # noqa: E402
 from training.text_data import SOURCES  # noqa: E402
 
 
@@ -74,6 +74,15 @@ def test_how_profiles_are_used_is_in_the_bundle(exports: dict[str, Path], tmp_pa
     assert manifest.speaker is not None
     assert manifest.speaker.neutral_logits == (0.1, 0.2, 0.3, 0.4)
     assert "gain of profiles in UA" in [one.name for one in manifest.card.figures]
+    # The same into a bundle that is there, once and again.
+    assemble(*parts, tmp_path / "there", "some", "3")
+    for value in (0.01, 0.02):
+        result["figures"][0]["value"] = value
+        there = with_speakers(tmp_path / "there", result)
+        assert there.manifest.speaker == manifest.speaker
+        assert [one.value for one in there.manifest.card.figures if one.name == "gain of profiles in UA"] == [value]
+    with pytest.raises(BundleError, match="another acoustic network"):
+        with_speakers(tmp_path / "there", {**result, "head": "another"})
     edit(path, head="another")
     with pytest.raises(BundleError, match="another acoustic network"):
         assemble(*parts, tmp_path / "bundle", "some", "3", speakers=path)

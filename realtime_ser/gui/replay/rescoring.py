@@ -6,11 +6,10 @@ from pathlib import Path
 
 from realtime_ser.assembly import load_models
 from realtime_ser.bundle.loader import DEFAULT_BUNDLE, find_bundles
-from realtime_ser.gui.job import JobBar, Report
-from realtime_ser.gui.panels.panel import make_label, set_text
+from realtime_ser.gui.job import JobDialog, Report
+from realtime_ser.gui.panels.panel import make_label
 from realtime_ser.gui.qt import QtCore, QtWidgets
 from realtime_ser.gui.replay.document import clock_text
-from realtime_ser.gui.worker import Failure
 from realtime_ser.session.rescore import check_rescorable, rescore, scoring_name
 
 __all__ = ["RescoreDialog"]
@@ -19,8 +18,8 @@ _AS_KEPT = "as they were kept, if they were"
 _ANEW = "recognised anew, without keeping them"
 
 
-class RescoreDialog(QtWidgets.QDialog):
-    """Asks for a bundle, and works; the session's window goes on meanwhile and calls :meth:`follow` from its timer.
+class RescoreDialog(JobDialog):
+    """Asks for a bundle, and works; the session's window goes on meanwhile.
 
     Parameters
     ----------
@@ -34,9 +33,7 @@ class RescoreDialog(QtWidgets.QDialog):
     """There is a new scoring of this name."""
 
     def __init__(self, parent: QtWidgets.QWidget, folder: Path, recorded: str) -> None:
-        super().__init__(parent)
-        self.setWindowTitle("Score again")
-        self.setMinimumWidth(520)
+        super().__init__(parent, "Score again", "Score", "how much is scored", "Cancelled. The session is as it was.")
         self._folder = folder
         said = make_label(
             f"Another bundle scores the utterances of this session once more, from the sound that was kept. What was recorded "
@@ -72,25 +69,11 @@ class RescoreDialog(QtWidgets.QDialog):
         form.addRow("&Name", self.name)
         form.addRow("&Words", self.words)
         form.addRow("", self.replace)
-        self.job = JobBar("how much is scored")
-        self._told = make_label()
-        self._told.setWordWrap(True)
-        self.buttons = QtWidgets.QDialogButtonBox(QtWidgets.QDialogButtonBox.StandardButton.Close)
-        self.begin = self.buttons.addButton("Score", QtWidgets.QDialogButtonBox.ButtonRole.ActionRole)
-        self.begin.setObjectName("primary")
-        self.begin.setProperty("running", "false")
-        self.begin.setDefault(True)
         self.begin.setToolTip("Begin")
         self.begin.clicked.connect(self.start)
-        self.buttons.rejected.connect(self.reject)
-        layout = QtWidgets.QVBoxLayout(self)
-        layout.setSpacing(10)
-        layout.addWidget(said)
-        layout.addLayout(form)
-        layout.addWidget(self.job)
-        layout.addWidget(self._told)
-        layout.addWidget(self.buttons)
-        self._fields = (self.bundle, browse, self.name, self.words, self.replace, self.begin)
+        self.rows.addWidget(said)
+        self.rows.addLayout(form)
+        self.fields = (self.bundle, browse, self.name, self.words, self.replace)
         self.bundle.currentTextChanged.connect(self._propose)
         self._propose()
 
@@ -102,11 +85,6 @@ class RescoreDialog(QtWidgets.QDialog):
     def _propose(self) -> None:
         self.name.setPlaceholderText("the bundle's name and version")
         self.begin.setEnabled(bool(self.bundle.currentText().strip()))
-
-    @property
-    def told(self) -> str:
-        """What was said last."""
-        return self._told.text()
 
     def start(self) -> None:
         """Begin to score."""
@@ -126,39 +104,8 @@ class RescoreDialog(QtWidgets.QDialog):
                 folder, models, name=wanted, replace=replace, recognise=anew, reason="replay window", on_progress=told
             )
 
-        self._lock(True)
-        set_text(self._told, "")
-        self.job.run(work, self._take, self._miss, self._stopped)
-
-    def _lock(self, working: bool) -> None:
-        for widget in self._fields:
-            widget.setEnabled(not working)
+        self.work(work, self._take)
 
     def _take(self, name: str) -> None:
-        self._lock(False)
         self.scored.emit(name)
         self.accept()
-
-    def _miss(self, failure: Failure) -> None:
-        self._lock(False)
-        set_text(self._told, f"{failure.problem} {failure.remedy}".strip())
-
-    def _stopped(self) -> None:
-        self._lock(False)
-        set_text(self._told, "Cancelled. The session is as it was.")
-
-    def follow(self) -> None:
-        """Show how far it is; called by the session's window from its timer."""
-        self.job.follow()
-
-    def end(self) -> None:
-        """Cancel and wait: the session's window closes."""
-        self.job.close_job()
-        self.close()
-
-    def reject(self) -> None:
-        """Close; while it works, that is only to get it out of the way once it has been cancelled."""
-        if self.job.busy:
-            self.job.cancel()
-            return
-        super().reject()

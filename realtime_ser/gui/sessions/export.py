@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from realtime_ser.gui.job import JobBar, Report
-from realtime_ser.gui.panels.panel import make_label, set_text
+from realtime_ser.gui.job import JobDialog, Report
+from realtime_ser.gui.panels.panel import make_label
 from realtime_ser.gui.qt import QtCore, QtGui, QtWidgets
-from realtime_ser.gui.worker import Failure
 from realtime_ser.session.export.files import FORMATS, export_files
 from realtime_ser.session.format import AUDIO_NAME
 
@@ -31,8 +30,8 @@ _MEANINGS = {
 }
 
 
-class ExportDialog(QtWidgets.QDialog):
-    """Asks for formats and a folder, and writes; its parent calls :meth:`follow` from its timer.
+class ExportDialog(JobDialog):
+    """Asks for formats and a folder, and writes.
 
     Parameters
     ----------
@@ -53,9 +52,8 @@ class ExportDialog(QtWidgets.QDialog):
         scores: str | None = None,
         audio: bool = True,
     ) -> None:
-        super().__init__(parent)
-        self.setWindowTitle("Export")
-        self.setMinimumWidth(520)
+        stopped = "Cancelled. Of the session at hand nothing was written."
+        super().__init__(parent, "Export", "Export", "how much is written", stopped)
         self._settings = settings
         self._folders = tuple(folders)
         self._written = Path()
@@ -97,29 +95,15 @@ class ExportDialog(QtWidgets.QDialog):
         label.setBuddy(self.place)
         form.addRow(label, row)
         form.addRow("&Scores", self.scores)
-        self.job = JobBar("how much is written")
-        self._told = make_label()
-        self._told.setWordWrap(True)
-        self.buttons = QtWidgets.QDialogButtonBox(QtWidgets.QDialogButtonBox.StandardButton.Close)
-        self.begin = self.buttons.addButton("Export", QtWidgets.QDialogButtonBox.ButtonRole.ActionRole)
-        self.begin.setObjectName("primary")
-        self.begin.setProperty("running", "false")
-        self.begin.setDefault(True)
         self.begin.clicked.connect(self.start)
         self.show_folder = self.buttons.addButton("Show folder", QtWidgets.QDialogButtonBox.ButtonRole.ActionRole)
         self.show_folder.setToolTip("Open the folder that was written into")
         self.show_folder.setVisible(False)
         self.show_folder.clicked.connect(lambda: QtGui.QDesktopServices.openUrl(QtCore.QUrl.fromLocalFile(str(self._written))))
-        self.buttons.rejected.connect(self.reject)
-        layout = QtWidgets.QVBoxLayout(self)
-        layout.setSpacing(10)
-        layout.addWidget(said)
-        layout.addLayout(grid)
-        layout.addLayout(form)
-        layout.addWidget(self.job)
-        layout.addWidget(self._told)
-        layout.addWidget(self.buttons)
-        self._fields = (*self.formats.values(), self.place, browse, self.scores, self.begin)
+        self.rows.addWidget(said)
+        self.rows.addLayout(grid)
+        self.rows.addLayout(form)
+        self.fields = (*self.formats.values(), self.place, browse, self.scores)
         self._audio, self._has_scorings = audio, bool(scorings)
         self._update()
 
@@ -134,11 +118,6 @@ class ExportDialog(QtWidgets.QDialog):
 
     def _chosen(self) -> list[str]:
         return [name for name, box in self.formats.items() if box.isChecked()]
-
-    @property
-    def told(self) -> str:
-        """What was said last."""
-        return self._told.text()
 
     def start(self) -> None:
         """Begin to write."""
@@ -160,47 +139,20 @@ class ExportDialog(QtWidgets.QDialog):
             return written
 
         self._written = target / folders[0].name if len(folders) == 1 else target
-        self._lock(True)
         self.show_folder.setVisible(False)
-        set_text(self._told, "")
-        self.job.run(work, self._take, self._miss, self._stopped)
+        self.work(work, self._take)
 
-    def _lock(self, working: bool) -> None:
-        for widget in self._fields:
-            widget.setEnabled(not working)
+    def lock(self, working: bool) -> None:
+        """Let nothing be changed while it works, and only what there is afterwards."""
+        super().lock(working)
         if not working:
             self.formats["flac"].setEnabled(self._audio)
             self.scores.setEnabled(self._has_scorings)
             self._update()
 
     def _take(self, written: int) -> None:
-        self._lock(False)
-        set_text(self._told, f"Wrote {written} files into {self._written}")
+        self.tell(f"Wrote {written} files into {self._written}")
         self.show_folder.setVisible(True)
-
-    def _miss(self, failure: Failure) -> None:
-        self._lock(False)
-        set_text(self._told, f"{failure.problem} {failure.remedy}".strip())
-
-    def _stopped(self) -> None:
-        self._lock(False)
-        set_text(self._told, "Cancelled. Of the session at hand nothing was written.")
-
-    def follow(self) -> None:
-        """Show how far it is; called by the parent from its timer."""
-        self.job.follow()
-
-    def end(self) -> None:
-        """Cancel and wait: the parent closes."""
-        self.job.close_job()
-        self.close()
-
-    def reject(self) -> None:
-        """Close; while it works, cancel first."""
-        if self.job.busy:
-            self.job.cancel()
-            return
-        super().reject()
 
 
 def _has_sound(folder: Path) -> bool:
