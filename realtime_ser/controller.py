@@ -32,7 +32,7 @@ from realtime_ser.engine.channel import Channel, Policy
 from realtime_ser.engine.engine import Engine
 from realtime_ser.errors import BundleError, RealtimeSerError
 from realtime_ser.inputs import DEMONSTRATION, Input, InputKind, open_input
-from realtime_ser.profiles import Baseline, SpeakerProfile, read_profile
+from realtime_ser.profiles import Baseline, SpeakerProfile, read_profile, worth
 from realtime_ser.session.recorder import Recorder, RecordingStatus, TappedSource
 from realtime_ser.session.request import RECORDED_OUTPUTS, SessionRequest, open_recorder
 from realtime_ser.session.writer import Marker
@@ -336,6 +336,11 @@ class Controller:
         if state.phase != "running" or not state.live:
             return "Start to listen to a microphone first."
         return ""
+
+    def profile_worth(self) -> str:
+        """What profiles were worth on speakers whom they were tried on; empty where nobody knows."""
+        models = self._models
+        return "" if models is None else worth(models.manifest)
 
     def new_baseline(self) -> Baseline:
         """For the windows that come from now on."""

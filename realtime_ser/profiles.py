@@ -26,12 +26,13 @@ from numpy.typing import NDArray
 
 from realtime_ser.acoustic.model import AcousticModel, KnownVoice
 from realtime_ser.bundle.loader import Bundle
-from realtime_ser.bundle.manifest import SpeakerFacts
+from realtime_ser.bundle.manifest import Manifest, SpeakerFacts
 from realtime_ser.errors import ConfigError
 from realtime_ser.types import WindowScores, frozen
 
 __all__ = [
     "BASELINE_SECONDS",
+    "GAIN",
     "LEAST_SECONDS",
     "READING",
     "SPEAKING",
@@ -43,6 +44,7 @@ __all__ = [
     "list_profiles",
     "profile_folder",
     "read_profile",
+    "worth",
     "write_profile",
 ]
 
@@ -65,6 +67,9 @@ READING = (
 
 SPEAKING = "When you are through, tell in your own words how you came here today, or what your room looks like, as calmly."
 """What follows the reading."""
+
+GAIN: Final = "gain of profiles in UA"
+"""Name of the figures on a bundle's card that say what profiles are worth."""
 
 _NAME = re.compile(r"[\w][\w .-]{0,39}")
 _SUFFIX = ".profile.json"
@@ -221,6 +226,15 @@ def share_of(facts: SpeakerFacts, voiced_seconds: float) -> float:
     if voiced_seconds <= 0:
         return 0.0
     return facts.largest_share * voiced_seconds / (voiced_seconds + facts.relevance_seconds)
+
+
+def worth(manifest: Manifest) -> str:
+    """What profiles were worth on speakers whom they were tried on, in words; empty where the bundle does not say."""
+    gains = [figure for figure in manifest.card.figures if figure.name == GAIN]
+    if not gains:
+        return ""
+    measured = "; ".join(f"{figure.value:+.3f} ({figure.data})" for figure in gains)
+    return f"What profiles changed in the mean recall of speakers whom they were tried on: {measured}."
 
 
 def profile_folder() -> Path:

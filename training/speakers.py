@@ -31,7 +31,7 @@ from realtime_ser.acoustic.stream import AcousticStream
 from realtime_ser.assembly import Models
 from realtime_ser.bundle.manifest import SpeakerFacts, digest
 from realtime_ser.errors import ConfigError
-from realtime_ser.profiles import Baseline, SpeakerProfile, share_of
+from realtime_ser.profiles import GAIN, Baseline, SpeakerProfile, share_of
 from realtime_ser.types import Span, VoiceActivity, WindowScores
 from training.conditions import voice_of, voice_of_export
 from training.corpora import FOUR_CLASSES, Clip, data_directory, load_clips
@@ -245,7 +245,7 @@ def figures_of(speakers: Sequence[HeardSpeaker], facts: SpeakerFacts, protocol: 
     table = {
         "acoustic UA, speakers heard one after the other": lambda rows: unweighted_accuracy(labels[rows], plain[rows]),
         "acoustic UA with profiles": lambda rows: unweighted_accuracy(labels[rows], known[rows]),
-        "gain of profiles in UA": gain,
+        GAIN: gain,
     }
     seconds = [one.profile.voiced_seconds for one in speakers]
     figures = []

@@ -23,6 +23,7 @@ from realtime_ser.profiles import (
     list_profiles,
     profile_folder,
     read_profile,
+    worth,
     write_profile,
 )
 from realtime_ser.types import Event, Output, Severity, WindowScores
@@ -74,6 +75,7 @@ def calibrate(
     if models.manifest.speaker is None:
         title = f"{models.manifest.name} {models.manifest.version}"
         raise ConfigError(f"The bundle {title} does not say what a speaker's profile is worth.", "Use a later bundle.")
+    console.print(worth(models.manifest), style="dim", highlight=False, soft_wrap=True)
     source = open_input(choice, "fast", wait)
     if source.live:
         _explain(console, seconds)

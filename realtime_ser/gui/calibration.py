@@ -128,7 +128,7 @@ class CalibrationDialog(QtWidgets.QDialog):
                 "later. No sound is kept. A profile describes a voice: delete it when it is no longer needed "
                 "(realtime-ser profiles delete)."
             )
-            set_text(self.said, text)
+            set_text(self.said, f"{text}\n{self._controller.profile_worth()}".strip())
         self.begin.setText("Cancel" if self.listening else "Begin")
         self.begin.setEnabled(self.listening or (not problem and bool(self.name.text().strip())))
         self.name.setEnabled(not self.listening)

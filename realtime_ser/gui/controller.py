@@ -226,6 +226,10 @@ class DashboardController(Protocol):
         """Why nobody's neutral voice can be learnt now; empty where it can. Returns at once."""
         ...
 
+    def profile_worth(self) -> str:
+        """What profiles were worth on speakers whom they were tried on; empty where nobody knows. Returns at once."""
+        ...
+
     def new_baseline(self) -> Baseline:
         """For the windows that come from now on."""
         ...

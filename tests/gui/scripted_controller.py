@@ -446,6 +446,9 @@ class ScriptedController:
     def calibration_problem(self) -> str:
         return "" if self.state().phase == "running" else "Start to listen to a microphone first."
 
+    def profile_worth(self) -> str:
+        return "What profiles changed in the mean recall of speakers whom they were tried on: +0.010 (made up)."
+
     def new_baseline(self) -> Baseline:
         return Baseline(19)
 

@@ -52,6 +52,7 @@ def test_a_minute_becomes_a_profile_that_is_used_from_the_next_start_on(loaded: 
     listen(loaded)
     dialog = opened(loaded)
     assert not dialog.begin.isEnabled()  # it has no name yet
+    assert "+0.010 (made up)" in dialog.said.text()
     loaded.qtbot.keyClicks(dialog.name, "P07")
     loaded.qtbot.keyClick(dialog, Qt.Key.Key_Return)
     assert dialog.listening
