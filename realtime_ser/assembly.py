@@ -5,7 +5,7 @@ Everything above (command line, window, library) gets its engine here; everythin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -24,6 +24,7 @@ from realtime_ser.bundle.manifest import Manifest
 from realtime_ser.config import ENGINE_RATE, Buffering, EngineSettings
 from realtime_ser.engine.engine import Engine
 from realtime_ser.engine.judgement import JudgementStage
+from realtime_ser.engine.people import People
 from realtime_ser.engine.pipeline import Pipeline, Stages
 from realtime_ser.engine.signal import Detector, Segmentation, SignalStage, WholeStream
 from realtime_ser.engine.words import WordsStage
@@ -35,7 +36,16 @@ from realtime_ser.text.network import TextNetwork
 from realtime_ser.text.tokens import Vocabulary
 from realtime_ser.types import Output
 
-__all__ = ["EngineChoices", "Models", "SegmentationKind", "build_engine", "build_stages", "load_models", "run_pipeline"]
+__all__ = [
+    "EngineChoices",
+    "Models",
+    "SegmentationKind",
+    "build_engine",
+    "build_people",
+    "build_stages",
+    "load_models",
+    "run_pipeline",
+]
 
 SegmentationKind: TypeAlias = Literal["voice", "whole"]
 """Utterances by voice activity, or the whole stream as one utterance."""
@@ -238,9 +248,32 @@ def build_stages(
     return Stages(signal, WordsStage(factory, settings) if factory is not None else None, judgement)
 
 
-def build_engine(models: Models, source: Source, settings: EngineSettings | None = None, *, words: bool = True) -> Engine:
-    """A threaded engine over a source that is not yet open."""
-    return Engine(source, build_stages(models, settings, live=source.live, words=words))
+def build_engine(
+    models: Models, source: Source, settings: EngineSettings | None = None, *, words: bool = True, person: str = ""
+) -> Engine:
+    """A threaded engine over a source that is not yet open; `person` names whose voice it is, for the log."""
+    return Engine(source, build_stages(models, settings, live=source.live, words=words), person)
+
+
+def build_people(
+    models: Models,
+    sources: Sequence[Source],
+    settings: EngineSettings | None = None,
+    *,
+    names: Sequence[str] = ("",),
+    one_clock: bool = True,
+) -> People:
+    """An engine for every person, all on the same networks, over sources that are not yet open.
+
+    Parameters
+    ----------
+    names
+        One for each source.
+    one_clock
+        See :class:`~realtime_ser.engine.people.People`.
+    """
+    engines = [build_engine(models, source, settings, person=name) for source, name in zip(sources, names, strict=True)]
+    return People(engines, one_clock=one_clock)
 
 
 def run_pipeline(source: Source, stages: Stages) -> Generator[Output]:

@@ -1,7 +1,8 @@
-"""What can be listened to, as users name it: ``microphone``, ``microphone:NAME or ID``, ``demo``, or a file."""
+"""What can be listened to, as users name it: ``microphone``, ``microphone:NAME or ID``, ``demo``, or a file; and whom."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -10,13 +11,27 @@ import numpy as np
 
 from realtime_ser.audio.file import FileSource
 from realtime_ser.audio.microphone import MicrophoneSource
+from realtime_ser.audio.people import SharedDevice
 from realtime_ser.audio.sources import Source
 from realtime_ser.bundle.loader import asset_path
 from realtime_ser.config import RETURN_SECONDS, Buffering
 from realtime_ser.errors import ConfigError
 from realtime_ser.types import FloatArray
 
-__all__ = ["DEMONSTRATION", "Input", "InputKind", "Pace", "open_input", "parse_input", "read_all"]
+__all__ = [
+    "DEFAULT_NAMES",
+    "DEMONSTRATION",
+    "Input",
+    "InputKind",
+    "Pace",
+    "PeopleInput",
+    "open_input",
+    "open_people",
+    "parse_channels",
+    "parse_input",
+    "parse_names",
+    "read_all",
+]
 
 InputKind: TypeAlias = Literal["microphone", "file", "demo"]
 Pace: TypeAlias = Literal["realtime", "fast"]
@@ -64,6 +79,83 @@ def parse_input(text: str) -> Input:
     return Input("file", text)
 
 
+@dataclass(frozen=True, slots=True)
+class PeopleInput:
+    """Who is listened to, and through what.
+
+    Attributes
+    ----------
+    inputs
+        One, or for two people two: then each has their own.
+    names
+        One for each person; ``("",)`` where there is one who needs none.
+    channels
+        Where two people share one input: the channel of each, counted from 0. Otherwise empty.
+    """
+
+    inputs: tuple[Input, ...]
+    names: tuple[str, ...] = ("",)
+    channels: tuple[int, ...] = ()
+
+    def __str__(self) -> str:
+        text = " and ".join(map(str, self.inputs))
+        if not self.channels:
+            return text
+        return f"{text}, channels {' and '.join(str(channel + 1) for channel in self.channels)}"
+
+    @property
+    def people(self) -> int:
+        """How many."""
+        return len(self.names)
+
+    @property
+    def one_clock(self) -> bool:
+        """Whether all streams share a sample clock: those of one device do, and files begin together."""
+        return len(self.inputs) == 1 or all(choice.kind != "microphone" for choice in self.inputs)
+
+    def input_of(self, person: int) -> Input:
+        """What `person` (counted from 0) speaks into."""
+        return self.inputs[person if len(self.inputs) > 1 else 0]
+
+
+DEFAULT_NAMES = ("Person 1", "Person 2")
+_LONGEST_NAME = 40
+
+
+def parse_names(names: Sequence[str] | None) -> tuple[str, ...]:
+    """Understand ``--names``: two that can be told apart; ``None``: "Person 1" and "Person 2".
+
+    Raises
+    ------
+    ConfigError
+        They cannot be used.
+    """
+    if names is None:
+        return DEFAULT_NAMES
+    cleaned = tuple(" ".join(name.split()) for name in names)
+    usable = all(name and name.isprintable() and len(name) <= _LONGEST_NAME for name in cleaned)
+    if len(cleaned) != len(DEFAULT_NAMES) or len({name.casefold() for name in cleaned}) < len(cleaned) or not usable:
+        given = ", ".join(repr(name) for name in names)
+        problem = f"These are no names for two people: {given}."
+        raise ConfigError(problem, f"Give two that differ, of 1 to {_LONGEST_NAME} characters, as in --names Anna Ben.")
+    return cleaned
+
+
+def parse_channels(text: str | None) -> tuple[int, int]:
+    """Understand ``--channels``, counted from 1 by users and from 0 here; ``None``: the first two.
+
+    Raises
+    ------
+    ConfigError
+        They are no two channels.
+    """
+    parts = ["1", "2"] if text is None else [part.strip() for part in text.split(",")]
+    numbers = [int(part) - 1 for part in parts if part.isascii() and part.isdigit()]
+    if len(parts) != 2 or len(numbers) != 2 or min(numbers) < 0 or numbers[0] == numbers[1]:
+        raise ConfigError(f"{text!r} are no two channels.", "Write them as in --channels 1,2; they count from 1.")
+    return numbers[0], numbers[1]
+
+
 def open_input(
     choice: Input, pace: Pace = "realtime", wait: float = RETURN_SECONDS, buffering: Buffering = "high"
 ) -> FileSource | MicrophoneSource:
@@ -78,12 +170,30 @@ def open_input(
     buffering
         For microphones: how much sound the device holds back.
     """
+    return _source(choice, pace, wait, buffering, None, ())
+
+
+def open_people(
+    choice: PeopleInput, pace: Pace = "realtime", wait: float = RETURN_SECONDS, buffering: Buffering = "high"
+) -> list[Source]:
+    """A source for every person, not yet opened; see :func:`open_input`."""
+    if not choice.channels:
+        return [open_input(one, pace, wait, buffering) for one in choice.inputs]
+    first, *others = choice.channels
+    shared = _source(choice.inputs[0], pace, wait, buffering, first, others)
+    return list(SharedDevice(shared, choice.channels).lanes)
+
+
+def _source(
+    choice: Input, pace: Pace, wait: float, buffering: Buffering, channel: int | None, others: Sequence[int]
+) -> FileSource | MicrophoneSource:
     if choice.kind == "microphone":
-        return MicrophoneSource(choice.id or None, return_seconds=wait, latency=buffering)
+        return MicrophoneSource(choice.id or None, return_seconds=wait, latency=buffering, channel=channel, others=others)
     path = asset_path(DEMONSTRATION) if choice.kind == "demo" else Path(choice.id)
     # As spoken, a file arrives in pieces like a sound card's, so that a display moves as smoothly as it does live; which pieces
     # makes no difference to the scores. At full speed longer ones cost less.
-    return FileSource(path, pace, block=480) if pace == "realtime" else FileSource(path, pace)
+    block = 480 if pace == "realtime" else 1600
+    return FileSource(path, pace, block=block, channel=channel, others=others)
 
 
 def read_all(source: Source) -> FloatArray:

@@ -87,16 +87,20 @@ class Block:
     captured_at
         ``time.perf_counter()`` (seconds) at which the last sample was recorded, corrected for the resampler's lag; ``None``
         for files.
+    others
+        The same stretch of further channels, one for each further person who speaks into the same device; of the same shape.
     """
 
     span: Span
     samples: FloatArray
     gap_before: bool = False
     captured_at: float | None = None
+    others: tuple[FloatArray, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.samples.shape != (len(self.span),):
-            raise ValueError(f"samples must have shape ({len(self.span)},) as the span says, got {self.samples.shape}")
+        for samples in (self.samples, *self.others):
+            if samples.shape != (len(self.span),):
+                raise ValueError(f"samples must have shape ({len(self.span)},) as the span says, got {samples.shape}")
 
 
 @dataclass(frozen=True, slots=True)

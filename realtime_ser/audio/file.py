@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ class FileSource(RecordedSource):
     ----------
     path
         The file. Nothing is touched before `open`.
-    pace, block, channel
+    pace, block, channel, others
         See :class:`~realtime_ser.audio.sources.RecordedSource`.
 
     Raises
@@ -41,9 +42,17 @@ class FileSource(RecordedSource):
         By `open`, where the file is missing, unreadable, empty, not audio, or has no such channel.
     """
 
-    def __init__(self, path: str | Path, pace: Pace = "fast", *, block: int = 1600, channel: int | None = None) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        pace: Pace = "fast",
+        *,
+        block: int = 1600,
+        channel: int | None = None,
+        others: Sequence[int] = (),
+    ) -> None:
         self.path = Path(path)
-        super().__init__(self.path.name, pace, block, channel)
+        super().__init__(self.path.name, pace, block, channel, others)
         self._file: Any = None
         self._announced = 0
         self._kind = ""
@@ -112,8 +121,9 @@ class FileSource(RecordedSource):
             raise AudioFileError(f"{self.path} holds no sound: its length is 0.", "Record or copy it again.")
         if not LOWEST_RATE <= file.samplerate <= HIGHEST_RATE:
             raise AudioFileError(f"{self.path} has a sampling rate of {file.samplerate} Hz, which cannot be.", _CONVERT)
-        if self._channel is not None and not 0 <= self._channel < file.channels:
-            raise AudioFileError(f"{self.path} has no channel {self._channel}.", f"Its channels are 0 to {file.channels - 1}.")
+        for channel in (self._channel, *self._others):
+            if channel is not None and not 0 <= channel < file.channels:
+                raise AudioFileError(f"{self.path} has no channel {channel + 1}.", f"It has {file.channels}, counted from 1.")
 
     def _frames(self, count: int) -> FloatArray:
         import soundfile

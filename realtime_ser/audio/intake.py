@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -32,16 +32,26 @@ class Intake:
         The channel to take, or ``None`` for the mean of all.
     time_of
         From seconds on the source's clock to ``perf_counter()`` seconds; ``None`` where there was no capture (files).
+    others
+        Further channels, handed out beside the first one as :attr:`~realtime_ser.types.Block.others`. Each has a resampler of
+        its own, so a channel's samples do not depend on which others are taken.
     """
 
     def __init__(
-        self, rate: int, channels: int, channel: int | None = None, time_of: Callable[[float], float] | None = None
+        self,
+        rate: int,
+        channels: int,
+        channel: int | None = None,
+        time_of: Callable[[float], float] | None = None,
+        others: Sequence[int] = (),
     ) -> None:
         if channels < 1:
             raise ValueError(f"channels must be at least 1, got {channels}")
-        if channel is not None and not 0 <= channel < channels:
-            raise ValueError(f"channel must be from 0 to {channels - 1}, got {channel}")
+        for one in (channel, *others):
+            if one is not None and not 0 <= one < channels:
+                raise ValueError(f"channel must be from 0 to {channels - 1}, got {one}")
         self._resampler = StreamResampler(rate)
+        self._beside = [(other, StreamResampler(rate)) for other in others]
         self._channels = channels
         self._channel = channel
         self._time_of = time_of
@@ -85,8 +95,9 @@ class Intake:
         first_sample
             Absolute index at the engine's rate at which its first frame stands; not before what came out already.
         """
-        fresh = Intake(rate, channels, channel, time_of)
+        fresh = Intake(rate, channels, channel, time_of, [other for other, _ in self._beside])
         self._resampler, self._channels, self._channel, self._time_of = fresh._resampler, channels, channel, time_of
+        self._beside = fresh._beside
         first_sample = max(first_sample, self._next)
         self.lost_samples += first_sample - self._next
         self._base = self._segment_first = self._next = first_sample
@@ -128,21 +139,22 @@ class Intake:
             self._gap_pending = True
         frames = self._sanitised(frames)
         self._frames += len(frames)
-        blocks += self._emit(self._resampler.process(to_mono(frames, self._channel)))
+        beside = [resampler.process(to_mono(frames, other)) for other, resampler in self._beside]
+        blocks += self._emit(self._resampler.process(to_mono(frames, self._channel)), beside)
         self.longest_wait = max(self.longest_wait, self._resampler.behind)
         return blocks
 
     def finish(self, lost_after: int = 0) -> list[Block]:
         """What the resampler still holds, at the end of the stream; `lost_after` frames were lost behind it."""
         self.lost_samples += lost_after * ENGINE_RATE // self._resampler.from_rate
-        return self._emit(self._resampler.flush())
+        return self._emit(self._resampler.flush(), [resampler.flush() for _, resampler in self._beside])
 
     def drain_events(self) -> list[Event]:
         """Events since the last call: ``"invalid-samples"``, once per stream, at the first invalid value."""
         events, self._events = self._events, []
         return events
 
-    def _emit(self, samples: FloatArray) -> list[Block]:
+    def _emit(self, samples: FloatArray, beside: list[FloatArray]) -> list[Block]:
         if not len(samples):
             return []
         span = Span(self._next, self._next + len(samples))
@@ -151,7 +163,7 @@ class Intake:
         if self._time_of is not None:
             since_gap = (span.end - self._segment_first) / ENGINE_RATE
             captured_at = self._time_of(self._segment_frame / self._resampler.from_rate + since_gap)
-        block = Block(span, frozen(samples), self._gap_pending, captured_at)
+        block = Block(span, frozen(samples), self._gap_pending, captured_at, tuple(map(frozen, beside)))
         self._gap_pending = False
         return [block]
 

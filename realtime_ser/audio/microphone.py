@@ -15,7 +15,7 @@ import re
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -65,6 +65,8 @@ class MicrophoneSource:
         See :data:`~realtime_ser.audio.portaudio.Selector`.
     channel
         The channel to take, counted from 0; ``None`` for the mean of the first two.
+    others
+        Further channels to hand out beside it; see :class:`~realtime_ser.audio.people.SharedDevice`.
     rate
         Rate in Hz to open the device at; ``None`` for its own.
     latency
@@ -88,6 +90,7 @@ class MicrophoneSource:
         selector: Selector = None,
         *,
         channel: int | None = None,
+        others: Sequence[int] = (),
         rate: int | None = None,
         latency: Literal["low", "high"] | float = "high",
         patience: float = 10.0,
@@ -99,10 +102,12 @@ class MicrophoneSource:
         now: Callable[[], float] = time.perf_counter,
         asleep: Callable[[], float] = seconds_asleep,
     ) -> None:
-        if channel is not None and channel < 0:
-            raise ValueError(f"channel must not be negative, got {channel}")
+        for one in (channel, *others):
+            if one is not None and one < 0:
+                raise ValueError(f"channel must not be negative, got {one}")
         self._selector = selector
         self._channel = channel
+        self._others = tuple(others)
         self._wanted_rate = rate
         self._latency = latency
         self._patience = patience
@@ -160,7 +165,7 @@ class MicrophoneSource:
         capture = self._open_device(device)
         self._device = device
         self._clock = CaptureClock(capture.rate)
-        self._intake = Intake(capture.rate, capture.channels, self._channel, self._clock.time_of)
+        self._intake = Intake(capture.rate, capture.channels, self._channel, self._clock.time_of, self._others)
         self._listen_to(capture)
 
     def read(self, timeout: float) -> Block | None:
@@ -429,13 +434,15 @@ class MicrophoneSource:
 
     def _open_device(self, device: InputDevice) -> Capture:
         """A started stream of `device`."""
-        if self._channel is not None and self._channel >= device.channels:
+        named = [channel for channel in (self._channel, *self._others) if channel is not None]
+        if named and max(named) >= device.channels:
             raise DeviceError(
-                f"The microphone “{device.name}” has no channel {self._channel}.",
-                f"Its channels are 0 to {device.channels - 1}.",
+                f"The microphone “{device.name}” has no channel {max(named) + 1}.",
+                f"It has {device.channels}, counted from 1.",
             )
         # Sound servers offer 32 channels and more for any microphone; the mean of two is what a stereo microphone needs.
-        channels = min(2, device.channels) if self._channel is None else self._channel + 1
+        mean_of = min(2, device.channels) if self._channel is None else 0
+        channels = max(mean_of, *(channel + 1 for channel in named), 0)
         capture = self._open_at_some_rate(device, channels)
         try:
             capture.start()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -109,13 +109,22 @@ class _RehearsalStream:
         self._finished()
 
 
-def rehearse(frames: FloatArray, rate: int, seed: int = 0) -> MicrophoneSource:
+def rehearse(
+    frames: FloatArray, rate: int, seed: int = 0, *, channel: int | None = None, others: Sequence[int] = ()
+) -> MicrophoneSource:
     """A microphone that hears `frames`, shape ``(n, channels)``, and then is closed as if a user had stopped it.
 
-    Nothing is dropped however slowly it is read.
+    Nothing is dropped however slowly it is read. `channel` and `others` are those of the source.
     """
     card = RehearsalCard(frames, rate, seed)
-    source = MicrophoneSource(backend=card, now=card.now, asleep=lambda: 0.0, patience=len(frames) / rate + 1.0)
+    source = MicrophoneSource(
+        backend=card,
+        now=card.now,
+        asleep=lambda: 0.0,
+        patience=len(frames) / rate + 1.0,
+        channel=channel,
+        others=others,
+    )
 
     def close_at_the_end() -> None:
         card.played.wait()

@@ -11,6 +11,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -139,11 +140,13 @@ class RecordedSource(ABC):
         where the rate has to change.
     channel
         The channel to take, or ``None`` for the mean of all.
+    others
+        Further channels to hand out beside it; see :class:`~realtime_ser.audio.people.SharedDevice`.
     """
 
     live = False
 
-    def __init__(self, name: str, pace: Pace, block: int, channel: int | None) -> None:
+    def __init__(self, name: str, pace: Pace, block: int, channel: int | None, others: Sequence[int] = ()) -> None:
         if pace not in ("fast", "realtime"):
             raise ValueError(f"pace must be 'fast' or 'realtime', got {pace!r}")
         if block < 1:
@@ -152,6 +155,7 @@ class RecordedSource(ABC):
         self._pace = pace
         self._block = block
         self._channel = channel
+        self._others = tuple(others)
         self._rate = 0
         self._channels = 0
         self._intake: Intake | None = None
@@ -172,7 +176,7 @@ class RecordedSource(ABC):
         if self._intake is not None or self._closed.is_set():
             raise RuntimeError(f"{self.name} was opened before; make a new source")
         self._rate, self._channels = self._open()
-        self._intake = Intake(self._rate, self._channels, self._channel)
+        self._intake = Intake(self._rate, self._channels, self._channel, others=self._others)
 
     def read(self, timeout: float) -> Block | None:
         """The next block; ``None`` where it is not due yet, or there is none any more (see `exhausted`)."""
@@ -256,7 +260,7 @@ class ArraySource(RecordedSource):
         Not copied: do not change it while the source is read.
     sample_rate
         Hz.
-    pace, block, channel
+    pace, block, channel, others
         See :class:`RecordedSource`.
     name
         What to call it in front of a user.
@@ -277,9 +281,10 @@ class ArraySource(RecordedSource):
         pace: Pace = "fast",
         block: int = 1600,
         channel: int | None = None,
+        others: Sequence[int] = (),
         name: str = "array",
     ) -> None:
-        super().__init__(name, pace, block, channel)
+        super().__init__(name, pace, block, channel, others)
         samples = np.asarray(samples)
         if samples.ndim not in (1, 2) or not samples.size:
             raise ValueError(f"samples must have shape (n,) or (n, channels) and not be empty, got {samples.shape}")
@@ -294,7 +299,7 @@ class ArraySource(RecordedSource):
         self._sample_rate = int(sample_rate)
         self._position = 0
         # The checks of rate and channel are the intake's; made here so that a wrong argument is reported where it is passed.
-        Intake(self._sample_rate, self._samples.shape[1], channel)
+        Intake(self._sample_rate, self._samples.shape[1], channel, others=others)
 
     def _open(self) -> tuple[int, int]:
         return self._sample_rate, self._samples.shape[1]

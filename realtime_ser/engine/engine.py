@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from realtime_ser.audio.sources import Source
 from realtime_ser.config import ENGINE_RATE
@@ -28,7 +28,7 @@ from realtime_ser.engine.words import Heard
 from realtime_ser.errors import AudioFileError, DeviceError, EngineError, RealtimeSerError
 from realtime_ser.types import Block, Event, Health, Output, Severity, Transcript, WindowScores
 
-__all__ = ["Engine", "Phase"]
+__all__ = ["Engine", "Phase", "Sink"]
 
 _log = logging.getLogger(__name__)
 
@@ -57,6 +57,27 @@ class Phase(StrEnum):
     FAILED = "failed"
 
 
+class Sink(Protocol):
+    """What gets everything that an engine emits: a channel, or something in front of one. Any thread of the engine calls it."""
+
+    @property
+    def dropped(self) -> int:
+        """Outputs that were not taken in time so far."""
+        ...
+
+    def put(self, item: Output) -> bool:
+        """Take an output."""
+        ...
+
+    def close(self) -> None:
+        """No more will come."""
+        ...
+
+    def abandon(self) -> None:
+        """Nobody waits for what is still here."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class _Worker:
     thread: threading.Thread
@@ -72,6 +93,8 @@ class Engine:
         Not yet opened.
     stages
         Fresh ones.
+    person
+        Whose voice it is, where several engines listen at once; for the log.
 
     Notes
     -----
@@ -79,8 +102,9 @@ class Engine:
     worker. An exception in a worker stops the engine and is raised by :meth:`wait` and :meth:`close`.
     """
 
-    def __init__(self, source: Source, stages: Stages) -> None:
+    def __init__(self, source: Source, stages: Stages, person: str = "") -> None:
         self._source = source
+        self._who = f"{person}: " if person else ""
         self._stages = stages
         policy = Policy.DROP_OLDEST if source.live else Policy.KEEP_ALL
         # Half a minute live; little for files, which wait anyway, so that memory stays flat.
@@ -88,7 +112,9 @@ class Engine:
         self._to_words: Channel[Step] = Channel("steps for the recogniser", capacity, policy)
         self._to_judgement: Channel[Step] = Channel("steps for the fusion", 2 * capacity, policy)
         self._heard: Channel[Heard] = Channel("transcripts", 4 * capacity, policy)
-        self._subscriptions: list[Channel[Output]] = []
+        self._subscriptions: list[Sink] = []
+        self.on_failure: Callable[[], None] = lambda: None
+        """Called once, by any thread, as soon as the engine fails; it must neither wait nor raise."""
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._phase = Phase.NEW
@@ -102,7 +128,7 @@ class Engine:
         # NB: the signal thread's own.
         self._next_health = 0
         self._next_logged = 0
-        self._reported_drops: dict[Channel[Any], int] = {}
+        self._reported_drops: dict[Any, int] = {}
 
     @property
     def phase(self) -> Phase:
@@ -124,11 +150,15 @@ class Engine:
 
         With :attr:`Policy.KEEP_ALL` a receiver that stops receiving must call ``abandon()`` on it, or the engine waits for it.
         """
+        channel: Channel[Output] = Channel("outputs", capacity, policy)
+        self.publish_to(channel)
+        return channel
+
+    def publish_to(self, sink: Sink) -> None:
+        """As :meth:`subscribe`, into something that is there already."""
         if self._phase is not Phase.NEW:
             raise ValueError("subscribe before the engine is started")
-        channel: Channel[Output] = Channel("outputs", capacity, policy)
-        self._subscriptions.append(channel)
-        return channel
+        self._subscriptions.append(sink)
 
     def start(self) -> None:
         """Start the threads, the consumers first, and open the source last.
@@ -146,7 +176,7 @@ class Engine:
             self._spawn("words", self._hear)
         try:
             self._source.open()
-            _log.info("listening to %s", self._source.status().device)
+            _log.info("%slistening to %s", self._who, self._source.status().device)
         except BaseException as error:
             self._fail(error)
             self._join(_STOP_WITHIN)
@@ -375,7 +405,8 @@ class Engine:
     def _publish(self, outputs: Sequence[Output]) -> None:
         for output in outputs:
             if isinstance(output, Event):
-                _log.log(_LEVELS[output.severity], "%.1f s: %s: %s", output.sample / ENGINE_RATE, output.kind, output.message)
+                at = output.sample / ENGINE_RATE
+                _log.log(_LEVELS[output.severity], "%s%.1f s: %s: %s", self._who, at, output.kind, output.message)
         for channel in self._subscriptions:
             for output in outputs:
                 channel.put(output)
@@ -392,7 +423,7 @@ class Engine:
         health = self._health()
         if health.sample >= self._next_logged:
             self._next_logged = health.sample + _LOGGED_EVERY
-            _log_health(health)
+            _log_health(self._who, health)
         self._publish([health])
 
     def _health(self) -> Health:
@@ -432,7 +463,7 @@ class Engine:
                 text = f"{missed} results were dropped because they were not taken in time; none was changed."
                 channel.put(Event(self.position, "outputs-dropped", Severity.WARNING, text))
 
-    def _dropped_since(self, channel: Channel[Any]) -> int:
+    def _dropped_since(self, channel: Channel[Any] | Sink) -> int:
         """Items that `channel` has dropped since the last call."""
         dropped = channel.dropped
         before = self._reported_drops.get(channel, 0)
@@ -444,11 +475,15 @@ class Engine:
     def _fail(self, error: BaseException, *, keep_queued: bool = False) -> None:
         with self._lock:
             # The first failure is the cause; those that follow are its effects.
-            if self._error is None:
+            first = self._error is None
+            if first:
                 self._error = error
                 # What the program means to say needs no stack; a bug does.
-                _log.error("failed: %s", error, exc_info=None if isinstance(error, RealtimeSerError) else error)
+                stack = None if isinstance(error, RealtimeSerError) else error
+                _log.error("%sfailed: %s", self._who, error, exc_info=stack)
         self._stop.set()
+        if first:
+            self.on_failure()
         if not keep_queued:
             # Nobody may be left waiting for a thread that is no more.
             self._abandon_steps()
@@ -472,13 +507,14 @@ class Engine:
             over = Phase.FAILED if self._error is not None else Phase.FINISHED
             if self._phase is not over:
                 self._phase = over
-                _log.info("%s after %.1f s", over, self.position / ENGINE_RATE)
+                _log.info("%s%s after %.1f s", self._who, over, self.position / ENGINE_RATE)
 
 
-def _log_health(health: Health) -> None:
+def _log_health(who: str, health: Health) -> None:
     _log.info(
-        "%.1f s: %d windows, %d skipped; %d overruns, %.2f s dropped, %d times without microphone; "
+        "%s%.1f s: %d windows, %d skipped; %d overruns, %.2f s dropped, %d times without microphone; "
         "latency %.0f/%.0f ms, clock %+.0f ppm, load %.1f %%, words %.1f s behind",
+        who,
         health.sample / ENGINE_RATE,
         health.windows_computed,
         health.windows_skipped,

@@ -317,7 +317,7 @@ def test_as_few_channels_are_opened_as_are_needed(channels: int, channel: int | 
 
 
 def test_a_channel_that_is_not_there_is_refused() -> None:
-    with pytest.raises(DeviceError, match=r"has no channel 2\. Its channels are 0 to 1"):
+    with pytest.raises(DeviceError, match=r"has no channel 3\. It has 2, counted from 1"):
         opened(channels=2, channel=2)
     with pytest.raises(ValueError, match="channel must not be negative"):
         MicrophoneSource(channel=-1)
