@@ -20,7 +20,7 @@ from realtime_ser.errors import RealtimeSerError
 
 if TYPE_CHECKING:
     from realtime_ser.acoustic.execution import Execution
-    from realtime_ser.inputs import Input
+    from realtime_ser.inputs import Input, PeopleInput
 
 __all__ = ["main"]
 
@@ -56,6 +56,10 @@ def _parser() -> argparse.ArgumentParser:
         description="Listens and shows scores, words, level and health in the terminal. Ctrl-C stops and sums up.",
     )
     _add_input(listen, "default: the default microphone, or the demonstration audio where there is none")
+    _add_people(listen)
+    listen.add_argument(
+        "--second-input", metavar="INPUT", help="what the second person speaks into, where it is not the same device or file"
+    )
     listen.add_argument(
         "--pace", choices=("realtime", "fast"), default="realtime", help="for files: as spoken (default), or at full speed"
     )
@@ -82,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
         default="voice",
         help="utterances by voice activity (default), or each file as one utterance",
     )
+    _add_people(analyze)
     analyze.add_argument("--jobs", type=int, default=1, metavar="N", help="processes that share the files (default: 1)")
     analyze.add_argument("--cluster", metavar="ADDRESS", help="have the workers of a Dask scheduler share the files")
     _add_models(analyze)
@@ -182,6 +187,14 @@ def _add_input(parser: argparse.ArgumentParser, default: str) -> None:
     )
 
 
+def _add_people(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--people", type=int, choices=(1, 2), help="how many people speak, each on a channel of their own")
+    parser.add_argument("--channels", metavar="A,B", help="which channels the two people have, counted from 1; default: 1,2")
+    parser.add_argument(
+        "--names", nargs=2, metavar="NAME", help='what the two people are called; default: "Person 1", "Person 2"'
+    )
+
+
 def _seconds(text: str) -> float:
     seconds = float(text)
     if not seconds >= 0:
@@ -274,8 +287,9 @@ def _run(options: argparse.Namespace) -> int:
 
             # First the cheap checks: consent is not asked for what cannot start.
             outlets = wanted_outlets(options)
+            choice = _people(options)
             return listen(
-                _input(options.input),
+                choice,
                 pace=options.pace,
                 as_json=options.json,
                 bundle=options.bundle,
@@ -283,7 +297,7 @@ def _run(options: argparse.Namespace) -> int:
                 execution=_execution(options),
                 wait=options.wait,
                 log=options.log,
-                recording=wanted_recording(options),
+                recording=wanted_recording(options, choice.names),
                 sending=outlets,
                 profile=options.profile,
             )
@@ -314,7 +328,9 @@ def _run(options: argparse.Namespace) -> int:
             return run_replay(resolve_session(options.session), options.scores)
         case "analyze":
             from realtime_ser.commands.analyze import analyze
+            from realtime_ser.inputs import parse_channels, parse_names, people_wanted
 
+            two = people_wanted(options.people, options.channels, options.names)
             return analyze(
                 options.files,
                 out=options.out,
@@ -326,6 +342,7 @@ def _run(options: argparse.Namespace) -> int:
                 recognizer=options.recognizer,
                 execution=_execution(options),
                 profile=options.profile,
+                people=tuple(zip(parse_names(options.names), parse_channels(options.channels), strict=True)) if two else (),
             )
         case "devices":
             from realtime_ser.commands.devices import device_lines
@@ -366,11 +383,11 @@ def _default() -> int:
     if problem is None:
         return _gui(_parser().parse_args(["gui"]))
     from realtime_ser.commands.listen import listen
-    from realtime_ser.inputs import Input
+    from realtime_ser.inputs import Input, PeopleInput
 
     hint = "`realtime-ser listen --input microphone` listens to a microphone here; the demonstration audio follows."
     _say([f"{problem.problem} {problem.remedy}", hint, ""])
-    return listen(Input("demo"), pace="realtime", as_json=False)
+    return listen(PeopleInput((Input("demo"),)), pace="realtime", as_json=False)
 
 
 def _gui(options: argparse.Namespace) -> int:
@@ -387,6 +404,19 @@ def _gui(options: argparse.Namespace) -> int:
         log=options.log,
         profile=options.profile,
     )
+
+
+def _people(options: argparse.Namespace) -> PeopleInput:
+    """Who is listened to by ``listen``, and through what."""
+    from realtime_ser.inputs import PeopleInput, parse_channels, parse_input, parse_names, people_wanted, two_inputs
+
+    second = options.second_input
+    if not people_wanted(options.people, options.channels, options.names, second):
+        return PeopleInput((_input(options.input),))
+    first = _input(options.input)
+    if second is None:
+        return PeopleInput((first,), parse_names(options.names), parse_channels(options.channels))
+    return two_inputs(first, parse_input(second), parse_names(options.names), options.channels)
 
 
 def _input(text: str | None) -> Input:

@@ -31,7 +31,7 @@ from realtime_ser.config import EngineSettings
 from realtime_ser.engine.channel import Channel, Policy
 from realtime_ser.engine.engine import Engine
 from realtime_ser.errors import BundleError, RealtimeSerError
-from realtime_ser.inputs import DEMONSTRATION, Input, InputKind, open_input
+from realtime_ser.inputs import DEMONSTRATION, Input, InputKind, PeopleInput, open_input
 from realtime_ser.profiles import Baseline, SpeakerProfile, read_profile, worth
 from realtime_ser.session.recorder import Recorder, RecordingStatus, TappedSource
 from realtime_ser.session.request import RECORDED_OUTPUTS, SessionRequest, open_recorder
@@ -464,7 +464,7 @@ class Controller:
             source = self._open_source(choice) if buffering is None else self._open_source(choice, buffering=buffering)
             self._source = source
             if session is not None:
-                self._recorder = open_recorder(session, models, choice, source.live)
+                self._recorder = open_recorder(session, models, PeopleInput((choice,)), source.live)
                 self._recorder.on_foreign_marker = self._foreign_markers.append
                 source = self._recorder.tap(source)
             source = TappedSource(source, partial(self._overhear, stopping))

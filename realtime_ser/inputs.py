@@ -30,7 +30,9 @@ __all__ = [
     "parse_channels",
     "parse_input",
     "parse_names",
+    "people_wanted",
     "read_all",
+    "two_inputs",
 ]
 
 InputKind: TypeAlias = Literal["microphone", "file", "demo"]
@@ -154,6 +156,39 @@ def parse_channels(text: str | None) -> tuple[int, int]:
     if len(parts) != 2 or len(numbers) != 2 or min(numbers) < 0 or numbers[0] == numbers[1]:
         raise ConfigError(f"{text!r} are no two channels.", "Write them as in --channels 1,2; they count from 1.")
     return numbers[0], numbers[1]
+
+
+def people_wanted(people: int | None, channels: str | None, names: Sequence[str] | None, second: str | None = None) -> bool:
+    """Whether the options ask for two people.
+
+    Raises
+    ------
+    ConfigError
+        They contradict each other.
+    """
+    given = {"--channels": channels, "--names": names, "--second-input": second}
+    for option, value in given.items():
+        if value is not None and people != 2 and not (second is not None and people is None):
+            raise ConfigError(f"{option} is for two people.", "Add --people 2, or leave it out.")
+    return people == 2 or second is not None
+
+
+def two_inputs(first: Input, second: Input, names: tuple[str, ...], channels: str | None) -> PeopleInput:
+    """Two people with an input each.
+
+    Raises
+    ------
+    ConfigError
+        The inputs do not go together.
+    """
+    if channels is not None:
+        raise ConfigError("--channels is for two people on one device.", "Leave it out, or leave --second-input out.")
+    if first == second:
+        problem = f"Both people would speak into the same input: {first}."
+        raise ConfigError(problem, "Name two inputs, or leave --second-input out, so that they have a channel each.")
+    if (first.kind == "microphone") != (second.kind == "microphone"):
+        raise ConfigError("A microphone and a file have no common time.", "Give two microphones or two files.")
+    return PeopleInput((first, second), names)
 
 
 def open_input(

@@ -29,7 +29,7 @@ __all__ = ["Record", "records", "verdict_row", "window_rows"]
 Record: TypeAlias = dict[str, Any]
 
 
-def records(output: Output, classes: Sequence[str], *, windows: bool = True) -> Iterator[Record]:
+def records(output: Output, classes: Sequence[str], *, windows: bool = True, person: str = "") -> Iterator[Record]:
     """The JSON records of an output; none for those that are only meant for display (levels, voice activity).
 
     Parameters
@@ -40,7 +40,14 @@ def records(output: Output, classes: Sequence[str], *, windows: bool = True) -> 
         Names in the order of the score vectors.
     windows
         Whether the 10 ms windows are wanted: a hundred records a second.
+    person
+        Whose output it is, where there are several people; a record then has it as ``person``.
     """
+    for record in _records(output, classes, windows):
+        yield {"type": record["type"], "person": person, **record} if person else record
+
+
+def _records(output: Output, classes: Sequence[str], windows: bool) -> Iterator[Record]:
     match output:
         case WindowScores():
             if windows:

@@ -37,7 +37,7 @@ FORMAT: Final = 1
 
 COLUMNS: Final = frozenset(
     {
-        *("file", "start", "end", "voiced", "label", "state", "confidence", "voiced_seconds", "word_share"),
+        *("file", "person", "start", "end", "voiced", "label", "state", "confidence", "voiced_seconds", "word_share"),
         *("transcript", "transcript_confidence", "recognizer", "note"),
     }
 )

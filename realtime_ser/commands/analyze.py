@@ -56,6 +56,7 @@ def analyze(
     jobs: int = 1,
     cluster: str | None = None,
     profile: str | None = None,
+    people: Sequence[tuple[str, int]] = (),
 ) -> int:
     """Score files and write one table, in the order of the files, whoever scores them.
 
@@ -78,6 +79,9 @@ def analyze(
         paths.
     profile
         Name of the profile of the one who speaks in all files, or its file.
+    people
+        Names of the people who speak in every file, with their channels, counted from 0; the table then has a column
+        ``person``.
 
     Raises
     ------
@@ -101,6 +105,7 @@ def analyze(
     run = {
         "version": __version__, "bundle": opened.fingerprint, "windows": windows, "segmentation": segmentation,
         "recognizer": str(choice.label), "provider": form.provider.value, "weights": form.weights,
+        "people": [list(person) for person in people],
     }  # fmt: skip
     if speaker is not None:
         run["profile"] = f"{speaker.name}, {speaker.created}"
@@ -108,11 +113,18 @@ def analyze(
     run |= _found_before(out, run, wanted)
     settled = Execution(parse_provider(str(run["provider"])), "int8" if run["weights"] == "int8" else "float32")
     classes = opened.manifest.classes
-    columns = ["file", "start", "end", *classes, *(("voiced",) if windows else VERDICT_COLUMNS)]
+    columns = [
+        "file",
+        *(("person",) if people else ()),
+        "start",
+        "end",
+        *classes,
+        *(("voiced",) if windows else VERDICT_COLUMNS),
+    ]
     with _work_folder(out, run) as folder, progress_bars(counted=True) as progress:
         job = Job(
             str(folder.absolute()), _place_of(opened), opened.fingerprint, str(recognizer), windows, segmentation, settled,
-            speaker,
+            speaker, tuple(people),
         )  # fmt: skip
         try:
             failures = _score(job, recordings, jobs, cluster, progress)

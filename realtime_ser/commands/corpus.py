@@ -7,6 +7,7 @@ not grow with the corpus, the order in which files are done does not matter, and
 from __future__ import annotations
 
 import hashlib
+import heapq
 import os
 import platform
 import struct
@@ -74,6 +75,9 @@ class Job:
         Of the bundle that is meant; a worker with another one must not add to the table.
     profile
         Of the one who speaks in all files; ``None``: anybody.
+    people
+        Names of the people who speak, each on a channel of every file, and their channels counted from 0; empty: nobody is told
+        apart, and all channels are averaged.
     """
 
     folder: str
@@ -84,6 +88,7 @@ class Job:
     segmentation: SegmentationKind
     execution: Execution
     profile: SpeakerProfile | None = None
+    people: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,14 +227,34 @@ def _recognizer(
 
 
 def _rows(model: EmotionRecognizer, job: Job, recording: Recording, heard: Heard | None) -> Iterator[Record]:
-    source = FileSource(recording.path, block=FILE_BLOCK)
+    if not job.people:
+        yield from _rows_of(model, job, recording, heard)
+        return
+    # Everybody's rows are those of their channel alone; what is said first stands first.
+    lanes = [
+        _rows_of(model, job, recording, None if number else heard, channel, name)
+        for number, (name, channel) in enumerate(job.people)
+    ]
+    yield from heapq.merge(*lanes, key=lambda row: float(row["start"]))
+
+
+def _rows_of(
+    model: EmotionRecognizer,
+    job: Job,
+    recording: Recording,
+    heard: Heard | None,
+    channel: int | None = None,
+    person: str = "",
+) -> Iterator[Record]:
+    source = FileSource(recording.path, block=FILE_BLOCK, channel=channel)
+    first = {"file": recording.name, "person": person} if person else {"file": recording.name}
     for output in model.stream(source, job.segmentation, words=not job.windows):
         match output:
             case WindowScores() if job.windows:
                 for row in window_rows(output, model.classes):
-                    yield {"file": recording.name, **row}
+                    yield {**first, **row}
             case Verdict() if not job.windows:
-                yield {"file": recording.name, **verdict_row(output, model.classes)}
+                yield {**first, **verdict_row(output, model.classes)}
             case Level() if heard is not None:
                 rate = source.status().native_rate
                 heard(output.span.end / ENGINE_RATE, source.frames / rate if rate else None)

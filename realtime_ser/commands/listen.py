@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from realtime_ser.acoustic.execution import Execution
-from realtime_ser.assembly import Models, build_engine, load_models
-from realtime_ser.audio.sources import Source
+from realtime_ser.assembly import Models, build_people, load_models
 from realtime_ser.commands.log import errors_into, start_log
 from realtime_ser.config import ENGINE_RATE, RETURN_SECONDS
 from realtime_ser.engine.channel import Channel, ChannelClosed, Policy
-from realtime_ser.engine.engine import Engine, Phase
+from realtime_ser.engine.engine import Phase
+from realtime_ser.engine.people import People, Said
 from realtime_ser.errors import EngineError, RealtimeSerError
-from realtime_ser.inputs import Input, Pace, open_input
+from realtime_ser.inputs import Pace, PeopleInput, open_people
 from realtime_ser.profiles import read_profile
 from realtime_ser.records import records
 from realtime_ser.types import (
@@ -44,17 +44,20 @@ if TYPE_CHECKING:
     from realtime_ser.commands.outlets import OutletWish, Sending
     from realtime_ser.commands.sessions.record import Recording
 
-__all__ = ["LiveView", "listen"]
+__all__ = ["LiveView", "PeopleView", "listen"]
 
 _COLOURS = {"anger": "red", "happiness": "yellow", "neutral": "white", "sadness": "blue"}
 _BAR = 32
+_SIDE_BY_SIDE = 110
+"""Columns that a terminal needs to show two people beside each other; in a narrower one they stand below each other."""
+_VERDICTS_SHOWN = 8
 _REFRESH = 10
 """Redraws a second."""
 
 
 @dataclass(slots=True)
 class LiveView:
-    """What the terminal shows, kept up to date from outputs; drawing is separate from listening."""
+    """What the terminal shows of one person, kept up to date from outputs; drawing is separate from listening."""
 
     title: str
     recognizer: str
@@ -65,7 +68,7 @@ class LiveView:
     transcript: Transcript | None = None
     health: Health | None = None
     windows: int = 0
-    verdicts: deque[Verdict] = field(default_factory=lambda: deque(maxlen=8))
+    verdicts: deque[Verdict] = field(default_factory=lambda: deque(maxlen=_VERDICTS_SHOWN))
     count: int = 0
     unsure: int = 0
     tally: dict[str, int] = field(default_factory=dict)
@@ -116,16 +119,39 @@ class LiveView:
         """The view as Rich draws it."""
         from rich.console import Group
         from rich.panel import Panel
+
+        parts = [*self.signs(), *self.lane(_VERDICTS_SHOWN), *self.events_shown()]
+        return Panel(Group(*parts), title=self.title, subtitle=f"words by {self.recognizer} · Ctrl-C stops", padding=(1, 2))
+
+    def signs(self) -> list[RenderableType]:
+        """That something is recorded or sent."""
         from rich.text import Text
 
         parts: list[RenderableType] = [] if self.recording is None else [self.recording(), Text()]
         if self.sending:
             parts += [Text(f"▲ {self.sending}", style="bold magenta"), Text()]
-        parts += [self._now(), Text()]
-        parts += [self._bar(index, name) for index, name in enumerate(self.classes)]
-        parts += [Text(), self._meter(), Text(), *(verdict_text(verdict) for verdict in self.verdicts)]
-        parts += [Text(), self._health_line(), *(event_text(event) for event in self.events)]
-        return Panel(Group(*parts), title=self.title, subtitle=f"words by {self.recognizer} · Ctrl-C stops", padding=(1, 2))
+        return parts
+
+    def lane(self, verdicts: int, bar: int = _BAR) -> list[RenderableType]:
+        """What is heard now, the last `verdicts`, and how the machine copes; `bar`: characters of a score of 1."""
+        from rich.text import Text
+
+        shown = list(self.verdicts)[-verdicts:]
+        return [
+            self._now(),
+            Text(),
+            *(self._bar(index, name, bar) for index, name in enumerate(self.classes)),
+            Text(),
+            self._meter(bar),
+            Text(),
+            *map(verdict_text, shown),
+            Text(),
+            self._health_line(),
+        ]
+
+    def events_shown(self) -> list[RenderableType]:
+        """What happened last."""
+        return [event_text(event) for event in self.events]
 
     def _now(self) -> RenderableType:
         from rich.text import Text
@@ -147,27 +173,27 @@ class LiveView:
             head.append(sureness(self.transcript), style="dim")
         return head
 
-    def _bar(self, index: int, name: str) -> RenderableType:
+    def _bar(self, index: int, name: str, width: int) -> RenderableType:
         from rich.text import Text
 
         estimate = self.estimate
         score = float(estimate.scores[index]) if estimate is not None and len(estimate.scores) else 0.0
-        filled = round(score * _BAR)
+        filled = round(score * width)
         bar = Text(f"{name:>10} ", style="")
         bar.append("█" * filled, style=_COLOURS.get(name, "cyan"))
-        bar.append("·" * (_BAR - filled), style="dim")
+        bar.append("·" * (width - filled), style="dim")
         bar.append(f" {score:5.2f}" if estimate is not None and len(estimate.scores) else "     –")
         return bar
 
-    def _meter(self) -> RenderableType:
+    def _meter(self, width: int) -> RenderableType:
         from rich.text import Text
 
         level = self.level
         rms = level.rms if level is not None else -math.inf
-        filled = round(min(max((rms + 60.0) / 60.0, 0.0), 1.0) * _BAR)
+        filled = round(min(max((rms + 60.0) / 60.0, 0.0), 1.0) * width)
         meter = Text(f"{'level':>10} ")
         meter.append("▮" * filled, style="green" if rms < -9 else "red")
-        meter.append("▯" * (_BAR - filled), style="dim")
+        meter.append("▯" * (width - filled), style="dim")
         meter.append(f" {rms:5.0f} dBFS" if math.isfinite(rms) else "  silence")
         if level is not None and level.clipped:
             meter.append("  CLIPPED", style="bold red")
@@ -191,6 +217,84 @@ class LiveView:
         return "\n".join(lines)
 
 
+class PeopleView:
+    """What the terminal shows of one person or of several: a lane for each, on one clock.
+
+    Parameters
+    ----------
+    views
+        One for each person; what is recorded and sent is told by the first.
+    names
+        Of the people, ``("",)`` for one.
+    width
+        Of the terminal in columns.
+    """
+
+    def __init__(self, views: Sequence[LiveView], names: Sequence[str], width: int) -> None:
+        self.views = tuple(views)
+        self._names = tuple(names)
+        self._beside = width >= _SIDE_BY_SIDE
+        self._spoken: deque[tuple[int, Verdict]] = deque(maxlen=_VERDICTS_SHOWN)
+        # What happens to a device that several people share happens once.
+        self._happened: deque[tuple[int, Event]] = deque(maxlen=3)
+
+    @property
+    def any_events(self) -> bool:
+        """Whether anything happened."""
+        return bool(self._happened)
+
+    def take(self, said: Said) -> RenderableType | None:
+        """Note an output; a verdict, or an event that is not known yet, as one line."""
+        person, output = said.person, said.output
+        self.views[person].take(output)
+        match output:
+            case Verdict():
+                self._spoken.append((person, output))
+                return verdict_text(output, self._names[person])
+            case Event() if all(event != output for _, event in self._happened):
+                self._happened.append((person, output))
+                return event_text(output, self._names[person])
+            case _:
+                return None
+
+    def render(self) -> RenderableType:
+        """The view as Rich draws it."""
+        from rich.console import Group
+        from rich.panel import Panel
+        from rich.table import Table
+        from rich.text import Text
+
+        first = self.views[0]
+        if len(self.views) == 1:
+            return first.render()
+        verdicts, bar = (_VERDICTS_SHOWN // 2, _BAR // 2) if self._beside else (2, _BAR)
+        lanes = [
+            Panel(Group(*view.lane(verdicts, bar)), title=Text(name, style="bold"), title_align="left", padding=(1, 1))
+            for view, name in zip(self.views, self._names, strict=True)
+        ]
+        events = [event_text(event, self._names[person]) for person, event in self._happened]
+        if self._beside:
+            table = Table.grid(expand=True)
+            for _ in lanes:
+                table.add_column(ratio=1)
+            table.add_row(*lanes)
+            body = [*first.signs(), table, *events]
+        else:
+            body = [*first.signs(), *lanes, *events]
+        return Panel(Group(*body), title=first.title, subtitle=f"words by {first.recognizer} · Ctrl-C stops", padding=(0, 1))
+
+    def last_lines(self) -> list[RenderableType]:
+        """The last verdicts and events, to be left in the terminal."""
+        verdicts = [verdict_text(verdict, self._names[person]) for person, verdict in self._spoken]
+        return [*verdicts, *(event_text(event, self._names[person]) for person, event in self._happened)]
+
+    def summary(self) -> str:
+        """What was heard, in a few lines for everybody."""
+        if len(self.views) == 1:
+            return self.views[0].summary()
+        return "\n".join(f"{name}: {view.summary()}" for view, name in zip(self.views, self._names, strict=True))
+
+
 def health_line(position: int, windows: int, health: Health | None) -> str:
     """One line about how the machine copes."""
     parts = [f"{position / ENGINE_RATE:7.1f} s", f"{windows} windows"]
@@ -207,13 +311,15 @@ def health_line(position: int, windows: int, health: Health | None) -> str:
     return " · ".join(parts)
 
 
-def verdict_text(verdict: Verdict) -> RenderableType:
-    """A committed utterance as one line."""
+def verdict_text(verdict: Verdict, person: str = "") -> RenderableType:
+    """A committed utterance as one line; of several people it begins with whose it is."""
     from rich.text import Text
 
     estimate = verdict.estimate
     start, end = verdict.span.seconds(ENGINE_RATE)
     line = Text(f"{start:7.1f}–{end:6.1f} s  ", style="dim")
+    if person:
+        line.append(f"{person}  ", style="bold")
     if estimate.label is None:
         line.append(f"{estimate.state!s:<10}", style="dim bold")
     else:
@@ -234,16 +340,17 @@ def sureness(transcript: Transcript) -> str:
     return f"  (words {transcript.confidence:.0%} sure)"
 
 
-def event_text(event: Event) -> RenderableType:
+def event_text(event: Event, person: str = "") -> RenderableType:
     """An event as one line."""
     from rich.text import Text
 
     style = {Severity.INFO: "dim", Severity.WARNING: "yellow", Severity.ERROR: "bold red"}[event.severity]
-    return Text(f"{event.sample / ENGINE_RATE:7.1f} s  {event.message}", style=style)
+    who = f"{person}: " if person else ""
+    return Text(f"{event.sample / ENGINE_RATE:7.1f} s  {who}{event.message}", style=style)
 
 
 def listen(
-    choice: Input,
+    choice: PeopleInput,
     *,
     pace: Pace,
     as_json: bool,
@@ -256,7 +363,7 @@ def listen(
     sending: OutletWish | None = None,
     profile: str | None = None,
 ) -> int:
-    """Run the engine on an input until it ends or the user stops it.
+    """Run an engine for everybody who is listened to, until the input ends or the user stops it.
 
     Parameters
     ----------
@@ -282,65 +389,65 @@ def listen(
         console.print(f"Loading the networks … listening to {choice}.", style="dim", highlight=False)
     speaker = None if profile is None else read_profile(profile)
     models = load_models(bundle, recognizer, execution).for_speaker(speaker)
-    source = open_input(choice, pace, wait)
+    sources = open_people(choice, pace, wait)
     outlets = None
     with ExitStack() as undo:
         # Before there is a session's folder: what cannot be sent should leave nothing behind.
         if sending is not None:
             from realtime_ser.commands.outlets import Sending
 
-            outlets = Sending(sending, models, recording)
+            outlets = Sending(sending, models, recording, choice.names)
             undo.callback(outlets.close)
-        tapped: Source = source
+        tapped = sources
         if recording is not None:
-            tapped = recording.tap(source, models, choice)
+            tapped = recording.tap(sources, models, choice)
             undo.callback(recording.discard)
-        engine = build_engine(models, tapped)
+        people = build_people(models, tapped, names=choice.names, one_clock=choice.one_clock)
         if recording is not None:
-            recording.start(engine)
+            recording.start(people)
         if outlets is not None:
-            outlets.start(engine)
-        # Everything stands: from here on the engine's end is theirs, too.
+            outlets.start(people)
+        # Everything stands: from here on the engines' end is theirs, too.
         undo.pop_all()
-    outputs = engine.subscribe(1_024, Policy.KEEP_ALL if not source.live else Policy.DROP_OLDEST)
+    outputs = people.subscribe(1_024 * choice.people, Policy.DROP_OLDEST if sources[0].live else Policy.KEEP_ALL)
     started, work = time.monotonic(), time.process_time()
     view = None
     picture = not as_json and console.is_terminal
     beside = nullcontext() if recording is None else recording
     with (
-        _stopping_on_signals(engine),
+        _stopping_on_signals(people),
         nullcontext() if outlets is None else outlets,
         beside,
         nullcontext() if outlets is None else outlets.inlet,
         errors_into(log_file) if picture else nullcontext(),
     ):
-        engine.start()
+        people.start()
         try:
             if as_json:
-                _write_json(outputs, models)
+                _write_json(outputs, models, choice.names)
             else:
-                view = _show(outputs, models, str(choice), console, recording, outlets)
+                view = _show(outputs, models, choice, console, recording, outlets)
         finally:
             outputs.abandon()
             if recording is not None:
-                recording.stopped = engine.phase is Phase.STOPPING
+                recording.stopped = people.phase is Phase.STOPPING
             try:
-                _close(engine, log_file)
+                _close(people, log_file)
             finally:
                 # Also where the microphone went away: what was heard until then stands.
                 if view is not None:
                     console.print(view.summary(), highlight=False, soft_wrap=True)
                     cost = _cost(time.monotonic() - started, time.process_time() - work)
                     console.print(cost, style="dim", highlight=False, soft_wrap=True)
-                    if view.events:
+                    if view.any_events:
                         console.print(f"What happened is in {log_file}.", style="dim", highlight=False, soft_wrap=True)
     return 0
 
 
-def _close(engine: Engine, log_file: Path) -> None:
-    """End the engine; whatever stopped it is raised in words."""
+def _close(people: People, log_file: Path) -> None:
+    """End the engines; whatever stopped them is raised in words."""
     try:
-        engine.close()
+        people.close()
     except RealtimeSerError:
         raise
     except Exception as error:
@@ -366,7 +473,7 @@ def _console() -> Console:
     return Console()
 
 
-def _receive(outputs: Channel[Output], timeout: float) -> list[Output] | None:
+def _receive(outputs: Channel[Said], timeout: float) -> list[Said] | None:
     """What came within `timeout` seconds; ``None`` at the end."""
     try:
         first = outputs.get(timeout)
@@ -375,29 +482,30 @@ def _receive(outputs: Channel[Output], timeout: float) -> list[Output] | None:
     return [] if first is None else [first, *outputs.drain()]
 
 
-def _write_json(outputs: Channel[Output], models: Models) -> None:
+def _write_json(outputs: Channel[Said], models: Models, names: Sequence[str]) -> None:
     while (batch := _receive(outputs, 0.2)) is not None:
-        for output in batch:
-            for record in records(output, models.classes):
+        for said in batch:
+            for record in records(said.output, models.classes, person=names[said.person]):
                 sys.stdout.write(json.dumps(record, ensure_ascii=False) + "\n")
         # Whoever reads the other end of the pipe wants the scores now.
         sys.stdout.flush()
 
 
 def _show(
-    outputs: Channel[Output],
+    outputs: Channel[Said],
     models: Models,
-    title: str,
+    choice: PeopleInput,
     console: Console,
     recording: Recording | None,
     outlets: Sending | None,
-) -> LiveView:
+) -> PeopleView:
     label = models.recognizer.label
-    view = LiveView(title, "nobody" if label is None else str(label), models.classes)
+    views = [LiveView(str(choice), "nobody" if label is None else str(label), models.classes) for _ in choice.names]
     if recording is not None:
-        view.recording = recording.sign
+        views[0].recording = recording.sign
     if outlets is not None:
-        view.sending = outlets.sign
+        views[0].sending = outlets.sign
+    view = PeopleView(views, choice.names, console.width)
     known = (
         "" if models.profile is None else f"Adapted to {models.profile.name}, {models.profile.voiced_seconds:.0f} s of voice."
     )
@@ -411,34 +519,32 @@ def _show(
     return view
 
 
-def _show_live(outputs: Channel[Output], view: LiveView, console: Console) -> None:
+def _show_live(outputs: Channel[Said], view: PeopleView, console: Console) -> None:
     from rich.live import Live
 
     with Live(view.render(), console=console, refresh_per_second=_REFRESH, auto_refresh=False, transient=True) as live:
         drawn = 0.0
         while (batch := _receive(outputs, 1 / _REFRESH)) is not None:
-            for output in batch:
-                view.take(output)
+            for said in batch:
+                view.take(said)
             if time.monotonic() - drawn >= 1 / _REFRESH:
                 drawn = time.monotonic()
                 live.update(view.render(), refresh=True)
-    for line in (*map(verdict_text, view.verdicts), *map(event_text, view.events)):
+    for line in view.last_lines():
         console.print(line, highlight=False)
 
 
-def _show_lines(outputs: Channel[Output], view: LiveView, console: Console) -> None:
+def _show_lines(outputs: Channel[Said], view: PeopleView, console: Console) -> None:
     """Without a terminal (a log, a pipe): a line for every verdict and event, nothing that redraws."""
     while (batch := _receive(outputs, 0.2)) is not None:
-        for output in batch:
-            view.take(output)
-            if isinstance(output, Verdict):
-                console.print(verdict_text(output), highlight=False, soft_wrap=True)
-            elif isinstance(output, Event):
-                console.print(event_text(output), highlight=False, soft_wrap=True)
+        for said in batch:
+            line = view.take(said)
+            if line is not None:
+                console.print(line, highlight=False, soft_wrap=True)
 
 
 @contextmanager
-def _stopping_on_signals(engine: Engine) -> Iterator[None]:
+def _stopping_on_signals(people: People) -> Iterator[None]:
     """Ctrl-C and SIGTERM end the listening, not the program: what was heard is finished and summed up. Twice means it."""
     previous: dict[int, Any] = {}
     asked = False
@@ -448,7 +554,7 @@ def _stopping_on_signals(engine: Engine) -> Iterator[None]:
         if asked:
             raise KeyboardInterrupt
         asked = True
-        engine.stop()
+        people.stop()
 
     for wanted in (signal.SIGINT, signal.SIGTERM):
         previous[wanted] = signal.signal(wanted, stop)

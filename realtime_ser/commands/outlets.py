@@ -15,7 +15,7 @@ from realtime_ser.errors import ConfigError
 if TYPE_CHECKING:
     from realtime_ser.assembly import Models
     from realtime_ser.commands.sessions.record import Recording
-    from realtime_ser.engine.engine import Engine
+    from realtime_ser.engine.people import People
     from realtime_ser.outlets.feed import Feed, Outlet
 
 __all__ = ["OutletWish", "Sending", "add_outlets", "wanted_outlets"]
@@ -111,6 +111,8 @@ class Sending:
     ----------
     recording
         Whose markers are sent, and which takes those that come in.
+    names
+        Of the people, ``("",)`` for one.
 
     Raises
     ------
@@ -118,7 +120,7 @@ class Sending:
         A library is missing, or an address cannot be used.
     """
 
-    def __init__(self, wish: OutletWish, models: Models, recording: Recording | None) -> None:
+    def __init__(self, wish: OutletWish, models: Models, recording: Recording | None, names: Sequence[str] = ("",)) -> None:
         from realtime_ser.outlets.feed import Feed, Mark, StreamFacts
 
         manifest = models.manifest
@@ -128,6 +130,7 @@ class Sending:
             window=manifest.window,
             bundle=f"{manifest.name} {manifest.version}",
             fingerprint=models.bundle.fingerprint,
+            people=tuple(names) if len(names) > 1 else (),
         )
         self._inlet: AbstractContextManager[Any] = nullcontext()
         if wish.lsl_markers and recording is not None:
@@ -151,12 +154,12 @@ class Sending:
                     Mark(marker.sample, marker.name, marker.colour, marker.source), at
                 )
 
-    def start(self, engine: Engine) -> None:
-        """Subscribe to an engine that is not yet started."""
+    def start(self, people: People) -> None:
+        """Subscribe to engines that are not yet started."""
         from realtime_ser.engine.channel import Policy
 
         if self._feed is not None:
-            self._feed.start(engine.subscribe(_WAITING, Policy.DROP_OLDEST))
+            self._feed.start(*people.subscribe_each(_WAITING, Policy.DROP_OLDEST))
 
     @property
     def sign(self) -> str:

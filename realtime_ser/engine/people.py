@@ -8,11 +8,12 @@ first person's stream.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from realtime_ser.config import ENGINE_RATE
 from realtime_ser.engine.channel import Channel, Policy
@@ -133,8 +134,15 @@ class People:
         channel: Channel[Said] = Channel("outputs", capacity, policy)
         open_lanes = _OpenLanes(channel, len(self.engines))
         for person, engine in enumerate(self.engines):
-            engine.publish_to(_Lane(person, channel, open_lanes, self._clock))
+            engine.publish_to(_Lane(person, channel, partial(Said, person), open_lanes, self._clock))
         return channel
+
+    def subscribe_each(self, capacity: int, policy: Policy) -> list[Channel[Output]]:
+        """As :meth:`subscribe`, with a channel for everybody."""
+        channels: list[Channel[Output]] = [Channel("outputs", capacity, policy) for _ in self.engines]
+        for person, (engine, channel) in enumerate(zip(self.engines, channels, strict=True)):
+            engine.publish_to(_Lane(person, channel, lambda output: output, _OpenLanes(channel, 1), self._clock))
+        return channels
 
     def start(self) -> None:
         """Start all, in their order.
@@ -195,10 +203,11 @@ class People:
 class _OpenLanes:
     """Closes a channel once all who put into it have ended. NB: any thread."""
 
-    def __init__(self, channel: Channel[Said], count: int) -> None:
+    def __init__(self, channel: Channel[Any], count: int) -> None:
         self._channel = channel
         self._guard = threading.Lock()
         self._count = count
+        self.alone = count == 1
 
     def leave(self) -> None:
         with self._guard:
@@ -208,11 +217,19 @@ class _OpenLanes:
 
 
 class _Lane:
-    """Stands between one engine and the channel of all."""
+    """Stands between one engine and the channel of all; `say` makes of an output what the channel holds."""
 
-    def __init__(self, person: int, channel: Channel[Said], open_lanes: _OpenLanes, clock: PeopleClock | None) -> None:
+    def __init__(
+        self,
+        person: int,
+        channel: Channel[Any],
+        say: Callable[[Output], Any],
+        open_lanes: _OpenLanes,
+        clock: PeopleClock | None,
+    ) -> None:
         self._person = person
         self._channel = channel
+        self._say = say
         self._open_lanes = open_lanes
         self._clock = clock
         # NB: all threads of the engine put.
@@ -222,14 +239,14 @@ class _Lane:
 
     @property
     def dropped(self) -> int:
-        """Told to one of the engines only: it is one channel."""
-        return self._channel.dropped if self._person == 0 else 0
+        """Outputs that were not taken; of a channel of all only one of the engines is told."""
+        return self._channel.dropped if self._person == 0 or self._open_lanes.alone else 0
 
     def put(self, item: Output) -> bool:
         """Hand an output on, moved to the common clock; before that is known, it waits."""
         taken = True
         for output in self._placed(item):
-            taken = self._channel.put(Said(self._person, output))
+            taken = self._channel.put(self._say(output))
         return taken
 
     def close(self) -> None:
@@ -239,7 +256,7 @@ class _Lane:
             left, self._held = self._held, []
             ending, self._closed = not self._closed, True
         for output in left:
-            self._channel.put(Said(self._person, output))
+            self._channel.put(self._say(output))
         if ending:
             self._open_lanes.leave()
 

@@ -41,6 +41,8 @@ class StreamFacts:
         In samples at 16 kHz.
     bundle, fingerprint
         Name and version of the bundle, and the SHA-256 of its manifest, which holds those of all its files.
+    people
+        Their names, where there are several.
     """
 
     classes: tuple[str, ...]
@@ -48,6 +50,7 @@ class StreamFacts:
     window: int
     bundle: str
     fingerprint: str
+    people: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +75,14 @@ class Item:
         ``time.perf_counter()`` (seconds) of the newest sample that it is about.
     captured
         Whether `at` is when that was captured; for files it is when it was computed.
+    person
+        Whose it is, counted from 0; markers are everybody's.
     """
 
     content: WindowScores | Transcript | Estimate | Verdict | Event | Health | Mark
     at: float
     captured: bool
+    person: int = 0
 
 
 class Outlet(Protocol):
@@ -96,10 +102,10 @@ class Outlet(Protocol):
 
 
 class Feed:
-    """Feeds outlets from one engine.
+    """Feeds outlets from one engine, or from those of several people.
 
     ``feed.start(engine.subscribe(256, Policy.DROP_OLDEST))`` comes before the engine's start, :meth:`finish` after its end;
-    :meth:`mark` may be called by any thread and never waits.
+    :meth:`mark` may be called by any thread and never waits. Of several people everybody has a channel and a taking thread.
 
     Parameters
     ----------
@@ -112,19 +118,23 @@ class Feed:
     def __init__(self, outlets: Sequence[Outlet], *, words: bool = False) -> None:
         self._words = words
         self._lanes = [(outlet, Channel[Item](outlet.name, _QUEUE, Policy.DROP_OLDEST)) for outlet in outlets]
-        self._outputs: Channel[Output] | None = None
-        # NB: the taking thread alone: a sample, and when it was captured.
-        self._anchor: tuple[int, float] | None = None
+        self._outputs: tuple[Channel[Output], ...] = ()
+        # NB: every taking thread its own: a sample, and when it was captured.
+        self._anchors: dict[int, tuple[int, float]] = {}
         self._failed: dict[str, str] = {}
         self._threads = [
             threading.Thread(target=self._run, args=lane, name=f"outlet-{lane[0].name}", daemon=True) for lane in self._lanes
         ]
-        self._taker = threading.Thread(target=self._take, name="outlets", daemon=True)
+        self._takers: list[threading.Thread] = []
 
-    def start(self, outputs: Channel[Output]) -> None:
-        """Begin to send what comes through `outputs`."""
+    def start(self, *outputs: Channel[Output]) -> None:
+        """Begin to send what comes through `outputs`, one for each person, all on one clock."""
         self._outputs = outputs
-        for thread in (*self._threads, self._taker):
+        self._takers = [
+            threading.Thread(target=self._take, args=(person, channel), name="outlets", daemon=True)
+            for person, channel in enumerate(outputs)
+        ]
+        for thread in (*self._threads, *self._takers):
             thread.start()
 
     def mark(self, mark: Mark, at: float) -> None:
@@ -133,12 +143,13 @@ class Feed:
 
     def finish(self) -> list[str]:
         """End; what was lost on the way, one line per outlet."""
-        if self._outputs is None:
+        if not self._outputs:
             for outlet, _ in self._lanes:
                 outlet.close()
             return []
-        self._outputs.close()
-        self._taker.join(_LAST_WORDS)
+        for channel, taker in zip(self._outputs, self._takers, strict=True):
+            channel.close()
+            taker.join(_LAST_WORDS)
         for _, lane in self._lanes:
             lane.close()
         deadline = time.monotonic() + _LAST_WORDS
@@ -148,48 +159,48 @@ class Feed:
 
     def _told(self, outlet: Outlet, lane: Channel[Item]) -> str:
         losses = list(outlet.losses())
-        unsent = lane.dropped + (self._outputs.dropped if self._outputs is not None else 0)
+        unsent = lane.dropped + sum(channel.dropped for channel in self._outputs)
         if unsent:
             losses.append(f"{unsent} messages were dropped because the outlet was slower than the stream")
         if outlet.name in self._failed:
             losses.append(f"it ended early ({self._failed[outlet.name]})")
         return "; ".join(losses) or "nothing was dropped"
 
-    def _take(self) -> None:
-        assert self._outputs is not None  # the thread is only started with it
+    def _take(self, person: int, outputs: Channel[Output]) -> None:
         while True:
             try:
-                output = self._outputs.get(_WAIT)
+                output = outputs.get(_WAIT)
             except ChannelClosed:
                 return
             if output is not None:
-                for item in self._items(output):
+                for item in self._items(person, output):
                     self._lay(item)
 
-    def _items(self, output: Output) -> Iterator[Item]:
+    def _items(self, person: int, output: Output) -> Iterator[Item]:
         match output:
             case WindowScores():
                 if output.captured_at is not None:
-                    self._anchor = (output.span.end, output.captured_at)
-                yield self._item(output.without_features(), output.span.end)
+                    self._anchors[person] = (output.span.end, output.captured_at)
+                yield self._item(person, output.without_features(), output.span.end)
             case Transcript():
                 if self._words:
-                    yield self._item(output, output.heard_until)
+                    yield self._item(person, output, output.heard_until)
             case Estimate():
-                yield self._item(output if self._words else replace(output, transcript=None), output.span.end)
+                yield self._item(person, output if self._words else replace(output, transcript=None), output.span.end)
             case Verdict():
                 silent = output if self._words else replace(output, estimate=replace(output.estimate, transcript=None))
-                yield self._item(silent, output.span.end)
+                yield self._item(person, silent, output.span.end)
             case Event() | Health():
-                yield self._item(output, output.sample)
+                yield self._item(person, output, output.sample)
             case _:
                 return
 
-    def _item(self, content: WindowScores | Transcript | Estimate | Verdict | Event | Health, sample: int) -> Item:
-        if self._anchor is None:
-            return Item(content, time.perf_counter(), False)
-        known, at = self._anchor
-        return Item(content, at + (sample - known) / ENGINE_RATE, True)
+    def _item(self, person: int, content: WindowScores | Transcript | Estimate | Verdict | Event | Health, sample: int) -> Item:
+        anchor = self._anchors.get(person)
+        if anchor is None:
+            return Item(content, time.perf_counter(), False, person)
+        known, at = anchor
+        return Item(content, at + (sample - known) / ENGINE_RATE, True, person)
 
     def _lay(self, item: Item) -> None:
         for _, lane in self._lanes:
@@ -211,8 +222,11 @@ class Feed:
             outlet.close()
 
 
-def item_records(item: Item, classes: Sequence[str]) -> Iterator[Record]:
-    """JSON records of an item: those of ``listen --json``, with `time` (Unix, seconds) and `captured`; and markers."""
+def item_records(item: Item, facts: StreamFacts) -> Iterator[Record]:
+    """JSON records of an item: those of ``listen --json``, with `time` (Unix, seconds) and `captured`; and markers.
+
+    Of several people, all but markers say whose they are.
+    """
     unix = time.time() - time.perf_counter()
     content = item.content
     if isinstance(content, Mark):
@@ -228,7 +242,7 @@ def item_records(item: Item, classes: Sequence[str]) -> Iterator[Record]:
             }
         ]
     else:
-        found = list(records(content, classes))
+        found = list(records(content, facts.classes, person=facts.people[item.person] if facts.people else ""))
     newest = content.span.end / ENGINE_RATE if isinstance(content, WindowScores) else None
     for record in found:
         at = item.at if newest is None else item.at - (newest - float(record["end"]))

@@ -93,6 +93,8 @@ class LslClock:
 class LslOutlet:
     """Three streams: window scores (regular, 100 Hz), utterances and markers (irregular, JSON).
 
+    Of several people, everybody has the first two, named after the person and told apart by their source identifiers.
+
     A window is stamped with the capture time of its last sample, an utterance with that of the end of its voice, a marker with
     the moment marked; all in LSL's clock.
 
@@ -115,16 +117,26 @@ class LslOutlet:
         self._facts = facts
         self._clock = LslClock(lsl.local_clock, tell_clock)
         rate = ENGINE_RATE / facts.hop
-        self._windows = lsl.StreamOutlet(self._info(lsl, "windows", "Emotion", len(facts.classes) + 1, rate, lsl.cf_float32))
-        self._utterances = lsl.StreamOutlet(self._info(lsl, "utterances", "Markers", 1, lsl.IRREGULAR_RATE, lsl.cf_string))
-        self._markers = lsl.StreamOutlet(self._info(lsl, "markers", "Markers", 1, lsl.IRREGULAR_RATE, lsl.cf_string))
+        people = range(max(1, len(facts.people)))
+        irregular = (1, lsl.IRREGULAR_RATE, lsl.cf_string)
+        self._windows = [
+            lsl.StreamOutlet(self._info(lsl, "windows", "Emotion", len(facts.classes) + 1, rate, lsl.cf_float32, person))
+            for person in people
+        ]
+        self._utterances = [lsl.StreamOutlet(self._info(lsl, "utterances", "Markers", *irregular, person)) for person in people]
+        self._markers = lsl.StreamOutlet(self._info(lsl, "markers", "Markers", *irregular))
 
-    def _info(self, lsl: Any, stream: str, kind: str, channels: int, rate: float, form: int) -> Any:
+    def _info(self, lsl: Any, stream: str, kind: str, channels: int, rate: float, form: int, person: int | None = None) -> Any:
         facts = self._facts
-        source = f"{_OWN}{stream}-{platform.node()}-{facts.fingerprint[:12]}"
-        info = lsl.StreamInfo(f"Realtime SER {stream}", kind, channels, rate, form, source)
+        whose, name = "", ""
+        if person is not None and facts.people:
+            whose, name = f"-{person + 1}", f" {facts.people[person]}"
+        source = f"{_OWN}{stream}{whose}-{platform.node()}-{facts.fingerprint[:12]}"
+        info = lsl.StreamInfo(f"Realtime SER {stream}{name}", kind, channels, rate, form, source)
         description = info.desc()
         description.append_child_value("manufacturer", "Realtime SER")
+        if name:
+            description.append_child_value("person", name.strip())
         about = description.append_child("bundle")
         about.append_child_value("name", facts.bundle)
         about.append_child_value("manifest_sha256", facts.fingerprint)
@@ -153,16 +165,16 @@ class LslOutlet:
                 last = len(windows.scores) - 1
                 for index, (scores, voiced) in enumerate(zip(windows.scores, windows.voiced, strict=True)):
                     stamp = at - (last - index) * windows.hop / ENGINE_RATE
-                    self._windows.push_sample([*map(float, scores), float(voiced)], stamp)
+                    self._windows[item.person].push_sample([*map(float, scores), float(voiced)], stamp)
             case Verdict():
-                self._push(self._utterances, item, at)
+                self._push(self._utterances[item.person], item, at)
             case Mark():
                 self._push(self._markers, item, at)
             case _:
                 pass
 
     def _push(self, stream: Any, item: Item, at: float) -> None:
-        for record in item_records(item, self._facts.classes):
+        for record in item_records(item, self._facts):
             stream.push_sample([json.dumps(record, ensure_ascii=False)], at)
 
     def close(self) -> None:

@@ -16,6 +16,8 @@ __all__ = ["OscOutlet"]
 class OscOutlet:
     """Sends ``/ser/window``, ``/ser/estimate``, ``/ser/utterance`` and ``/ser/marker`` to one address.
 
+    Of several people, the first three become ``/ser/1/window`` and so on, and ``/ser/people`` tells the names.
+
     Parameters
     ----------
     host, port
@@ -41,21 +43,24 @@ class OscOutlet:
         except OSError as error:
             raise ConfigError(f"{host!r} is no address that OSC can be sent to: {error.strerror}.", "Check --osc.") from error
         self._push("/ser/classes", list(facts.classes))
+        if facts.people:
+            self._push("/ser/people", list(facts.people))
 
     def send(self, item: Item) -> None:
         """Send an item."""
         content = item.content
+        whose = f"/{item.person + 1}" if self._facts.people else ""
         match content:
             case WindowScores():
                 for span, scores, voiced in zip(content.window_spans(), content.scores, content.voiced, strict=True):
-                    self._push("/ser/window", [span.end / ENGINE_RATE, int(voiced), *map(float, scores)])
+                    self._push(f"/ser{whose}/window", [span.end / ENGINE_RATE, int(voiced), *map(float, scores)])
             case Estimate() if content.state is not EstimateState.NO_SPEECH:
-                self._push("/ser/estimate", self._judged(content))
+                self._push(f"/ser{whose}/estimate", self._judged(content))
             case Verdict():
                 start = content.span.first / ENGINE_RATE
-                self._push("/ser/utterance", [start, *self._judged(content.estimate)])
+                self._push(f"/ser{whose}/utterance", [start, *self._judged(content.estimate)])
             case Mark():
-                for record in item_records(item, self._facts.classes):
+                for record in item_records(item, self._facts):
                     self._push("/ser/marker", [record["start"], record["name"], record["source"]])
             case _:
                 pass

@@ -103,7 +103,7 @@ class WebSocketOutlet:
 
     def send(self, item: Item) -> None:
         """Lay an item into the queue of every client."""
-        texts = [json.dumps(record, ensure_ascii=False) for record in item_records(item, self._facts.classes)]
+        texts = [json.dumps(record, ensure_ascii=False) for record in item_records(item, self._facts)]
         if texts and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._spread, texts)
 
@@ -184,6 +184,7 @@ class WebSocketOutlet:
             "window": facts.window / ENGINE_RATE,
             "bundle": facts.bundle,
             "manifest_sha256": facts.fingerprint,
+            **({"people": facts.people} if facts.people else {}),
         }
         queue.put_nowait(json.dumps(hello, ensure_ascii=False))
         self._queues[connection] = queue

@@ -1,5 +1,9 @@
 """Changing a session afterwards. What was recorded stays and the change is logged; only what is redacted or deleted is gone.
 
+Where there are several people, the folder of a person's streams (:func:`~realtime_ser.session.format.person_folder`) stands for
+that person: labels and corrections are made there. What is removed from a session is removed from everybody's streams, since
+what one person says is heard in the other's microphone, too.
+
 NB: markers and notes may be added while another process records; everything else waits until the recording has ended.
 """
 
@@ -18,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from realtime_ser.errors import SessionError
-from realtime_ser.session.format import AUDIO_NAME, STREAMS_NAME, connect, is_recording
+from realtime_ser.session.format import AUDIO_NAME, STREAMS_NAME, connect, is_recording, person_folder
 from realtime_ser.session.header import read_header
 from realtime_ser.session.reader import Session
 from realtime_ser.session.writer import Marker, marker_values
@@ -141,6 +145,10 @@ def redact(folder: Path, first: int, end: int, *, audio: bool = True, words: boo
     Corrections of the transcripts concerned go, too. Scores, notes and names of markers stay. That it was done is logged, not
     what was there.
 
+    Returns
+    -------
+    What was removed, of all people together.
+
     Raises
     ------
     SessionError
@@ -150,6 +158,15 @@ def redact(folder: Path, first: int, end: int, *, audio: bool = True, words: boo
     """
     if end <= first:
         raise ValueError(f"a redaction must end after it starts, got [{first}, {end})")
+    with Session(folder) as session:
+        spans = [(one.streams_folder, one.own_span(first, end)) for one in session.everybody()]
+    done = [
+        _redact(streams_folder, span.first, span.end, audio=audio, words=words, reason=reason) for streams_folder, span in spans
+    ]
+    return Redaction(sum(one.words for one in done), sum(one.samples for one in done))
+
+
+def _redact(folder: Path, first: int, end: int, *, audio: bool, words: bool, reason: str) -> Redaction:
     removed = samples = 0
     if audio and (folder / AUDIO_NAME).is_file():
         samples = _bleep(folder, first, end)
@@ -163,18 +180,22 @@ def redact(folder: Path, first: int, end: int, *, audio: bool = True, words: boo
 
 def delete_words(folder: Path, reason: str = "") -> int:
     """Remove all words, and what was written in their place; how many there were. Raises :class:`SessionError`."""
-    with _changing(folder, scrub=True) as streams:
-        removed = _forget_words(streams, -(2**62), 2**62)
-        streams.execute("DELETE FROM transcripts")
-        _log(streams, "delete", "words", None, "all", None, f"{removed} words removed", reason)
-    return removed
+    total = 0
+    for streams_folder in _everybodys(folder):
+        with _changing(streams_folder, scrub=True) as streams:
+            removed = _forget_words(streams, -(2**62), 2**62)
+            streams.execute("DELETE FROM transcripts")
+            _log(streams, "delete", "words", None, "all", None, f"{removed} words removed", reason)
+        total += removed
+    return total
 
 
 def delete_audio(folder: Path, reason: str = "") -> None:
     """Remove the sound. Raises :class:`SessionError`."""
-    with _changing(folder) as streams:
-        _log(streams, "delete", "audio", None, "all", None, "the sound was removed", reason)
-    _remove(folder, *(folder / f"{AUDIO_NAME}{ending}" for ending in ("", "-wal", "-shm")))
+    for streams_folder in _everybodys(folder):
+        with _changing(streams_folder) as streams:
+            _log(streams, "delete", "audio", None, "all", None, "the sound was removed", reason)
+        _remove(folder, *(streams_folder / f"{AUDIO_NAME}{ending}" for ending in ("", "-wal", "-shm")))
 
 
 def delete_session(folder: Path, reason: str = "") -> None:
@@ -196,6 +217,12 @@ def log_scoring(folder: Path, name: str, before: str | None, after: str, reason:
 
 
 # Helpers ------------------------------------------------------------------------------------------------------------------
+
+
+def _everybodys(folder: Path) -> list[Path]:
+    """The folders of the streams of all people."""
+    count = max(1, len(read_header(folder).people))
+    return [person_folder(folder, person) for person in range(1, count + 1)]
 
 
 @contextmanager

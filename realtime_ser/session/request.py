@@ -5,17 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from realtime_ser.assembly import Models
-from realtime_ser.inputs import Input
+from realtime_ser.inputs import PeopleInput
 from realtime_ser.session.format import sessions_folder
-from realtime_ser.session.header import Kept, make_header
+from realtime_ser.session.header import Kept, PersonFacts, make_header
 from realtime_ser.session.recorder import Recorder, RecordingStatus
 
-__all__ = ["RECORDED_OUTPUTS", "SessionRequest", "open_recorder", "what_is_kept"]
+__all__ = ["RECORDED_OUTPUTS", "Participant", "SessionRequest", "open_recorder", "what_is_kept"]
 
 RECORDED_OUTPUTS = 4_096
 """Outputs that wait for the recorder's taking thread, which does nothing that could make it wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class Participant:
+    """A person after the first: the code of the study (may be empty), and what is kept, with this person's consent to it."""
+
+    participant: str = ""
+    kept: Kept = field(default_factory=Kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +41,8 @@ class SessionRequest:
         What is kept beside scores, with the consent to it.
     notes
         Remarks about the whole session.
+    others
+        The people after the first, to whom `participant` and `kept` belong; one for each who is listened to.
     """
 
     folder: str = ""
@@ -39,16 +50,17 @@ class SessionRequest:
     condition: str = ""
     kept: Kept = field(default_factory=Kept)
     notes: tuple[str, ...] = ()
+    others: tuple[Participant, ...] = ()
 
 
 def open_recorder(
     request: SessionRequest,
     models: Models,
-    choice: Input,
+    choice: PeopleInput,
     live: bool,
     on_failure: Callable[[RecordingStatus], None] = lambda status: None,
 ) -> Recorder:
-    """Make the session's folder, and a recorder for an engine on the input `choice`.
+    """Make the session's folder, and a recorder for the engines of those who are listened to.
 
     Parameters
     ----------
@@ -62,18 +74,32 @@ def open_recorder(
     SessionError
         The folder cannot be written.
     """
-    header = make_header(
-        models,
-        participant=request.participant,
-        condition=request.condition,
-        input_name=choice.kind if choice.kind != "file" else Path(choice.id).name,
-        live=live,
-        kept=request.kept,
-    )
-    recorder = Recorder(sessions_folder(request.folder), header, on_failure)
+    several = choice.people > 1
+    clock: Literal["shared", "own"] = "shared" if choice.one_clock else "own"
+    people = [PersonFacts(name, clock if number else "shared") for number, name in enumerate(choice.names)] if several else []
+    participants = [Participant(request.participant, request.kept), *request.others, *[Participant()] * choice.people]
+    headers = [
+        make_header(
+            models,
+            participant=participants[person].participant,
+            condition=request.condition,
+            input_name=_input_name(choice, person),
+            live=live,
+            kept=participants[person].kept,
+            people=people if person == 0 else (),
+        )
+        for person in range(choice.people)
+    ]
+    recorder = Recorder(sessions_folder(request.folder), headers[0], on_failure, headers[1:])
     for note in request.notes:
         recorder.note(note)
     return recorder
+
+
+def _input_name(choice: PeopleInput, person: int) -> str:
+    one = choice.input_of(person)
+    name = one.kind if one.kind != "file" else Path(one.id).name
+    return f"{name}, channel {choice.channels[person] + 1}" if choice.channels else name
 
 
 def what_is_kept(status: RecordingStatus) -> str:

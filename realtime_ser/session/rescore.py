@@ -44,7 +44,7 @@ from realtime_ser.types import (
     frozen,
 )
 
-__all__ = ["Compared", "Comparison", "check_rescorable", "compare", "rescore", "scoring_name"]
+__all__ = ["Compared", "Comparison", "check_rescorable", "check_scoring_name", "compare", "rescore", "scoring_name"]
 
 _ITEMS = 256
 """Items of a transaction."""
@@ -182,6 +182,20 @@ def check_rescorable(folder: Path) -> None:
             )
 
 
+def check_scoring_name(folder: Path, name: str, *, replace: bool) -> None:
+    """Return where scores of `folder` may be kept under `name`.
+
+    Raises
+    ------
+    SessionError
+        It is none, or taken and not to be replaced.
+    """
+    if not name or safe_name(name) != name:
+        raise SessionError(f"{name!r} cannot name a scoring.", "Use letters, digits, dots and dashes, 40 at most.")
+    if name in scorings(folder) and not replace:
+        raise SessionError(f"There is a scoring {name!r} of {folder.name}.", "Give --name, or --replace it.")
+
+
 def rescore(
     folder: Path,
     models: Models,
@@ -223,13 +237,10 @@ def rescore(
         No sound was kept; the name is taken or none; the session is being recorded, damaged, or cannot be written.
     """
     name = scoring_name(models) if name is None else name
-    if not name or safe_name(name) != name:
-        raise SessionError(f"{name!r} cannot name a scoring.", "Use letters, digits, dots and dashes, 40 at most.")
+    check_scoring_name(folder, name, replace=replace)
     check_rescorable(folder)
     before = None
     if name in scorings(folder):
-        if not replace:
-            raise SessionError(f"There is a scoring {name!r} of {folder.name}.", "Give --name, or --replace it.")
         with Session(folder, name) as old:
             before = _bundle_text(old.header)
     # Closed before the long work: the session may be looked at and corrected meanwhile.

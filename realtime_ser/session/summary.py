@@ -63,7 +63,8 @@ def bootstrap(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray
 
 
 def summarise(folders: Sequence[Path]) -> list[dict[str, Any]]:
-    """Rows by participant and condition, then (participant ``*``) by condition over participants.
+    """Rows by participant and condition, then (participant ``*``) by condition over participants. Two people of one session are
+    two participants.
 
     Every row has `participant`, `condition`, `sessions`, `minutes`, `utterances`, and for every class and for `abstained`
     (share of verdicts without a label) the mean, and its interval in ``…_low`` and ``…_high``; class means are of the scores of
@@ -85,12 +86,13 @@ def summarise(folders: Sequence[Path]) -> list[dict[str, Any]]:
                     f"{folder.name} has other classes ({', '.join(header.classes)}) than those before ({', '.join(classes)}).",
                     "Summarise sessions of one bundle.",
                 )
-            group = groups.setdefault((header.participant, header.condition), _Group())
-            group.sessions += 1
-            group.seconds += session.seconds
-            for row in session.utterances():
-                group.scores.append(list(row["scores"].values()))
-                group.abstained.append(float(row["label"] is None))
+            for one in session.everybody():
+                group = groups.setdefault((one.header.participant, one.header.condition), _Group())
+                group.sessions += 1
+                group.seconds += one.seconds
+                for row in one.utterances():
+                    group.scores.append(list(row["scores"].values()))
+                    group.abstained.append(float(row["label"] is None))
     rows = [
         _row(participant, condition, [group], group.table(), classes)
         for (participant, condition), group in sorted(groups.items())

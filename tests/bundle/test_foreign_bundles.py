@@ -62,7 +62,7 @@ def test_other_classes_work_everywhere(classes: tuple[str, ...], tmp_path: Path,
 
 
 def test_no_class_can_be_mistaken_for_a_column() -> None:
-    assert {"file", "start", "end", "voiced", *analyze.VERDICT_COLUMNS} == COLUMNS
+    assert {"file", "person", "start", "end", "voiced", *analyze.VERDICT_COLUMNS} == COLUMNS
 
 
 @pytest.mark.parametrize("outputs", [2, 4])

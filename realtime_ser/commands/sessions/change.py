@@ -10,8 +10,9 @@ from realtime_ser.commands.tell import tell
 from realtime_ser.config import ENGINE_RATE
 from realtime_ser.errors import ConfigError, SessionError
 from realtime_ser.session import edit
-from realtime_ser.session.format import is_recording
-from realtime_ser.session.reader import Session
+from realtime_ser.session.format import is_recording, person_folder
+from realtime_ser.session.header import read_header
+from realtime_ser.session.reader import Session, person_number
 
 __all__ = ["delete", "label", "mark", "note", "redact"]
 
@@ -69,8 +70,10 @@ def note(folder: Path, text: str, at: float | None) -> list[str]:
     return ["Noted."]
 
 
-def label(folder: Path, utterance: int, *, emotion: str | None, words: str | None, reason: str) -> list[str]:
-    """Label an utterance or correct its words.
+def label(
+    folder: Path, utterance: int, *, emotion: str | None, words: str | None, reason: str, person: str | None = None
+) -> list[str]:
+    """Label an utterance of a person (by name or number; ``None``: the first) or correct its words.
 
     Raises
     ------
@@ -79,10 +82,11 @@ def label(folder: Path, utterance: int, *, emotion: str | None, words: str | Non
     """
     if emotion is None and words is None:
         raise ConfigError("There is nothing to write.", "Give --emotion, --words or both.")
+    whose = person_folder(folder, person_number(read_header(folder), person))
     if words is not None:
-        edit.correct_words(folder, utterance, words, reason)
+        edit.correct_words(whose, utterance, words, reason)
     if emotion is not None:
-        edit.label_utterance(folder, utterance, emotion, reason)
+        edit.label_utterance(whose, utterance, emotion, reason)
     return [f"Utterance {utterance} was annotated; what was recorded is kept."]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from realtime_ser.errors import ConfigError
@@ -21,7 +22,7 @@ def add_recording(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--record", nargs="?", const="", metavar="FOLDER", help="record a session, in FOLDER or in the user's folder for data"
     )
-    group.add_argument("--participant", metavar="P", help="who is recorded: a code, not a name")
+    group.add_argument("--participant", nargs="+", metavar="P", help="who is recorded: a code, not a name; of two people two")
     group.add_argument("--condition", metavar="C", help="under which condition")
     group.add_argument("--note", action="append", metavar="TEXT", help="a remark to keep with the session; may be repeated")
     group.add_argument("--keep-words", action="store_true", help="keep the recognised words; needs consent")
@@ -35,8 +36,8 @@ def add_recording(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def wanted_recording(options: argparse.Namespace) -> Recording | None:
-    """What ``listen`` shall record, if anything; asks for the consent where it is needed.
+def wanted_recording(options: argparse.Namespace, names: Sequence[str] = ("",)) -> Recording | None:
+    """What ``listen`` shall record of the people called `names`, if anything; asks for the consent where it is needed.
 
     Raises
     ------
@@ -50,17 +51,24 @@ def wanted_recording(options: argparse.Namespace) -> Recording | None:
             if getattr(options, name):
                 raise ConfigError(f"--{name.replace('_', '-')} needs --record.", "Add --record, or leave it out.")
         return None
+    participants = tuple(options.participant or ())
+    if len(participants) > len(names):
+        problem = f"There are {len(participants)} participants and {len(names)} to listen to."
+        raise ConfigError(problem, "Give one code for each; two people are listened to with --people 2.")
     from realtime_ser.commands.sessions.record import Recording, agree, key_markers
-    from realtime_ser.session.request import SessionRequest
+    from realtime_ser.session.request import Participant, SessionRequest
 
     # Before the consent is asked for: a wrong option must not cost anybody an answer.
     markers = key_markers(options.marker or ())
+    kept = agree(words=options.keep_words, audio=options.keep_audio, confirmed=options.consent, names=names)
+    codes = [*participants, *[""] * (len(names) - len(participants))]
     request = SessionRequest(
         folder=options.record,
-        participant=options.participant or "",
+        participant=codes[0],
         condition=options.condition or "",
-        kept=agree(words=options.keep_words, audio=options.keep_audio, confirmed=options.consent),
+        kept=kept[0],
         notes=tuple(options.note or ()),
+        others=tuple(map(Participant, codes[1:], kept[1:])),
     )
     return Recording(request, markers)
 
@@ -110,6 +118,7 @@ def add_sessions(commands: Any) -> None:
     figure = _action(actions, "figure", "draw a session's timeline for a paper, as vectors")
     figure.add_argument("--out", required=True, metavar="FILE", help="where to: .svg or .pdf")
     figure.add_argument("--from", type=float, dest="start", metavar="SECONDS", help="default: from the beginning")
+    figure.add_argument("--person", metavar="P", help="whose, by name or number, where there are two; default: the first")
     figure.add_argument("--to", type=float, dest="end", metavar="SECONDS", help="default: to the end")
     figure.add_argument("--scores", metavar="NAME", help="those of a later scoring (see rescore) in place of the recorded ones")
 
@@ -128,6 +137,7 @@ def add_sessions(commands: Any) -> None:
 
     label = _action(actions, "label", "say what an utterance was, or what was really said; the original stays")
     label.add_argument("utterance", type=int)
+    label.add_argument("--person", metavar="P", help="whose, by name or number, where there are two; default: the first")
     label.add_argument("--emotion", metavar="LABEL", help="any word")
     label.add_argument("--words", metavar="TEXT", help="the right words; only where words are kept")
 
@@ -174,7 +184,7 @@ def run_sessions(options: argparse.Namespace) -> list[str]:
         case "export":
             return show.export(folder, options.to, options.format or (), options.scores)
         case "figure":
-            return show.figure(folder, options.out, options.start, options.end, options.scores)
+            return show.figure(folder, options.out, options.start, options.end, options.scores, options.person)
         case "rescore":
             from realtime_ser.commands.sessions.rescore import rescore_session
 
@@ -201,7 +211,14 @@ def run_sessions(options: argparse.Namespace) -> list[str]:
         case "note":
             return change.note(folder, options.text, options.at)
         case "label":
-            return change.label(folder, options.utterance, emotion=options.emotion, words=options.words, reason=options.reason)
+            return change.label(
+                folder,
+                options.utterance,
+                emotion=options.emotion,
+                words=options.words,
+                reason=options.reason,
+                person=options.person,
+            )
         case "redact":
             return change.redact(
                 folder, options.start, options.end, audio=options.audio, words=options.words, reason=options.reason

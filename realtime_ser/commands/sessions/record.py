@@ -15,9 +15,9 @@ from realtime_ser.audio.sources import Source
 from realtime_ser.commands.sessions.keys import Keys
 from realtime_ser.commands.tell import tell
 from realtime_ser.engine.channel import Policy
-from realtime_ser.engine.engine import Engine
+from realtime_ser.engine.people import People
 from realtime_ser.errors import ConfigError, SessionError
-from realtime_ser.inputs import Input
+from realtime_ser.inputs import PeopleInput
 from realtime_ser.session.header import Kept
 from realtime_ser.session.notice import USE_NOTICE, Consent, consent_text
 from realtime_ser.session.recorder import Recorder, RecordingStatus
@@ -59,8 +59,10 @@ def key_markers(options: Sequence[str]) -> dict[str, KeyMarker]:
     return found
 
 
-def agree(*, words: bool, audio: bool, confirmed: bool = False) -> Kept:
-    """Show the use notice, and ask for the consent to keep `words` and `audio` unless it is `confirmed` already.
+def agree(*, words: bool, audio: bool, confirmed: bool = False, names: Sequence[str] = ("",)) -> list[Kept]:
+    """Show the use notice, and ask everybody for the consent to keep `words` and `audio` unless it is `confirmed` already.
+
+    Where one of several people does not agree nothing is recorded: a microphone hears the others, too.
 
     Raises
     ------
@@ -71,12 +73,16 @@ def agree(*, words: bool, audio: bool, confirmed: bool = False) -> Kept:
         tell(sentence)
     text = consent_text(words=words, audio=audio)
     if not text:
-        return Kept()
+        return [Kept() for _ in names]
     tell(f"\n{text}")
+    return [Kept(words, audio, _consent(text, name, confirmed=confirmed)) for name in names]
+
+
+def _consent(text: str, name: str, *, confirmed: bool) -> Consent:
     if confirmed:
         how = "confirmed by the researcher (--consent)"
     elif sys.stdin.isatty():
-        tell("Does the participant agree? Type yes:")
+        tell(f"Does {name or 'the participant'} agree? Type yes:")
         if sys.stdin.readline().strip().lower() != "yes":
             raise SessionError(
                 "Nothing is recorded, since there is no consent.", "Without --keep-words and --keep-audio none is needed."
@@ -87,7 +93,7 @@ def agree(*, words: bool, audio: bool, confirmed: bool = False) -> Kept:
             "Words and sound need the participant's consent, and nobody can be asked here.",
             "Add --consent where you have it, or leave out --keep-words and --keep-audio.",
         )
-    return Kept(words, audio, Consent(text, datetime.now(UTC).isoformat(timespec="seconds"), how))
+    return Consent(text, datetime.now(UTC).isoformat(timespec="seconds"), how)
 
 
 class Recording:
@@ -105,7 +111,7 @@ class Recording:
         self._request = request
         self._markers = markers
         self._recorder: Recorder | None = None
-        self._engine: Engine | None = None
+        self._people: People | None = None
         self.stopped = False
         """Whether somebody asked for the end, before the input came to its own."""
         self.on_marker: Callable[[Marker, float], None] = lambda marker, at: None
@@ -120,20 +126,20 @@ class Recording:
             raise ValueError("tap a source first")
         return self._recorder
 
-    def tap(self, source: Source, models: Models, choice: Input) -> Source:
-        """The source for the engine."""
+    def tap(self, sources: Sequence[Source], models: Models, choice: PeopleInput) -> list[Source]:
+        """The sources for the engines."""
 
         def told(status: RecordingStatus) -> None:
             tell(f"{status.problem} {status.remedy}")
 
-        recorder = self._recorder = open_recorder(self._request, models, choice, source.live, told)
+        recorder = self._recorder = open_recorder(self._request, models, choice, sources[0].live, told)
         recorder.on_foreign_marker = lambda marker: self.on_marker(marker, recorder.time_of(marker.sample))
-        return recorder.tap(source)
+        return [recorder.tap(source, person) for person, source in enumerate(sources)]
 
-    def start(self, engine: Engine) -> None:
-        """Subscribe to an engine that is not yet started."""
-        self._engine = engine
-        self.recorder.start(engine.subscribe(RECORDED_OUTPUTS, Policy.KEEP_ALL))
+    def start(self, people: People) -> None:
+        """Subscribe to engines that are not yet started."""
+        self._people = people
+        self.recorder.start(*(engine.subscribe(RECORDED_OUTPUTS, Policy.KEEP_ALL) for engine in people.engines))
 
     def discard(self) -> None:
         """Leave nothing behind: it never began."""
@@ -166,8 +172,8 @@ class Recording:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         self._keys.__exit__(kind, error, traceback)
-        assert self._engine is not None  # entered after `start`
-        if self._engine.position == 0 and error is not None:
+        assert self._people is not None  # entered after `start`
+        if not self._people.heard and error is not None:
             self.recorder.discard()
             return
         if error is not None:

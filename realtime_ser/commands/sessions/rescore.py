@@ -8,8 +8,17 @@ from pathlib import Path
 
 from realtime_ser.assembly import load_models
 from realtime_ser.commands.tell import progress_bars
+from realtime_ser.session.format import person_folder
 from realtime_ser.session.reader import Session
-from realtime_ser.session.rescore import Compared, Comparison, check_rescorable, compare, rescore, scoring_name
+from realtime_ser.session.rescore import (
+    Compared,
+    Comparison,
+    check_rescorable,
+    check_scoring_name,
+    compare,
+    rescore,
+    scoring_name,
+)
 
 __all__ = ["rescore_session"]
 
@@ -24,7 +33,7 @@ def rescore_session(
     as_json: bool,
     reason: str,
 ) -> list[str]:
-    """Score again, keep the result under `name`, and compare; lines to print, or a line of JSON.
+    """Score everybody again, keep the result under `name`, and compare; lines to print, or a line of JSON for each.
 
     Raises
     ------
@@ -33,34 +42,46 @@ def rescore_session(
     BundleError, RecognizerError
         They cannot be loaded.
     """
-    check_rescorable(folder)  # before networks are loaded: that it cannot is the most frequent answer
+    with Session(folder) as session:
+        folders = [(person, person_folder(folder, person)) for person in range(1, len(session.everybody()) + 1)]
+    for _, whose in folders:
+        check_rescorable(whose)  # before networks are loaded: that it cannot is the most frequent answer
     models = load_models(bundle, "none" if recognizer is None else recognizer)
     name = scoring_name(models) if name is None else name
+    for _, whose in folders:
+        check_scoring_name(whose, name, replace=replace)
     with progress_bars() as progress:
         task = progress.add_task(f"{folder.name} by {name}", total=1.0)
         try:
-            rescore(
-                folder,
-                models,
-                name=name,
-                replace=replace,
-                recognise=recognizer not in (None, "none"),
-                reason=reason,
-                on_progress=lambda seconds, of: progress.update(task, completed=seconds, total=of),
-            )
+            for _, whose in folders:
+                rescore(
+                    whose,
+                    models,
+                    name=name,
+                    replace=replace,
+                    recognise=recognizer not in (None, "none"),
+                    reason=reason,
+                    on_progress=lambda seconds, of: progress.update(task, completed=seconds, total=of),
+                )
         except KeyboardInterrupt:
-            progress.console.print("Interrupted. Nothing was kept of it; the session is as it was.", highlight=False)
+            left = "the session is as it was" if len(folders) == 1 else "who was done before is scored"
+            progress.console.print(f"Interrupted. Nothing was kept of it; {left}.", highlight=False)
             raise
-    with Session(folder) as before, Session(folder, name) as after:
-        found = compare(before, after)
-        if as_json:
-            return [json.dumps(_as_json(before, after, found), ensure_ascii=False)]
-        return _as_text(before, after, found)
+    lines: list[str] = []
+    for person, _ in folders:
+        with Session(folder, person=person) as before, Session(folder, name, person) as after:
+            found = compare(before, after)
+            if as_json:
+                lines.append(json.dumps(_as_json(before, after, found), ensure_ascii=False))
+            else:
+                lines += [*([""] * bool(lines)), *([f"{before.name}:"] if before.name else []), *_as_text(before, after, found)]
+    return lines
 
 
 def _as_json(before: Session, after: Session, found: Comparison) -> dict[str, object]:
     return {
         "session": before.header.id,
+        **({"person": before.name} if before.name else {}),
         "scores": after.scores,
         "before": {**_bundle(before), "words": before.header.recognizer},
         "after": {**_bundle(after), "words": after.header.recognizer},

@@ -14,7 +14,8 @@ from realtime_ser.session.export.files import export_files
 from realtime_ser.session.export.methods import methods_paragraph
 from realtime_ser.session.export.tables import write_frame
 from realtime_ser.session.format import session_folders
-from realtime_ser.session.reader import Row, Session, scorings, utc_text
+from realtime_ser.session.header import read_header
+from realtime_ser.session.reader import Row, Session, person_number, scorings, utc_text
 from realtime_ser.session.summary import MEANING, summarise
 
 __all__ = ["describe", "export", "figure", "list_sessions", "methods", "summary"]
@@ -40,31 +41,40 @@ def describe(folder: Path) -> list[str]:
     """What is in a session."""
     with Session(folder) as session:
         header = session.header
-        windows, utterances, markers = session.windows(), session.utterances(), session.markers()
-        gaps, changes = session.gaps(), session.changes()
-        kept = header.kept
+        people = session.everybody()
+        markers = session.markers()
+        utterances = sorted(
+            ((one, row) for one in people for row in one.utterances()), key=lambda entry: int(entry[1]["start_sample"])
+        )
+        gaps = [(one, row) for one in people for row in one.gaps()]
+        windows = sum(len(one.windows().first) for one in people)
+        inputs = " and ".join(one.header.input for one in people)
+        codes = " and ".join(f"{one.header.participant or '–'}{f' ({one.name})' if one.name else ''}" for one in people)
         lines = [
             f"{folder}",
-            f"Participant {header.participant or '–'}, condition {header.condition or '–'}, begun {header.created}",
+            f"Participant {codes}, condition {header.condition or '–'}, begun {header.created}",
             session.state().message,
-            f"{_clock(session.seconds)} of {header.input}: {len(windows.first)} windows, {len(utterances)} utterances, "
+            f"{_clock(session.seconds)} of {inputs}: {windows} windows, {len(utterances)} utterances, "
             f"{len(markers)} markers, {len(session.notes())} notes, {len(gaps)} gaps.",
             f"Bundle {header.bundle.name} {header.bundle.version} ({header.bundle.sha256[:12]}…), words by "
             f"{header.recognizer}, program {header.program}, Python {header.python}, {header.system}.",
         ]
-        lines += [f"From {_at(row['sample'], header.sample_rate)} on: {row['device']}." for row in session.devices()]
-        lines.append(f"Words {'kept' if kept.words else 'not kept'}, sound {'KEPT' if session.has_audio else 'not kept'}.")
-        if kept.consent is not None:
-            lines.append(f"Consent {kept.consent.how}, {kept.consent.confirmed}: “{kept.consent.text}”")
+        for one in people:
+            kept, whose = one.header.kept, f"{one.name}: " if one.name else ""
+            lines += [f"{whose}From {_at(row['sample'], header.sample_rate)} on: {row['device']}." for row in one.devices()]
+            sound = "KEPT" if one.has_audio else "not kept"
+            lines.append(f"{whose}Words {'kept' if kept.words else 'not kept'}, sound {sound}.")
+            if kept.consent is not None:
+                lines.append(f"{whose}Consent {kept.consent.how}, {kept.consent.confirmed}: “{kept.consent.text}”")
         lines += ["", "Utterances:"] if utterances else []
-        for row in utterances:
+        for one, row in utterances:
             label = row["label"] or f"({row['state']})"
             said = row["corrected"] or row["words"]
             thought = f"  labelled {row['annotation']}" if row["annotation"] else ""
             where = f"{_at(row['start_sample'], header.sample_rate)} – {_at(row['end_sample'], header.sample_rate)}"
             lines.append(
-                f"  {row['utterance']:>4}  {where}  {label:<10} {row['confidence']:4.0%}{thought}"
-                + (f"  “{said}”" if said else "")
+                f"  {f'{one.name} ' if one.name else ''}{row['utterance']:>4}  {where}  {label:<10} "
+                f"{row['confidence']:4.0%}{thought}" + (f"  “{said}”" if said else "")
             )
         lines += ["", "Markers:"] if markers else []
         for row in markers:
@@ -74,17 +84,24 @@ def describe(folder: Path) -> list[str]:
             lines.append(f"  {row['id']:>4}  {when}  {row['name']}{colour}, {row['source']}{before}")
         lines += [f"Note: {row['text']}" for row in session.notes()]
         lines += [
-            f"Not heard: {_at(row['start_sample'], header.sample_rate)} – {_at(row['end_sample'], header.sample_rate)}"
-            for row in gaps
+            f"Not heard{f' of {one.name}' if one.name else ''}: {_at(row['start_sample'], header.sample_rate)} – "
+            f"{_at(row['end_sample'], header.sample_rate)}"
+            for one, row in gaps
         ]
-        lines += [f"Event: {_at(row['sample'], header.sample_rate)}  {row['message']}" for row in session.events()]
+        lines += [
+            f"Event: {_at(row['sample'], header.sample_rate)}  {f'{one.name}: ' if one.name else ''}{row['message']}"
+            for one in people
+            for row in one.events()
+        ]
         if names := scorings(folder):
             lines.append(f"Scored again: {', '.join(names)}.")
-        for row in changes:
-            number = "" if row["target_id"] is None else f" {row['target_id']}"
-            reason = f" ({row['reason']})" if row["reason"] else ""
-            what = f"{row['kind']} {row['target']}{number} {row['field']}: {row['after']}{reason}"
-            lines.append(f"Change: {utc_text(row['utc'])}  {what}")
+        for one in people:
+            for row in one.changes():
+                number = "" if row["target_id"] is None else f" {row['target_id']}"
+                reason = f" ({row['reason']})" if row["reason"] else ""
+                whose = f" of {one.name}" if one.name else ""
+                what = f"{row['kind']} {row['target']}{number}{whose} {row['field']}: {row['after']}{reason}"
+                lines.append(f"Change: {utc_text(row['utc'])}  {what}")
         return [*lines, "", *header.notice]
 
 
@@ -116,8 +133,11 @@ def export(folder: Path, to: str, formats: Sequence[str], scores: str | None = N
     return [f"Wrote {path}" for path in paths]
 
 
-def figure(folder: Path, out: str, start: float | None, end: float | None, scores: str | None = None) -> list[str]:
-    """Draw the timeline between two times in seconds, and say what had no room.
+def figure(
+    folder: Path, out: str, start: float | None, end: float | None, scores: str | None = None, person: str | None = None
+) -> list[str]:
+    """Draw the timeline of a person (by name or number; ``None``: the first) between two times in seconds, and say what had no
+    room.
 
     Raises
     ------
@@ -125,7 +145,7 @@ def figure(folder: Path, out: str, start: float | None, end: float | None, score
         It is not clear how or what to draw, Matplotlib is missing, or the file cannot be written.
     """
     path = Path(out)
-    with Session(folder, scores) as session:
+    with Session(folder, scores, person_number(read_header(folder), person)) as session:
         try:
             said = write_figure(session, path, start, end)
         except OSError as error:

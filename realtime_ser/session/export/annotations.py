@@ -7,13 +7,13 @@ rounded to the millisecond for ELAN, whose clock has no finer unit, and written 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from xml.etree import ElementTree
 
 from realtime_ser.session.reader import Session
 
-__all__ = ["Annotation", "Tier", "tiers", "write_elan", "write_textgrid"]
+__all__ = ["Annotation", "Tier", "sound_name", "tiers", "write_elan", "write_textgrid"]
 
 _POINT_MS = 1
 """ELAN knows no points in time: a marker is as short as it can be."""
@@ -32,18 +32,39 @@ class Annotation:
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """Annotations of one kind, in order; `points`: they have no length."""
+    """Annotations of one kind, in order; `points`: they have no length; `person`: whose they are, where there are several."""
 
     name: str
     annotations: tuple[Annotation, ...]
     points: bool = False
+    person: str = ""
 
 
 def tiers(session: Session) -> list[Tier]:
-    """What annotation tools are given: verdicts (an abstention as its state), labels, words, markers, notes, gaps."""
+    """What annotation tools are given: verdicts (an abstention as its state), labels, words, markers, notes, gaps.
+
+    Of several people everybody has tiers of their own, named as ELAN's users do: ``emotion@Anna``.
+    """
+    made = []
+    for one in session.everybody():
+        for tier in _tiers_of(one):
+            made.append(replace(tier, name=f"{tier.name}@{one.name}", person=one.name) if one.name else tier)
+    made += [
+        Tier("markers", _points([(row["sample"], row["name"]) for row in session.markers()]), points=True),
+        Tier(
+            "notes",
+            _points([(row["sample"], row["text"]) for row in session.notes() if row["sample"] is not None]),
+            points=True,
+        ),
+    ]
+    return [tier for tier in made if tier.annotations]
+
+
+def _tiers_of(session: Session) -> list[Tier]:
+    """Those of one person."""
     utterances = session.utterances()
     spans = [(row["start_sample"], row["end_sample"]) for row in utterances]
-    made = [
+    return [
         Tier(
             "emotion",
             tuple(Annotation(*span, row["label"] or row["state"]) for span, row in zip(spans, utterances, strict=True)),
@@ -70,14 +91,7 @@ def tiers(session: Session) -> list[Tier]:
         ),
         Tier("words", _apart([Annotation(row["start_sample"], row["end_sample"], row["text"]) for row in session.words()])),
         Tier("gaps", tuple(Annotation(row["start_sample"], row["end_sample"], "not heard") for row in session.gaps())),
-        Tier("markers", _points([(row["sample"], row["name"]) for row in session.markers()]), points=True),
-        Tier(
-            "notes",
-            _points([(row["sample"], row["text"]) for row in session.notes() if row["sample"] is not None]),
-            points=True,
-        ),
     ]
-    return [tier for tier in made if tier.annotations]
 
 
 def _points(rows: Sequence[tuple[int, str]]) -> tuple[Annotation, ...]:
@@ -113,13 +127,16 @@ def write_elan(session: Session, path: Path) -> None:
         },
     )
     head = ElementTree.SubElement(root, "HEADER", {"MEDIA_FILE": "", "TIME_UNITS": "milliseconds"})
-    if session.has_audio:
-        media = {"MEDIA_URL": "audio.flac", "RELATIVE_MEDIA_URL": "./audio.flac", "MIME_TYPE": "audio/flac"}
-        ElementTree.SubElement(head, "MEDIA_DESCRIPTOR", media)
+    for one in session.everybody():
+        if one.has_audio:
+            name = sound_name(one)
+            media = {"MEDIA_URL": name, "RELATIVE_MEDIA_URL": f"./{name}", "MIME_TYPE": "audio/flac"}
+            ElementTree.SubElement(head, "MEDIA_DESCRIPTOR", media)
     order = ElementTree.SubElement(root, "TIME_ORDER")
     slots = 0
     for tier in tiers(session):
-        element = ElementTree.SubElement(root, "TIER", {"LINGUISTIC_TYPE_REF": "default-lt", "TIER_ID": tier.name})
+        about = {"LINGUISTIC_TYPE_REF": "default-lt", "TIER_ID": tier.name}
+        element = ElementTree.SubElement(root, "TIER", {**about, "PARTICIPANT": tier.person} if tier.person else about)
         for annotation in tier.annotations:
             start = round(1000 * annotation.first / rate)
             end = max(round(1000 * annotation.end / rate), start + _POINT_MS)
@@ -141,7 +158,8 @@ def write_textgrid(session: Session, path: Path) -> None:
     """Write Praat's long text format. Raises :class:`OSError`."""
     rate = session.header.sample_rate
     known = tiers(session)
-    last = max([session.samples, *(annotation.end for tier in known for annotation in tier.annotations)])
+    lengths = [one.samples for one in session.everybody()]
+    last = max([*lengths, *(annotation.end for tier in known for annotation in tier.annotations)])
     # Praat wants a length, also of what holds nothing.
     total = max(last / rate, _TRIM)
     lines = ['File type = "ooTextFile"', 'Object class = "TextGrid"', "", "xmin = 0", f"xmax = {total!r}", "tiers? <exists>"]
@@ -149,10 +167,15 @@ def write_textgrid(session: Session, path: Path) -> None:
     for number, tier in enumerate(known, 1):
         kind, item = ("TextTier", "points") if tier.points else ("IntervalTier", "intervals")
         entries = tier.annotations if tier.points else _filled(tier.annotations, last)
-        lines += [f"    item [{number}]:", f'        class = "{kind}"', f'        name = "{tier.name}"', "        xmin = 0"]
+        lines += [
+            f"    item [{number}]:",
+            f'        class = "{kind}"',
+            f'        name = "{_quoted(tier.name)}"',
+            "        xmin = 0",
+        ]
         lines += [f"        xmax = {total!r}", f"        {item}: size = {len(entries)}"]
         for place, entry in enumerate(entries, 1):
-            text = _printable(entry.text).replace('"', '""')
+            text = _quoted(entry.text)
             lines.append(f"        {item} [{place}]:")
             if tier.points:
                 lines += [f"            number = {entry.first / rate!r}", f'            mark = "{text}"']
@@ -174,6 +197,15 @@ def _filled(annotations: Sequence[Annotation], last: int) -> list[Annotation]:
     if position < last:
         filled.append(Annotation(position, last, ""))
     return filled
+
+
+def sound_name(session: Session) -> str:
+    """What the exported sound of a session, or of one of its people, is called."""
+    return f"audio-{session.person}.flac" if session.header.people else "audio.flac"
+
+
+def _quoted(text: str) -> str:
+    return _printable(text).replace('"', '""')
 
 
 def _printable(text: str) -> str:

@@ -11,7 +11,7 @@ from typing import TypeAlias
 import numpy as np
 
 from realtime_ser.errors import SessionError
-from realtime_ser.session.export.annotations import write_elan, write_textgrid
+from realtime_ser.session.export.annotations import sound_name, write_elan, write_textgrid
 from realtime_ser.session.export.streams import write_session_xdf
 from realtime_ser.session.export.subtitles import write_srt, write_vtt
 from realtime_ser.session.export.tables import write_tables
@@ -24,27 +24,46 @@ _Told: TypeAlias = Callable[[float], None]
 _Writer: TypeAlias = Callable[[Session, Path, _Told], list[Path]]
 
 _LONGEST_SILENCE = 160_000
+_SHORTEST_SILENCE = 16
+"""Samples (1 ms): what is missing in less is a clock's drift, and no gap."""
 
 
 def _flac(session: Session, folder: Path, told: _Told) -> list[Path]:
     from realtime_ser.session.sound import write_flac
 
-    path = folder / "audio.flac"
-    write_flac(path, _without_gaps(session, told))
-    return [path]
+    people = session.everybody()
+    paths = [folder / sound_name(one) for one in people]
+    for number, (one, path) in enumerate(zip(people, paths, strict=True)):
+
+        def told_of_all(share: float, number: int = number) -> None:
+            told((number + share) / len(people))
+
+        write_flac(path, _without_gaps(one, told_of_all))
+    return paths
 
 
 def _without_gaps(session: Session, told: _Told) -> Iterator[FloatArray]:
-    """The sound from sample 0 on, with silence where nothing was heard, so that times in the file are those of the session."""
+    """The sound from sample 0 on, with silence where nothing was heard, so that times in the file are those of the session.
+
+    The sound of a device with a clock of its own comes in pieces of a second that lie a sample or two apart or over each other:
+    the last sample is then held, or what is already there is left out.
+    """
     position = 0
+    held = np.float32(0)
     for first, samples in session.audio():
+        if position < first <= position + _SHORTEST_SILENCE:
+            yield np.full(first - position, held, np.float32)
+            position = first
         while position < first:
             silence = min(first - position, _LONGEST_SILENCE)
             yield np.zeros(silence, np.float32)
             position += silence
-        yield samples
-        position = first + len(samples)
-        told(position / max(session.samples, position))
+        rest = samples[position - first :]
+        if len(rest):
+            yield rest
+            position += len(rest)
+            held = rest[-1]
+        told(position / max(session.samples, position, 1))
 
 
 def _one(write: Callable[[Session, Path], None], session: Session, path: Path) -> list[Path]:

@@ -11,16 +11,27 @@ def methods_paragraph(session: Session) -> str:
     """Complete sentences, all of whose numbers come from the session."""
     header = session.header
     rate = header.sample_rate
-    utterances = session.utterances()
+    people = session.everybody()
+    utterances = [row for one in people for row in one.utterances()]
     abstained = sum(row["label"] is None for row in utterances)
-    devices = session.devices()
-    source = devices[0]["device"] if devices else header.input
-    missing = sum(row["end_sample"] - row["start_sample"] for row in session.gaps()) / rate
+    devices = [(one.devices() or [{"device": one.header.input}])[0]["device"] for one in people]
+    source = " and ".join(devices)
+    missing = sum(row["end_sample"] - row["start_sample"] for one in people for row in one.gaps()) / rate
     gaps = f" {missing:.2f} s of the input were lost and are marked as gaps." if missing else " No input was lost."
     if header.recognizer == "none":
         words = "No words were recognised; the scores rest on the voice alone."
     else:
         words = f"Words were recognised by {header.recognizer} and fused with the voice by attention."
+    several = ""
+    if len(people) > 1:
+        several = (
+            f" {len(people)} people were recorded, each on a channel of their own, and scored independently of each other; "
+            "what one of them said may be heard in another's channel, which was not corrected for."
+        )
+        if any(one.clock == "own" for one in header.people):
+            several += (
+                " Their devices' clocks were related by the computer's; the times of all are on the first device's clock."
+            )
     later = "" if session.scores is None else " These scores were computed afterwards, from the sound that was kept."
     profile = header.profile
     adapted = ""
@@ -36,6 +47,6 @@ def methods_paragraph(session: Session) -> str:
         f"{1000 * header.hop / rate:g} ms for {len(header.classes)} classes ({', '.join(header.classes)}).{adapted} {words} "
         f"Utterances were delimited by voice activity; the recording of {session.seconds:.1f} s holds {len(utterances)} of "
         f"them, for {abstained} of which the system abstained, since its confidence was below the calibrated threshold; "
-        f"abstentions are reported as such.{later}{gaps} All times are indices of samples.{ending} The networks were "
+        f"abstentions are reported as such.{several}{later}{gaps} All times are indices of samples.{ending} The networks were "
         "trained on acted speech; their scores describe how speech sounds and reads, not what a person feels."
     )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from realtime_ser.errors import ConfigError
 from realtime_ser.session.reader import Row, Session
@@ -44,11 +46,15 @@ _COLUMNS = {
 }
 """Columns of tables that may have no rows, so that whoever reads them finds the same ones."""
 
+_EVERYBODYS = ("markers", "notes")
+"""Tables that belong to nobody in particular."""
+
 
 def table(session: Session, name: str) -> pd.DataFrame:
     """A stream as a table: `start` and `end` in seconds, `start_sample` and `end_sample`, then what belongs to it.
 
     Scores have a column a class, named by the class; those of voice and words alone are prefixed ``acoustic_``, ``text_``.
+    Where there are several people, `person` says whose it is (but for markers and notes), and all are on one clock.
     """
     import pandas as pd
 
@@ -56,9 +62,14 @@ def table(session: Session, name: str) -> pd.DataFrame:
         raise ValueError(f"name must be one of {', '.join(TABLES)}, got {name!r}")
     if name == "windows":
         return _windows(session)
-    rows = [_flat(row) for row in getattr(session, name)()]
+    whose = bool(session.header.people) and name not in _EVERYBODYS
     timeless = name == "changes"
-    frame = pd.DataFrame(rows) if rows else pd.DataFrame(columns=_COLUMNS.get(name, []))
+    if whose:
+        rows = [{"person": one.name, **_flat(row)} for one in session.everybody() for row in getattr(one, name)()]
+        rows.sort(key=lambda row: float(row["utc"] if timeless else row["sample"] if "sample" in row else row["start_sample"]))
+    else:
+        rows = [_flat(row) for row in getattr(session, name)()]
+    frame = pd.DataFrame(rows) if rows else pd.DataFrame(columns=["person"] * whose + _COLUMNS.get(name, []))
     if not timeless:
         single = frame.pop("sample") if "sample" in frame else None
         starts = frame.pop("start_sample") if "start_sample" in frame else single
@@ -70,11 +81,20 @@ def table(session: Session, name: str) -> pd.DataFrame:
 def _windows(session: Session) -> pd.DataFrame:
     import pandas as pd
 
-    windows = session.windows()
-    columns = dict(zip(session.header.classes, windows.scores.T, strict=True))
-    frame = pd.DataFrame({**columns, "voiced": windows.voiced})
-    first = pd.Series(windows.first)
-    _put_times(frame, first, first + windows.length, session.header.sample_rate)
+    people = session.everybody()
+    of_each = [one.windows() for one in people]
+    first = np.concatenate([windows.first for windows in of_each])
+    # One person's are in order; of several the earlier comes first.
+    order = np.argsort(first, kind="stable")
+    scores = np.concatenate([windows.scores for windows in of_each])[order]
+    columns: dict[str, Any] = dict(zip(session.header.classes, scores.T, strict=True))
+    columns["voiced"] = np.concatenate([windows.voiced for windows in of_each])[order]
+    if session.header.people:
+        names = np.repeat([one.name for one in people], [len(windows.first) for windows in of_each])
+        columns = {"person": names[order], **columns}
+    frame = pd.DataFrame(columns)
+    starts = pd.Series(first[order])
+    _put_times(frame, starts, starts + of_each[0].length, session.header.sample_rate)
     return frame
 
 
