@@ -331,6 +331,7 @@ def _run(options: argparse.Namespace) -> int:
             from realtime_ser.inputs import parse_channels, parse_names, people_wanted
 
             two = people_wanted(options.people, options.channels, options.names)
+            _refuse_profile(options, two=two)
             return analyze(
                 options.files,
                 out=options.out,
@@ -411,12 +412,21 @@ def _people(options: argparse.Namespace) -> PeopleInput:
     from realtime_ser.inputs import PeopleInput, parse_channels, parse_input, parse_names, people_wanted, two_inputs
 
     second = options.second_input
+    _refuse_profile(options, two=options.people == 2 or second is not None)
     if not people_wanted(options.people, options.channels, options.names, second):
         return PeopleInput((_input(options.input),))
     first = _input(options.input)
     if second is None:
         return PeopleInput((first,), parse_names(options.names), parse_channels(options.channels))
     return two_inputs(first, parse_input(second), parse_names(options.names), options.channels)
+
+
+def _refuse_profile(options: argparse.Namespace, *, two: bool) -> None:
+    """A profile is of one voice, and would be wrong for the other."""
+    from realtime_ser.errors import ConfigError
+
+    if two and options.profile is not None:
+        raise ConfigError("--profile is of one person's voice.", "Leave it out where two people are listened to.")
 
 
 def _input(text: str | None) -> Input:

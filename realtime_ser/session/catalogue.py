@@ -24,6 +24,8 @@ class SessionFacts:
     ----------
     created
         UTC, ISO 8601; empty where it cannot be read.
+    participant
+        Of two people both; one without a code by name.
     seconds
         Of the stream.
     words, audio
@@ -47,15 +49,15 @@ def read_facts(folder: Path) -> SessionFacts:
     """What is known of the session in `folder` at a glance; one that cannot be read is listed as that."""
     try:
         with Session(folder) as session:
-            header, state = session.header, session.state()
+            header, state, people = session.header, session.state(), session.everybody()
             return SessionFacts(
                 folder,
                 header.created,
-                header.participant,
+                " and ".join(one.header.participant or one.name for one in people),
                 header.condition,
                 session.seconds,
-                header.kept.words,
-                session.has_audio,
+                any(one.header.kept.words for one in people),
+                any(one.has_audio for one in people),
                 state.phase,
                 state.message,
             )

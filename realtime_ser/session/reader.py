@@ -307,9 +307,9 @@ class Session:
     def clocks(self) -> list[Row]:
         """How other clocks stood to ``perf_counter()``: `name`, `offset` (s, to be added) and `uncertainty`, by sample."""
         # Sessions of earlier versions have no such table.
-        if not self._rows("SELECT * FROM sqlite_master WHERE type = 'table' AND name = 'clocks'"):
+        if not self._rows("SELECT * FROM sqlite_master WHERE type = 'table' AND name = 'clocks'", shared=True):
             return []
-        return [dict(row) for row in self._rows("SELECT * FROM clocks ORDER BY sample")]
+        return [dict(row) for row in self._rows("SELECT * FROM clocks ORDER BY sample", shared=True)]
 
     def devices(self) -> list[Row]:
         """What delivered the sound, from which sample on."""

@@ -25,6 +25,8 @@ _OFFSET_EVERY = 10
 def write_session_xdf(session: Session, path: Path) -> None:
     """Write windows (regular), and estimates, utterances, words, markers, notes, events and gaps (JSON) as streams of XDF.
 
+    Of several people everybody has streams of their own, named after them; markers and notes are everybody's.
+
     Raises
     ------
     OSError
@@ -32,18 +34,20 @@ def write_session_xdf(session: Session, path: Path) -> None:
     """
     header = session.header
     offsets = lsl_offsets(session)
-    kinds: dict[str, Sequence[Row]] = {
-        "estimates": session.estimates(),
-        "utterances": session.utterances(),
-        "words": session.words(),
-        "markers": session.markers(),
-        "notes": session.notes(),
-        "events": session.events(),
-        "gaps": session.gaps(),
-    }
     info: XmlTree = {"datetime": header.created, "session_id": header.id}
-    streams = [_windows(session, offsets)]
-    streams += [_texts(session, kind, rows, offsets) for kind, rows in kinds.items()]
+    streams: list[XdfStream] = []
+    for one in session.everybody():
+        kinds: dict[str, Sequence[Row]] = {
+            "estimates": one.estimates(),
+            "utterances": one.utterances(),
+            "words": one.words(),
+            "events": one.events(),
+            "gaps": one.gaps(),
+        }
+        streams.append(_windows(one, offsets))
+        streams += [_texts(one, kind, rows, offsets) for kind, rows in kinds.items()]
+    streams += [_texts(session, "markers", session.markers(), offsets, everybodys=True)]
+    streams += [_texts(session, "notes", session.notes(), offsets, everybodys=True)]
     write_xdf(path, info, streams)
 
 
@@ -76,16 +80,16 @@ def _windows(session: Session, offsets: Sequence[tuple[float, float]]) -> XdfStr
     windows = session.windows()
     channels = [XdfChannel(name, "probability", "Emotion") for name in header.classes]
     return XdfStream(
-        name="Realtime SER windows",
+        name=_named("Realtime SER windows", session.name),
         type="Emotion",
-        source=f"realtime-ser-windows-{header.id}",
+        source=f"realtime-ser-windows{_numbered(session)}-{header.id}",
         rate=header.sample_rate / header.hop,
         channels=[*channels, XdfChannel("voiced", "0 or 1", "Emotion")],
         stamps=(windows.first + windows.length) / header.sample_rate,
         values=np.column_stack((windows.scores, windows.voiced.astype(np.float32))),
         clock_offsets=offsets,
         description={
-            **_description(session, "end of the window"),
+            **_description(session, "end of the window", session.name),
             "window_seconds": repr(header.window / header.sample_rate),
             # Readers that smooth the stamps of regular streams would draw what lies behind a gap into it.
             "synchronization": {"can_drop_samples": "true"},
@@ -93,7 +97,18 @@ def _windows(session: Session, offsets: Sequence[tuple[float, float]]) -> XdfStr
     )
 
 
-def _texts(session: Session, kind: str, rows: Sequence[Row], offsets: Sequence[tuple[float, float]]) -> XdfStream:
+def _named(stream: str, person: str) -> str:
+    return f"{stream} {person}" if person else stream
+
+
+def _numbered(session: Session) -> str:
+    return f"-{session.person}" if session.name else ""
+
+
+def _texts(
+    session: Session, kind: str, rows: Sequence[Row], offsets: Sequence[tuple[float, float]], *, everybodys: bool = False
+) -> XdfStream:
+    person = "" if everybodys else session.name
     rate = session.header.sample_rate
     stamped = []
     for row in rows:
@@ -101,24 +116,25 @@ def _texts(session: Session, kind: str, rows: Sequence[Row], offsets: Sequence[t
         single = rest.pop("sample", None)
         first, end = rest.pop("start_sample", single), rest.pop("end_sample", single)
         times = {"start": None if first is None else first / rate, "end": None if end is None else end / rate}
-        text = json.dumps({"type": kind.removesuffix("s"), **times, **rest}, ensure_ascii=False)
+        about = {"type": kind.removesuffix("s"), **({"person": person} if person else {})}
+        text = json.dumps({**about, **times, **rest}, ensure_ascii=False)
         # A remark about the whole session is told at its beginning.
         stamped.append((0.0 if end is None else end / rate, text))
     stamped.sort(key=lambda entry: entry[0])
     return XdfStream(
-        name=f"Realtime SER {kind}",
+        name=_named(f"Realtime SER {kind}", person),
         type="Markers",
-        source=f"realtime-ser-{kind}-{session.header.id}",
+        source=f"realtime-ser-{kind}{_numbered(session) if person else ''}-{session.header.id}",
         rate=0.0,
         channels=[XdfChannel(kind, "JSON", "Markers")],
         stamps=np.array([at for at, _ in stamped], np.float64),
         values=[text for _, text in stamped],
         clock_offsets=offsets,
-        description=_description(session, "end of what it is about"),
+        description=_description(session, "end of what it is about", person),
     )
 
 
-def _description(session: Session, stamp: str) -> dict[str, str | XmlTree]:
+def _description(session: Session, stamp: str, person: str) -> dict[str, str | XmlTree]:
     header = session.header
     return {
         "manufacturer": "Realtime SER",
@@ -129,6 +145,7 @@ def _description(session: Session, stamp: str) -> dict[str, str | XmlTree]:
         },
         "recognizer": header.recognizer,
         "scores": session.scores or "as recorded",
+        **({"person": person} if person else {}),
         "participant": header.participant,
         "condition": header.condition,
         "session": {"id": header.id, "begun": header.created, "ended": session.state().message},
