@@ -44,29 +44,31 @@ class AnchoredClock:
 
 
 class _Line:
-    """Samples against the computer's clock: straight on at the nominal rate beyond the first and the last anchor."""
+    """Samples against the computer's clock; straight on beyond the first and the last anchor."""
 
     def __init__(self, anchors: Sequence[dict[str, Any]], rate: int) -> None:
-        self._rate = rate
         # Without any (it ended before a first block) the stream has nothing to be placed either.
         samples = np.array([anchor["sample"] for anchor in anchors] or [0], np.float64)
         times = np.array([anchor["perf_counter"] for anchor in anchors] or [0.0])
-        late = times - samples / rate
-        # Steady drift is taken out first: a median would lag behind it at the ends, where neighbours are on one side only.
-        trend = np.zeros(len(late))
-        if len(late) > 2 * _AROUND:
-            slope, offset = np.polyfit(samples - samples[0], late, 1)
-            trend = slope * (samples - samples[0]) + offset
-        padded = np.pad(late - trend, _AROUND, constant_values=np.nan)
-        self._late = trend + np.nanmedian(np.lib.stride_tricks.sliding_window_view(padded, 2 * _AROUND + 1), axis=1)
+        self._period = 1.0 / rate
+        half = len(samples) // 2
+        if half:
+            # Pairs half the recording apart; the median does not mind the first seconds, in which a capture clock settles.
+            spans = samples[half:] - samples[: len(samples) - half]
+            self._period = float(np.median((times[half:] - times[: len(times) - half]) / spans))
+        # What steady drift leaves over: where it is taken out first, a median is right at the ends, too, which have neighbours
+        # on one side only.
+        rest = np.pad(times - samples * self._period, _AROUND, constant_values=np.nan)
+        self._rest = np.nanmedian(np.lib.stride_tricks.sliding_window_view(rest, 2 * _AROUND + 1), axis=1)
         self._samples = samples
-        self._times = samples / rate + self._late
+        self._times = samples * self._period + self._rest
 
     def times_of(self, samples: NDArray[np.int64]) -> NDArray[np.float64]:
-        times: NDArray[np.float64] = samples / self._rate + np.interp(samples, self._samples, self._late)
+        times: NDArray[np.float64] = samples * self._period + np.interp(samples, self._samples, self._rest)
         return times
 
     def samples_at(self, times: NDArray[np.float64]) -> NDArray[np.int64]:
-        found = (times - np.interp(times, self._times, self._late)) * self._rate
-        samples: NDArray[np.int64] = np.rint(found).astype(np.int64)
+        samples: NDArray[np.int64] = np.rint((times - np.interp(times, self._times, self._rest)) / self._period).astype(
+            np.int64
+        )
         return samples
