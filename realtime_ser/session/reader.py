@@ -117,10 +117,11 @@ class Session:
         self._shared = connect(self.folder / STREAMS_NAME)
         self._streams = self._shared if person == 1 else connect(self.streams_folder / STREAMS_NAME)
         self._scored_streams = self._streams if scores is None else connect(beside / STREAMS_NAME)
-        self._clock: AnchoredClock | None = None
+        self.clock: AnchoredClock | None = None
+        """From the samples of this person's own stream to the session's; ``None``: they are the same."""
         if person > 1 and self.header.people[person - 1].clock == "own":
             first = [dict(row) for row in self._rows(_ANCHORS, shared=True)]
-            self._clock = AnchoredClock(self.anchors(), first, self.header.sample_rate)
+            self.clock = AnchoredClock(self.anchors(), first, self.header.sample_rate)
 
     def __enter__(self) -> Self:
         return self
@@ -161,16 +162,16 @@ class Session:
 
     def own_span(self, first: int, end: int) -> Span:
         """The samples of this person's own stream that the span [first, end) of the session's clock stands for."""
-        if self._clock is None:
+        if self.clock is None:
             return Span(first, end)
-        own = self._clock.to_own(np.array([first, end]))
+        own = self.clock.to_own(np.array([first, end]))
         return Span(int(own[0]), int(own[1]))
 
     def _placed(self, rows: list[Row], *keys: str) -> list[Row]:
         """`rows` with the samples in `keys` moved from the stream's own clock to the session's."""
-        if self._clock is not None and rows:
+        if self.clock is not None and rows:
             for key in keys:
-                moved = self._clock.to_first(np.array([row[key] for row in rows]))
+                moved = self.clock.to_first(np.array([row[key] for row in rows]))
                 for row, sample in zip(rows, moved.tolist(), strict=True):
                     row[key] = sample
         return rows
@@ -212,8 +213,8 @@ class Session:
         rows = self._rows("SELECT * FROM windows ORDER BY start_sample", scored=True)
         classes = len(self.header.classes)
         first = [row["start_sample"] + np.arange(row["count"], dtype=np.int64) * row["hop"] for row in rows]
-        if self._clock is not None and first:
-            first = [self._clock.to_first(np.concatenate(first))]
+        if self.clock is not None and first:
+            first = [self.clock.to_first(np.concatenate(first))]
         scores = [np.frombuffer(row["scores"], "<f4").reshape(row["count"], classes) for row in rows]
         voiced = [
             np.unpackbits(np.frombuffer(row["voiced"], np.uint8), count=row["count"], bitorder="little").astype(bool)
@@ -352,10 +353,7 @@ class Session:
         SessionError
             No sound was kept, or it is damaged.
         """
-        own = self.own_span(first, max(first, self.samples if end is None else end))
-        for start, samples in read_audio(self.streams_folder, own.first, own.end):
-            (placed,) = self._placed([{"first": start}], "first")
-            yield placed["first"], samples
+        yield from read_audio(self.streams_folder, first, self.samples if end is None else end, self.clock)
 
     # Helpers --------------------------------------------------------------------------------------------------------------
 
@@ -389,6 +387,9 @@ class Session:
         }
 
 
+_CLOCK_ONLY = 16
+"""Samples (1 ms): what is missing in less between two pieces of sound is a clock's drift, and no gap."""
+
 _ANCHORS = "SELECT * FROM anchors ORDER BY sample"
 
 _SCORING_FIELDS = (
@@ -412,8 +413,20 @@ def scorings(folder: Path) -> list[str]:
     return sorted(header.parent.name for header in (folder / SCORES_NAME).glob(f"*/{HEADER_NAME}"))
 
 
-def read_audio(folder: Path, first: int, end: int) -> Iterator[tuple[int, FloatArray]]:
-    """As :meth:`Session.audio`, with nothing open but the sound: the session in `folder` can be changed meanwhile."""
+def read_audio(folder: Path, first: int, end: int, clock: AnchoredClock | None = None) -> Iterator[tuple[int, FloatArray]]:
+    """As :meth:`Session.audio`, with nothing open but the sound: the session in `folder` can be changed meanwhile.
+
+    Parameters
+    ----------
+    folder
+        Of the session, or of a person's streams in it.
+    clock
+        See :attr:`Session.clock`.
+    """
+    if clock is not None:
+        own = clock.to_own(np.array([first, max(first, end)]))
+        yield from _in_step(read_audio(folder, int(own[0]), int(own[1])), clock)
+        return
     path = folder / AUDIO_NAME
     if not path.is_file():
         raise SessionError(f"No sound was kept with {folder.name}.", "Only `--keep-audio` keeps it.")
@@ -429,6 +442,24 @@ def read_audio(folder: Path, first: int, end: int) -> Iterator[tuple[int, FloatA
         raise SessionError(f"{path} cannot be read: {error}.", "Use a copy of it.") from error
     finally:
         audio.close()
+
+
+def _in_step(pieces: Iterator[tuple[int, FloatArray]], clock: AnchoredClock) -> Iterator[tuple[int, FloatArray]]:
+    """`pieces` of a stream's own clock on the session's.
+
+    By then they lie a sample or two apart or over each other: the last one is held, or what is already there left out.
+    """
+    position, held = -1, np.empty(0, np.float32)
+    for own, samples in pieces:
+        first = int(clock.to_first(np.array([own]))[0])
+        missing = first - position
+        if position >= 0 and 0 < missing <= _CLOCK_ONLY:
+            samples, first = np.concatenate([np.repeat(held, missing), samples]), position
+        elif position >= 0 and missing < 0:
+            samples, first = samples[-missing:], position
+        if len(samples):
+            yield first, samples
+            position, held = first + len(samples), samples[-1:]
 
 
 def _scoring(folder: Path, name: str) -> Path:

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,6 +27,10 @@ from realtime_ser.commands.sessions.show import describe, list_sessions
 from realtime_ser.engine.channel import Channel, Policy
 from realtime_ser.engine.people import Said
 from realtime_ser.errors import SessionError
+from realtime_ser.gui.qt import Qt, QtCore
+from realtime_ser.gui.replay.document import Document
+from realtime_ser.gui.replay.picture import lane_rects
+from realtime_ser.gui.replay.window import ReplayWindow
 from realtime_ser.inputs import Input, PeopleInput
 from realtime_ser.session import edit
 from realtime_ser.session.export.files import FORMATS, export_session
@@ -485,3 +490,72 @@ def test_a_kill_loses_less_than_a_second_of_anybody(
             assert (windows.first[-1] + windows.length) / 16_000 > last - 1.0
             pieces = list(one.audio())
             assert pieces[-1][0] + len(pieces[-1][1]) > (last - 1.0) * 16_000
+
+
+# Replay -----------------------------------------------------------------------------------------------------------------------
+
+
+def test_replay_shows_both_and_changes_whom_one_chose(copy: Path, qtbot: Any, tmp_path: Path) -> None:
+    settings = QtCore.QSettings(str(tmp_path / "replay.ini"), QtCore.QSettings.Format.IniFormat)
+    window = ReplayWindow(Document(copy), settings)
+    qtbot.addWidget(window)
+    window.show()
+    qtbot.waitUntil(lambda: not window.reading_sound)
+    lanes = lane_rects(window.document, window._lanes.size())
+    assert list(lanes)[:5] == ["markers", "verdicts", "words", "other", "other words"]
+    with Session(copy) as session:
+        anna, ben = session.everybody()
+        assert [one.number for one in window.document.other] == [row["utterance"] for row in ben.utterances()]
+        expected = (np.concatenate([samples for _, samples in one.audio()]) for one in (anna, ben))
+        loudest = [float(np.abs(sound).max()) for sound in expected]
+    assert "Anna: P01" in window._about.text()
+    assert window._peaks is not None
+    assert window._peaks.loudest == pytest.approx(loudest[0], abs=1e-3)
+
+    qtbot.keyClick(window, Qt.Key.Key_P, Qt.KeyboardModifier.ControlModifier)
+    qtbot.waitUntil(lambda: window.document.person == 2 and not window.reading_sound)
+    assert window._people.currentText() == "Ben"
+    assert "Ben: P02" in window._about.text()
+    assert window.document.other_name == "Anna"
+    assert window._peaks.loudest == pytest.approx(loudest[1], abs=1e-3)
+    window.seek(window.document.utterances[0].start + 0.01)
+    window._utterance.label.setCurrentText("relief")
+    assert window.dirty
+    window.show_person(1)
+    assert (window.document.person, window._people.currentText()) == (2, "Ben")
+    assert "is not saved" in window._notice.notice.problem
+    window.save()
+    qtbot.waitUntil(lambda: not window.busy)
+    with Session(copy) as session:
+        assert [one.utterances()[0]["annotation"] for one in session.everybody()] == [None, "relief"]
+    window.add_marker()
+    qtbot.waitUntil(lambda: not window.busy)
+    window.show_person(1)
+    qtbot.waitUntil(lambda: window.document.person == 1)
+    assert len(window.document.markers) == 2  # everybody's
+    window.undo()
+    qtbot.waitUntil(lambda: not window.busy)
+    window.undo()
+    qtbot.waitUntil(lambda: not window.busy)
+    with Session(copy) as session:
+        assert session.everybody()[1].utterances()[0]["annotation"] is None
+        assert len(session.markers()) == 1
+    window.close()
+
+
+def test_the_later_scores_of_both_can_be_compared(copy: Path, random_bundle: Path) -> None:
+    rescore_session(copy, bundle=str(random_bundle), name="again", replace=False, recognizer=None, as_json=True, reason="")
+    for person in (1, 2):
+        document = Document(copy, "again", person)
+        assert document.comparison is not None
+        assert document.comparison.agreement == 1.0
+        assert len(document.later) == len(document.utterances)
+
+
+def test_the_sound_of_a_second_device_is_heard_in_its_place(drifting: Conversation) -> None:
+    document = Document(drifting.folder, person=2)
+    pieces = list(document.pieces())
+    assert pieces[0][0] == pytest.approx(4_000, abs=2)
+    assert [first for first, _ in pieces[1:]] == [first + len(samples) for first, samples in pieces[:-1]]
+    end = pieces[-1][0] + len(pieces[-1][1])
+    assert end == pytest.approx(on_first_clock(150_000), abs=3)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from realtime_ser.gui.replay.trends import Shares, Trend
-from realtime_ser.session.reader import Row, Session, scorings
+from realtime_ser.session.reader import Row, Session, read_audio, scorings
 from realtime_ser.session.rescore import Comparison, compare
+from realtime_ser.types import FloatArray
 
 __all__ = ["Document", "Edited", "Happening", "Utterance", "clock_text", "following", "preceding"]
 
@@ -82,6 +83,8 @@ class Document:
         Of the session.
     scores
         Name of a later scoring to compare with the recorded one; ``None``: none.
+    person
+        Who is shown and can be edited, where there are two people; 1 is the first. Of the other the utterances are there, too.
 
     Raises
     ------
@@ -89,14 +92,20 @@ class Document:
         It cannot be read.
     """
 
-    def __init__(self, folder: Path, scores: str | None = None) -> None:
+    def __init__(self, folder: Path, scores: str | None = None, person: int = 1) -> None:
         self.folder = folder
         self.scores = scores
-        self.scorings = scorings(folder)
-        with Session(folder) as session:
+        self.person = person
+        with Session(folder, person=person) as session:
+            everybody = session.everybody()
             self.header = session.header
+            self.people = tuple(one.name for one in session.header.people)
+            self.streams_folder = session.streams_folder
+            self._clock = session.clock
+            self.streams_folders = tuple(one.streams_folder for one in everybody)
+            self.scorings = scorings(session.streams_folder)
             self.rate = session.header.sample_rate
-            self.samples = session.samples
+            self.samples = max(one.samples for one in everybody)
             self.state = session.state()
             self.has_audio = session.has_audio
             self.gaps = _spans(session.gaps(), self.rate)
@@ -105,13 +114,18 @@ class Document:
             self._take(_edited(session))
             self.recorded_classes = self.classes = session.header.classes
             self.shares = _shares(self.utterances, self.recorded_classes)
+            # NB: two people at most.
+            other = next((one for one in everybody if one is not session), None)
+            self.other_name = "" if other is None else other.name
+            self.other = () if other is None else _utterances(other)
+            self.other_shares = _shares(self.other, self.recorded_classes)
             if scores is None:
                 self.windows, self.estimates = _trends(session)
         self.later: tuple[Utterance, ...] = ()
         self.comparison: Comparison | None = None
         self.later_shares = self.shares
         if scores is not None:
-            with Session(folder) as before, Session(folder, scores) as after:
+            with Session(folder, person=person) as before, Session(folder, scores, person) as after:
                 self.later = _utterances(after)
                 self.comparison = compare(before, after)
                 self.classes = after.header.classes
@@ -119,11 +133,19 @@ class Document:
                 self.windows, self.estimates = _trends(after)
         self._health_at = [row["sample"] for row in self.health]
         self._later_starts = [one.start for one in self.later]
+        self._other_starts = [one.start for one in self.other]
+        other_said = [one for one in self.other if one.said]
+        self.other_has_words = bool(other_said)
+        self.other_said_shares = _said_shares(other_said)
 
     def read_edited(self) -> Edited:
         """Read again what can be edited; for any thread. Raises :class:`SessionError`."""
-        with Session(self.folder) as session:
+        with Session(self.folder, person=self.person) as session:
             return _edited(session)
+
+    def pieces(self, first: int = 0) -> Iterator[tuple[int, FloatArray]]:
+        """The person's sound from a sample on; for any thread."""
+        return read_audio(self.streams_folder, first, self.samples, self._clock)
 
     def take(self, edited: Edited) -> None:
         """Show what was read again."""
@@ -136,7 +158,12 @@ class Document:
         self._starts = [one.start for one in self.utterances]
         said = [one for one in self.utterances if one.said]
         self.has_words = bool(said)
-        self.said_shares = Shares([one.start for one in said], [one.end for one in said], [0] * len(said), 1)
+        self.said_shares = _said_shares(said)
+
+    @property
+    def name(self) -> str:
+        """Who is shown, where there are two people."""
+        return self.people[self.person - 1] if self.people else ""
 
     @property
     def seconds(self) -> float:
@@ -148,9 +175,11 @@ class Document:
         index = bisect_right(self._starts, seconds + 1e-6) - 1
         return self.utterances[index] if index >= 0 else None
 
-    def between(self, first: float, end: float, *, later: bool = False) -> tuple[Utterance, ...]:
-        """Utterances that touch the seconds from `first` to `end`, as recorded or of the later scoring."""
+    def between(self, first: float, end: float, *, later: bool = False, other: bool = False) -> tuple[Utterance, ...]:
+        """Utterances that touch the seconds from `first` to `end`: as recorded, of the later scoring, or the other person's."""
         utterances, starts = (self.later, self._later_starts) if later else (self.utterances, self._starts)
+        if other:
+            utterances, starts = self.other, self._other_starts
         low = max(bisect_right(starts, first) - 1, 0)
         found = utterances[low : bisect_right(starts, end)]
         return found[1:] if found and found[0].end < first else found
@@ -197,6 +226,10 @@ def _edited(session: Session) -> Edited:
 
 def _spans(rows: Sequence[Row], rate: int) -> list[tuple[float, float]]:
     return [(row["start_sample"] / rate, row["end_sample"] / rate) for row in rows]
+
+
+def _said_shares(said: Sequence[Utterance]) -> Shares:
+    return Shares([one.start for one in said], [one.end for one in said], [0] * len(said), 1)
 
 
 def _shares(utterances: Sequence[Utterance], classes: Sequence[str]) -> Shares:

@@ -59,7 +59,9 @@ class ReplayLanes(QtWidgets.QWidget):
             raise RuntimeError("a theme is applied before anything is drawn")
         content = self._content
         if content is not None and content.document.folder == document.folder:
-            self._show_content(replace(content, document=document, look=self._look))
+            # The sound of another person is another one.
+            peaks = content.peaks if content.document.person == document.person else None
+            self._show_content(replace(content, document=document, look=self._look, peaks=peaks))
         else:
             self._content = PictureContent(document, self._look)
             self.show_all()

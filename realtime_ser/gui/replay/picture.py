@@ -89,6 +89,10 @@ def lane_rects(document: Document, size: QtCore.QSize) -> dict[LaneName, QtCore.
         heights["later"] = 24.0
     if document.has_words:
         heights["words"] = 20.0
+    if document.other_name:
+        heights["other"] = 24.0
+    if document.other_has_words:
+        heights["other words"] = 20.0
     if document.has_audio:
         heights["sound"] = 46.0
     free = size.height() - AXIS_HEIGHT - sum(heights.values()) - _SPACING * len(heights)
@@ -127,7 +131,12 @@ def paint_picture(
     if "later" in canvas.rects:
         _paint_blocks(canvas, "later", document.between(first, end, later=True), crowded, gaps)
     if "words" in canvas.rects:
-        _paint_words(canvas, seen, crowded, bare)
+        _paint_words(canvas, "words", seen, crowded, bare)
+    if "other" in canvas.rects:
+        others = document.between(first, end, other=True)
+        _paint_blocks(canvas, "other", others, len(others) > canvas.width / _BLOCK, ())
+        if "other words" in canvas.rects:
+            _paint_words(canvas, "other words", others, len(others) > canvas.width / _BLOCK, ())
     if "sound" in canvas.rects:
         _paint_sound(canvas, bare)
     flags = _flags(canvas)
@@ -187,7 +196,9 @@ def _paint_names(canvas: _Canvas) -> None:
                 y = _score_y(rect, share)
                 painter.drawText(QtCore.QRectF(0.0, y - 8.0, GUTTER - 6.0, 16.0), right, f"{share:.0%}".replace("%", " %"))
             continue
-        text = {"verdicts": "recorded", "later": document.scores or ""}.get(name, name)
+        own, other = (f"● {document.name}", document.other_name) if document.people else ("recorded", "")
+        named = {"verdicts": own, "later": document.scores or "", "other": other, "other words": "words"}
+        text = named.get(name, name)
         text = metrics.elidedText(text, Qt.TextElideMode.ElideRight, GUTTER - 8)
         painter.drawText(QtCore.QRectF(0.0, rect.top(), GUTTER - 6.0, rect.height()), right, text)
 
@@ -237,8 +248,8 @@ def _paint_blocks(
     if not crowded:
         _paint_marks(canvas, lane, [*(_block(one, look, canvas.column) for one in utterances), *gaps])
         return
-    shares = document.shares if lane == "verdicts" else document.later_shares
-    names = document.recorded_classes if lane == "verdicts" else document.classes
+    shares = {"verdicts": document.shares, "other": document.other_shares}.get(lane, document.later_shares)
+    names = document.classes if lane == "later" else document.recorded_classes
     colours = [_style(name, look).colour for name in names]
     _paint_shares(canvas, lane, shares, [*colours, look.palette.unsure])
     _paint_marks(canvas, lane, [replace(gap, texts=()) for gap in gaps])
@@ -287,11 +298,12 @@ def _style(name: str, look: Look) -> ClassStyle:
     return known or class_styles((name,), look.palette)[0]
 
 
-def _paint_words(canvas: _Canvas, seen: Sequence[Utterance], crowded: bool, gaps: Sequence[Mark]) -> None:
-    palette = canvas.content.look.palette
+def _paint_words(canvas: _Canvas, lane: LaneName, seen: Sequence[Utterance], crowded: bool, gaps: Sequence[Mark]) -> None:
+    palette, document = canvas.content.look.palette, canvas.content.document
     if crowded:
-        _paint_shares(canvas, "words", canvas.content.document.said_shares, [palette.grid])
-        _paint_marks(canvas, "words", gaps)
+        shares = document.said_shares if lane == "words" else document.other_said_shares
+        _paint_shares(canvas, lane, shares, [palette.grid])
+        _paint_marks(canvas, lane, gaps)
         return
     readable = _READABLE * canvas.column
     said = [
@@ -299,7 +311,7 @@ def _paint_words(canvas: _Canvas, seen: Sequence[Utterance], crowded: bool, gaps
         for one in seen
         if one.said
     ]
-    _paint_marks(canvas, "words", [*said, *gaps])
+    _paint_marks(canvas, lane, [*said, *gaps])
 
 
 def _shortened(text: str) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from realtime_ser.assembly import load_models
@@ -10,7 +11,7 @@ from realtime_ser.gui.job import JobDialog, Report
 from realtime_ser.gui.panels.panel import make_label
 from realtime_ser.gui.qt import QtCore, QtWidgets
 from realtime_ser.gui.replay.document import clock_text
-from realtime_ser.session.rescore import check_rescorable, rescore, scoring_name
+from realtime_ser.session.rescore import check_rescorable, check_scoring_name, rescore, scoring_name
 
 __all__ = ["RescoreDialog"]
 
@@ -23,8 +24,8 @@ class RescoreDialog(JobDialog):
 
     Parameters
     ----------
-    folder
-        Of the session.
+    folders
+        Of the session, or of the streams of all of its people.
     recorded
         Name and version of the bundle that scored it first.
     """
@@ -32,9 +33,9 @@ class RescoreDialog(JobDialog):
     scored = QtCore.Signal(str)
     """There is a new scoring of this name."""
 
-    def __init__(self, parent: QtWidgets.QWidget, folder: Path, recorded: str) -> None:
+    def __init__(self, parent: QtWidgets.QWidget, folders: Sequence[Path], recorded: str) -> None:
         super().__init__(parent, "Score again", "Score", "how much is scored", "Cancelled. The session is as it was.")
-        self._folder = folder
+        self._folders = tuple(folders)
         said = make_label(
             f"Another bundle scores the utterances of this session once more, from the sound that was kept. What was recorded "
             f"(by {recorded}) stays as it is; the result lies beside it, and is compared with it.",
@@ -89,20 +90,25 @@ class RescoreDialog(JobDialog):
     def start(self) -> None:
         """Begin to score."""
         bundle, name = self.bundle.currentText().strip(), self.name.text().strip()
-        anew, replace, folder = self.words.currentText() == _ANEW, self.replace.isChecked(), self._folder
+        anew, replace, folders = self.words.currentText() == _ANEW, self.replace.isChecked(), self._folders
 
         def work(report: Report) -> str:
-            check_rescorable(folder)
+            for folder in folders:
+                check_rescorable(folder)
             report(0.0, "reading the bundle")
             models = load_models(bundle, "auto" if anew else "none")
-
-            def told(seconds: float, of: float) -> None:
-                report(seconds / of if of else 1.0, f"{clock_text(seconds)} of {clock_text(of)} scored")
-
             wanted = name or scoring_name(models)
-            return rescore(
-                folder, models, name=wanted, replace=replace, recognise=anew, reason="replay window", on_progress=told
-            )
+            for folder in folders:
+                check_scoring_name(folder, wanted, replace=replace)
+            for number, folder in enumerate(folders):
+
+                def told(seconds: float, of: float, number: int = number) -> None:
+                    done = seconds / of if of else 1.0
+                    whose = f", person {number + 1}" if len(folders) > 1 else ""
+                    report((number + done) / len(folders), f"{clock_text(seconds)} of {clock_text(of)} scored{whose}")
+
+                rescore(folder, models, name=wanted, replace=replace, recognise=anew, reason="replay window", on_progress=told)
+            return wanted
 
         self.work(work, self._take)
 

@@ -7,10 +7,9 @@ here but through :mod:`realtime_ser.session.edit`, which keeps the original.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from realtime_ser.audio.playback import Playback
@@ -30,8 +29,8 @@ from realtime_ser.gui.theme import Palette, class_styles, style_sheet
 from realtime_ser.gui.worker import Failure, Worker
 from realtime_ser.session import edit
 from realtime_ser.session.peaks import Peaks
-from realtime_ser.session.reader import Row, read_audio
-from realtime_ser.types import FloatArray, Severity
+from realtime_ser.session.reader import Row
+from realtime_ser.types import Severity
 
 __all__ = ["ReplayWindow"]
 
@@ -98,8 +97,9 @@ class ReplayWindow(QtWidgets.QMainWindow):
         self._over = threading.Event()
         self._peaks: Peaks | None = None
         self._playback: Playback | None = None
+        self._open_stream = open_stream
         if document.has_audio:
-            self._playback = Playback(partial(_pieces, folder, document.samples), document.samples, open_stream)
+            self._playback = Playback(document.pieces, document.samples, open_stream)
         self._ticks = 0
         self._ticker = QtCore.QTimer(self)
         self._ticker.setInterval(_TICK_MS)
@@ -142,6 +142,7 @@ class ReplayWindow(QtWidgets.QMainWindow):
             ("Ctrl+M", self._move_marker_here),
             ("Ctrl+E", self.show_export),
             ("Ctrl+R", self.show_rescore),
+            ("Ctrl+P", self._switch_person),
             ("Ctrl+W", self.close),
         ):
             QtGui.QShortcut(QtGui.QKeySequence(keys), self).activated.connect(action)
@@ -157,6 +158,13 @@ class ReplayWindow(QtWidgets.QMainWindow):
         row = QtWidgets.QHBoxLayout()
         self._about = ElidedLabel("dim")
         row.addWidget(self._about, 1)
+        self._people = QtWidgets.QComboBox()
+        self._people.setAccessibleName("whose utterances, scores and sound")
+        self._people.setToolTip("Whose utterances, scores and sound are shown and can be changed (Ctrl+P switches)")
+        self._people.addItems(self._document.people)
+        self._people.setVisible(bool(self._document.people))
+        self._people.activated.connect(lambda index: self.show_person(index + 1))
+        row.addWidget(self._people)
         row.addWidget(make_label("Compare with", "dim"))
         self._scorings = QtWidgets.QComboBox()
         self._scorings.setAccessibleName("later scoring to compare with")
@@ -341,7 +349,9 @@ class ReplayWindow(QtWidgets.QMainWindow):
         for part in (self._notice, self._utterance, self._markers):
             part.apply_look(look)
         header = document.header
-        who = ", ".join(filter(None, (header.participant, header.condition))) or "nobody named"
+        codes = f"{document.name}: {header.participant or '–'}" if document.people else header.participant
+        who = ", ".join(filter(None, (codes, header.condition))) or "nobody named"
+        self._people.setCurrentIndex(document.person - 1)
         bundle = f"bundle {header.bundle.name} {header.bundle.version}"
         self._about.show_text(f"{who} · {header.created[:16].replace('T', ' ')} UTC · {bundle} · {document.state.message}")
         names = "&nbsp;&nbsp;".join(f'<span style="color:{s.colour}">{s.glyph} {s.name}</span>' for s in look.classes)
@@ -410,20 +420,27 @@ class ReplayWindow(QtWidgets.QMainWindow):
     def _read_sound(self) -> None:
         """Have the outline of the sound worked out."""
         document = self._document
+        # NB: what is still being read of another person is of no use any more.
+        self._over.set()
+        self._over = threading.Event()
         if not document.has_audio:
             return
         peaks = self._peaks = Peaks(document.samples)
         over = self._over
 
         def read() -> None:
-            for piece in read_audio(document.folder, 0, document.samples):
+            for piece in document.pieces():
                 if over.is_set():
                     return
                 peaks.add([piece])
             peaks.read = document.samples  # also where the sound ends before the scores do
 
+        def show(_: object) -> None:
+            if self._peaks is peaks:
+                self._lanes.show_peaks(peaks)
+
         self._lanes.show_peaks(peaks)
-        self._reader.ask(read, lambda _: self._lanes.show_peaks(peaks), self._miss)
+        self._reader.ask(read, show, self._miss)
 
     def seek(self, seconds: float) -> None:
         """Go to a time; sound that is heard goes on from there."""
@@ -566,7 +583,7 @@ class ReplayWindow(QtWidgets.QMainWindow):
         one = self._chosen
         if one is None or not self.dirty or self._saving:
             return
-        folder, (said, label) = self._document.folder, self._utterance.written
+        folder, (said, label) = self._document.streams_folder, self._utterance.written
         words_changed, label_changed = said != one.said, label != (one.annotation or "")
 
         def write(new_words: str, new_label: str, reason: str) -> None:
@@ -652,17 +669,49 @@ class ReplayWindow(QtWidgets.QMainWindow):
 
     def _load(self, scores: str | None) -> None:
         """Read the session again, with a later scoring or without one."""
-        folder = self._document.folder
+        folder, person = self._document.folder, self._document.person
         self._scorings.setEnabled(False)
         self._compared.show_text("reading the scores …")
-        self._worker.ask(lambda: Document(folder, scores), self._take_document, self._miss_document)
+        self._worker.ask(lambda: Document(folder, scores, person), self._take_document, self._miss_document)
+
+    def show_person(self, person: int) -> None:
+        """Show the utterances, scores and sound of another person; what is written has to be saved or discarded before."""
+        document = self._document
+        if person == document.person:
+            return
+        if self.dirty or self._saving:
+            self._people.setCurrentIndex(document.person - 1)
+            self._miss(Failure(f"What you wrote about {document.name} is not saved.", "Save it (Ctrl+S), or discard it."))
+            return
+        self._people.setEnabled(False)
+        folder, scores = document.folder, document.scores
+        self._worker.ask(lambda: Document(folder, scores, person), self._take_document, self._miss_document)
+
+    def _switch_person(self) -> None:
+        if self._document.people and self._people.isEnabled():
+            self.show_person(self._document.person % len(self._document.people) + 1)
 
     def _take_document(self, document: Document) -> None:
+        another = document.person != self._document.person
+        if another:
+            going_on = self.playing
+            self._halt()
         self._document = document
+        self._people.setEnabled(True)
         self._notice.show_notice(None)
+        if another:
+            self._chosen = None
+            if document.has_audio:
+                self._playback = Playback(document.pieces, document.samples, self._open_stream)
         self._show_document()
+        if another:
+            self._read_sound()
+            if going_on:
+                self.play()
+            self._show_playing()
 
     def _miss_document(self, failure: Failure) -> None:
+        self._people.setEnabled(True)
         self._show_document()
         self._miss(failure)
 
@@ -672,7 +721,7 @@ class ReplayWindow(QtWidgets.QMainWindow):
             return
         if self._rescore is None:
             bundle = self._document.header.bundle
-            self._rescore = RescoreDialog(self, self._document.folder, f"{bundle.name} {bundle.version}")
+            self._rescore = RescoreDialog(self, self._document.streams_folders, f"{bundle.name} {bundle.version}")
             self._rescore.scored.connect(self._load)
         self._rescore.show()
         self._rescore.raise_()
@@ -731,11 +780,6 @@ class ReplayWindow(QtWidgets.QMainWindow):
         self._reader.close()
         super().closeEvent(event)
         self.closed.emit(self._document.folder)
-
-
-def _pieces(folder: Path, samples: int, first: int) -> Iterator[tuple[int, FloatArray]]:
-    """Sound from a sample on; opened by the thread that reads it."""
-    return read_audio(folder, first, samples)
 
 
 def _health_text(row: Row | None, rate: int) -> str:

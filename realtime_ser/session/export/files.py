@@ -24,8 +24,6 @@ _Told: TypeAlias = Callable[[float], None]
 _Writer: TypeAlias = Callable[[Session, Path, _Told], list[Path]]
 
 _LONGEST_SILENCE = 160_000
-_SHORTEST_SILENCE = 16
-"""Samples (1 ms): what is missing in less is a clock's drift, and no gap."""
 
 
 def _flac(session: Session, folder: Path, told: _Told) -> list[Path]:
@@ -43,26 +41,15 @@ def _flac(session: Session, folder: Path, told: _Told) -> list[Path]:
 
 
 def _without_gaps(session: Session, told: _Told) -> Iterator[FloatArray]:
-    """The sound from sample 0 on, with silence where nothing was heard, so that times in the file are those of the session.
-
-    The sound of a device with a clock of its own comes in pieces of a second that lie a sample or two apart or over each other:
-    the last sample is then held, or what is already there is left out.
-    """
+    """The sound from sample 0 on, with silence where nothing was heard, so that times in the file are those of the session."""
     position = 0
-    held = np.float32(0)
     for first, samples in session.audio():
-        if position < first <= position + _SHORTEST_SILENCE:
-            yield np.full(first - position, held, np.float32)
-            position = first
         while position < first:
             silence = min(first - position, _LONGEST_SILENCE)
             yield np.zeros(silence, np.float32)
             position += silence
-        rest = samples[position - first :]
-        if len(rest):
-            yield rest
-            position += len(rest)
-            held = rest[-1]
+        yield samples[position - first :]  # what a second device heard before the first one's sample 0 is left out
+        position = max(position, first + len(samples))
         told(position / max(session.samples, position, 1))
 
 
