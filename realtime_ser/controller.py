@@ -22,16 +22,16 @@ from numpy.typing import NDArray
 from realtime_ser.acoustic.execution import Execution
 from realtime_ser.asr.discovery import choose_recognizer
 from realtime_ser.asr.fetch import CATALOGUE, fetch_model
-from realtime_ser.assembly import EngineChoices, Models, build_engine, load_models
+from realtime_ser.assembly import EngineChoices, Models, build_people, load_models
 from realtime_ser.audio.portaudio import list_devices
 from realtime_ser.audio.sources import Source, SourceStatus
 from realtime_ser.bundle.filter_files import CutoffHistory, Reliance
 from realtime_ser.bundle.loader import asset_path
 from realtime_ser.config import EngineSettings
 from realtime_ser.engine.channel import Channel, Policy
-from realtime_ser.engine.engine import Engine
+from realtime_ser.engine.people import People
 from realtime_ser.errors import BundleError, RealtimeSerError
-from realtime_ser.inputs import DEMONSTRATION, Input, InputKind, PeopleInput, open_input
+from realtime_ser.inputs import DEMONSTRATION, Input, InputKind, PeopleInput, open_input, open_people
 from realtime_ser.profiles import Baseline, SpeakerProfile, read_profile, worth
 from realtime_ser.session.recorder import Recorder, RecordingStatus, TappedSource
 from realtime_ser.session.request import RECORDED_OUTPUTS, SessionRequest, open_recorder
@@ -136,7 +136,7 @@ class ControllerState:
 
 
 class Controller:
-    """Owns at most one engine at a time.
+    """Owns at most one engine at a time, or those of two people.
 
     Parameters
     ----------
@@ -148,7 +148,9 @@ class Controller:
         Makes the source, not yet open, of the input that is chosen; called with that input, and with ``buffering`` where a user
         has chosen that.
     profile
-        Of the one who speaks; ``None``: anybody.
+        Of the one who speaks; ``None``: anybody. It is of one voice, and not used where two people are listened to.
+    open_sources
+        The same as `open_source` for two people: a source for each.
     """
 
     def __init__(
@@ -160,6 +162,7 @@ class Controller:
         execution: Execution | None = None,
         open_source: Callable[..., Source] = open_input,
         profile: SpeakerProfile | None = None,
+        open_sources: Callable[..., Sequence[Source]] = open_people,
     ) -> None:
         self._bundle = bundle
         self._recognizer = recognizer
@@ -167,13 +170,14 @@ class Controller:
         self._files = tuple(files)
         self._execution = execution
         self._open_source = open_source
+        self._open_sources = open_sources
         self._profile = profile
         self._choices = EngineChoices()
         self._models: Models | None = None
         self._loading = threading.Lock()
         self._lock = threading.Lock()
-        self._engine: Engine | None = None
-        self._outputs: Channel[Output] | None = None
+        self._engine: People | None = None
+        self._outputs: Sequence[Channel[Output]] = ()
         # NB: set by the window's thread, read once a block by the signal thread.
         self._sound: Channel[Block] | None = None
         self._thread: threading.Thread | None = None
@@ -352,18 +356,22 @@ class Controller:
 
     # Called by the window's thread ----------------------------------------------------------------------------------------
 
-    def start(self, choice: Startable, session: SessionRequest | None = None) -> None:
-        """Start on an input, and record it where a session is asked for; a running engine is stopped first."""
+    def start(self, choice: Startable, session: SessionRequest | None = None, people: PeopleInput | None = None) -> None:
+        """Start on an input, or on that of two `people`, and record it where a session is asked for.
+
+        A running engine is stopped first.
+        """
         earlier = self._thread
         self._stopping.set()
         with self._lock:
             # What an engine that still runs has to say and to hand out belongs to another stream.
             self._stopping = threading.Event()
-            self._outputs = None
+            self._outputs = ()
             self.hear_sound(self._sound is not None)
         starting = ControllerState("starting", input_title=choice.title, live=choice.kind == "microphone")
         self._set(starting)
-        arguments = (Input(choice.kind, choice.id), starting, self._stopping, earlier, session)
+        people = PeopleInput((Input(choice.kind, choice.id),)) if people is None else people
+        arguments = (people, starting, self._stopping, earlier, session)
         self._thread = threading.Thread(target=self._run, name="controller", args=arguments, daemon=True)
         self._thread.start()
 
@@ -419,9 +427,14 @@ class Controller:
         return True
 
     def poll(self, limit: int) -> list[Output]:
-        """Outputs since the last call, oldest first."""
+        """Outputs since the last call, oldest first; of two people, those of the first."""
         outputs = self._outputs
-        return outputs.drain(limit) if outputs is not None else []
+        return outputs[0].drain(limit) if outputs else []
+
+    def poll_second(self, limit: int) -> list[Output]:
+        """Those of the second person, on the clock of the first."""
+        outputs = self._outputs
+        return outputs[1].drain(limit) if len(outputs) > 1 else []
 
     def hear_sound(self, wanted: bool) -> None:
         """Keep the sound that is listened to from now on for :meth:`poll_sound`, or keep none and let go of what there is."""
@@ -442,7 +455,7 @@ class Controller:
 
     def _run(
         self,
-        choice: Input,
+        choice: PeopleInput,
         starting: ControllerState,
         stopping: threading.Event,
         earlier: threading.Thread | None,
@@ -460,19 +473,20 @@ class Controller:
         try:
             models = self._loaded()
             name = self._recognizer_name(models)
-            buffering = self._choices.buffering
-            source = self._open_source(choice) if buffering is None else self._open_source(choice, buffering=buffering)
-            self._source = source
+            if choice.people > 1:
+                models = models.for_speaker(None)
+            sources = self._sources(choice)
+            self._source = sources[0]
             if session is not None:
-                self._recorder = open_recorder(session, models, PeopleInput((choice,)), source.live)
-                self._recorder.on_foreign_marker = self._foreign_markers.append
-                source = self._recorder.tap(source)
-            source = TappedSource(source, partial(self._overhear, stopping))
-            with self._finished_recording(stopping) as recorder:
-                engine = build_engine(models, source, self._settings)
-                outputs = engine.subscribe(_OUTPUTS, Policy.DROP_OLDEST)
-                if recorder is not None:
-                    recorder.start(engine.subscribe(RECORDED_OUTPUTS, Policy.KEEP_ALL))
+                recorder = self._recorder = open_recorder(session, models, choice, sources[0].live)
+                recorder.on_foreign_marker = self._foreign_markers.append
+                sources = [recorder.tap(source, person) for person, source in enumerate(sources)]
+            sources[0] = TappedSource(sources[0], partial(self._overhear, stopping))
+            with self._finished_recording(stopping) as recording:
+                engine = build_people(models, sources, self._settings, names=choice.names, one_clock=choice.one_clock)
+                outputs = engine.subscribe_each(_OUTPUTS, Policy.DROP_OLDEST)
+                if recording is not None:
+                    recording.start(*(one.subscribe(RECORDED_OUTPUTS, Policy.KEEP_ALL) for one in engine.engines))
                 engine.start()
                 self._engine = engine
                 with self._lock:
@@ -494,6 +508,14 @@ class Controller:
         except Exception as error:  # noqa: BLE001 - whatever stopped a worker must reach the user, not kill this thread
             problem = f"The engine stopped on an internal error: {type(error).__name__}: {error}."
             self._set(ControllerState("failed", problem, "Start again; please report it.", title, name, live, self._position()))
+
+    def _sources(self, choice: PeopleInput) -> list[Source]:
+        """A source for everybody, not yet open."""
+        buffering = self._choices.buffering
+        chosen = {} if buffering is None else {"buffering": buffering}
+        if choice.people > 1:
+            return list(self._open_sources(choice, **chosen))
+        return [self._open_source(choice.inputs[0], **chosen)]
 
     @contextlib.contextmanager
     def _finished_recording(self, stopping: threading.Event) -> Iterator[Recorder | None]:

@@ -21,6 +21,7 @@ from realtime_ser.types import FloatArray
 __all__ = [
     "DEFAULT_NAMES",
     "DEMONSTRATION",
+    "LONGEST_NAME",
     "Input",
     "InputKind",
     "Pace",
@@ -32,6 +33,7 @@ __all__ = [
     "parse_names",
     "people_wanted",
     "read_all",
+    "same_input",
     "two_inputs",
 ]
 
@@ -121,7 +123,8 @@ class PeopleInput:
 
 
 DEFAULT_NAMES = ("Person 1", "Person 2")
-_LONGEST_NAME = 40
+LONGEST_NAME = 40
+"""Characters of a person's name."""
 
 
 def parse_names(names: Sequence[str] | None) -> tuple[str, ...]:
@@ -135,12 +138,26 @@ def parse_names(names: Sequence[str] | None) -> tuple[str, ...]:
     if names is None:
         return DEFAULT_NAMES
     cleaned = tuple(" ".join(name.split()) for name in names)
-    usable = all(name and name.isprintable() and len(name) <= _LONGEST_NAME for name in cleaned)
+    usable = all(name and name.isprintable() and len(name) <= LONGEST_NAME for name in cleaned)
     if len(cleaned) != len(DEFAULT_NAMES) or len({name.casefold() for name in cleaned}) < len(cleaned) or not usable:
         given = ", ".join(repr(name) for name in names)
         problem = f"These are no names for two people: {given}."
-        raise ConfigError(problem, f"Give two that differ, of 1 to {_LONGEST_NAME} characters, as in --names Anna Ben.")
+        raise ConfigError(problem, f"Give two that differ, of 1 to {LONGEST_NAME} characters, as in --names Anna Ben.")
     return cleaned
+
+
+def same_input(choice: Input, names: tuple[str, ...], channels: Sequence[int]) -> PeopleInput:
+    """Two people on one input; `channels` count from 0.
+
+    Raises
+    ------
+    ConfigError
+        They would have the same channel.
+    """
+    if len(set(channels)) < len(channels):
+        problem = f"{' and '.join(names)} would speak into the same channel."
+        raise ConfigError(problem, "Choose a channel for each, or a second input.")
+    return PeopleInput((choice,), names, tuple(channels))
 
 
 def parse_channels(text: str | None) -> tuple[int, int]:

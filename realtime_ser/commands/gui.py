@@ -66,7 +66,7 @@ def open_dashboard(
     from realtime_ser.commands.log import start_log
     from realtime_ser.controller import Controller
     from realtime_ser.gui.app import run
-    from realtime_ser.inputs import Input, open_input, parse_input
+    from realtime_ser.inputs import Input, open_input, open_people, parse_input
     from realtime_ser.profiles import read_profile
 
     speaker = None if profile is None else read_profile(profile)
@@ -84,8 +84,10 @@ def open_dashboard(
     start_log(log)
 
     def controller() -> Controller:
-        source = partial(open_input, wait=wait)
-        return Controller(bundle, recognizer or "auto", execution=execution, open_source=source, profile=speaker)
+        source, sources = partial(open_input, wait=wait), partial(open_people, wait=wait)
+        return Controller(
+            bundle, recognizer or "auto", execution=execution, open_source=source, open_sources=sources, profile=speaker
+        )
 
     if wanted.kind == "file":
         return run(controller, recording=Path(wanted.id), start=True, given=given)

@@ -15,6 +15,7 @@ KEYS = (
     ("Space", "start or stop"),
     ("Ctrl+I", "choose the input"),
     ("Ctrl+O", "open a recording"),
+    ("Ctrl+P", "two people, or one"),
     ("Ctrl+R", "record a session"),
     ("1 to 9", "mark this moment, while a session is recorded"),
     ("N", "write a note about this moment, while a session is recorded"),

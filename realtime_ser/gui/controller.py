@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from realtime_ser.assembly import EngineChoices
 from realtime_ser.audio.sources import SourceStatus
 from realtime_ser.bundle.filter_files import CutoffHistory, Reliance
+from realtime_ser.inputs import PeopleInput
 from realtime_ser.profiles import Baseline, SpeakerProfile
 from realtime_ser.session.recorder import RecordingStatus
 from realtime_ser.session.request import SessionRequest
@@ -256,8 +257,11 @@ class DashboardController(Protocol):
         """
         ...
 
-    def start(self, choice: InputChoice, session: SessionRequest | None = None) -> None:
-        """Ask for a start, recorded or not, and return at once; what becomes of it shows in :meth:`state`."""
+    def start(self, choice: InputChoice, session: SessionRequest | None = None, people: PeopleInput | None = None) -> None:
+        """Ask for a start, recorded or not, and return at once; what becomes of it shows in :meth:`state`.
+
+        With `people` two are listened to; `choice` is what the first of them speaks into.
+        """
         ...
 
     def source_status(self) -> SourceStatus | None:
@@ -289,7 +293,11 @@ class DashboardController(Protocol):
         ...
 
     def poll(self, limit: int) -> Sequence[Output]:
-        """At most `limit` outputs since the last call, oldest first, from a bounded channel."""
+        """At most `limit` outputs since the last call, oldest first, from a bounded channel; of two people the first one's."""
+        ...
+
+    def poll_second(self, limit: int) -> Sequence[Output]:
+        """The same of the second person, on the first one's clock."""
         ...
 
     def hear_sound(self, wanted: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from realtime_ser.gui.panels.panel import make_label
@@ -11,7 +12,7 @@ from realtime_ser.gui.settings import Settings
 from realtime_ser.session.format import sessions_folder
 from realtime_ser.session.header import Kept
 from realtime_ser.session.notice import USE_NOTICE, Consent, consent_text
-from realtime_ser.session.request import SessionRequest
+from realtime_ser.session.request import Participant, SessionRequest
 
 __all__ = ["SessionDialog"]
 
@@ -24,9 +25,11 @@ class SessionDialog(QtWidgets.QDialog):
     settings
         Where the folder, the condition and the markers of the last time are remembered. The participant and what is kept are
         not: every session asks for them anew.
+    names
+        Of two people: each has a code, and has to agree.
     """
 
-    def __init__(self, parent: QtWidgets.QWidget, settings: Settings) -> None:
+    def __init__(self, parent: QtWidgets.QWidget, settings: Settings, names: Sequence[str] = ()) -> None:
         super().__init__(parent)
         self.setWindowTitle("Record a session")
         self.setMinimumWidth(580)
@@ -39,6 +42,8 @@ class SessionDialog(QtWidgets.QDialog):
 
         self.participant = QtWidgets.QLineEdit()
         self.participant.setPlaceholderText("a code such as P07, not a name")
+        self.second_participant = QtWidgets.QLineEdit()
+        self.second_participant.setPlaceholderText("a code such as P08, not a name")
         self.condition = QtWidgets.QLineEdit(settings.remembered("condition"))
         self.condition.setPlaceholderText("such as baseline")
         self.note = QtWidgets.QLineEdit()
@@ -54,8 +59,11 @@ class SessionDialog(QtWidgets.QDialog):
         place.addWidget(self.folder, 1)
         place.addWidget(browse)
         form = QtWidgets.QFormLayout()
+        # "&" would mark a key.
+        first, second = (name.replace("&", "&&") for name in names or ("", ""))
         for name, field in (
-            ("&Participant", self.participant),
+            (f"&Participant {first}".strip(), self.participant),
+            *([(f"Pa&rticipant {second}", self.second_participant)] if names else []),
             ("&Condition", self.condition),
             ("&Note", self.note),
             ("&Markers", self.marker_names),
@@ -77,8 +85,11 @@ class SessionDialog(QtWidgets.QDialog):
         self.consent.setAccessibleName("consent text, as the session stores it")
         self.consent.setFixedHeight(86)
         self.consent.setTabChangesFocus(True)
-        self.agreed = QtWidgets.QCheckBox("The participant has read this and &agrees")
-        for box in (self.keep_words, self.keep_audio, self.agreed):
+        self.agreed = QtWidgets.QCheckBox(f"{first or 'The participant'} has read this and &agrees")
+        self.second_agreed = QtWidgets.QCheckBox(f"{second} has read this and a&grees")
+        self._agreeing = (self.agreed, self.second_agreed) if names else (self.agreed,)
+        self.second_agreed.setVisible(False)
+        for box in (self.keep_words, self.keep_audio, *self._agreeing):
             box.toggled.connect(self._update)
         self.consent.textChanged.connect(self._update)
 
@@ -98,7 +109,8 @@ class SessionDialog(QtWidgets.QDialog):
         layout.addWidget(self.keep_words)
         layout.addWidget(self.keep_audio)
         layout.addWidget(self.consent)
-        layout.addWidget(self.agreed)
+        for box in self._agreeing:
+            layout.addWidget(box)
         layout.addWidget(self.buttons)
         self.participant.setFocus(Qt.FocusReason.OtherFocusReason)
         self._update()
@@ -116,14 +128,16 @@ class SessionDialog(QtWidgets.QDialog):
             own = self.consent.toPlainText().strip() not in ("", self._proposed)
             self._proposed = needed
             # Another thing is kept than was agreed to.
-            self.agreed.setChecked(False)
+            for box in self._agreeing:
+                box.setChecked(False)
             if not own or not needed:
                 self.consent.setPlainText(needed)
-        for widget in (self.consent, self.agreed):
+        for widget in (self.consent, *self._agreeing):
             widget.setVisible(bool(needed))
-        agreed = self.agreed.isChecked() and bool(self.consent.toPlainText().strip())
+        agreed = all(box.isChecked() for box in self._agreeing) and bool(self.consent.toPlainText().strip())
         self.begin.setEnabled(not needed or agreed)
-        self.begin.setToolTip("" if self.begin.isEnabled() else "Words and sound need the participant's consent.")
+        whose = "everybody's" if len(self._agreeing) > 1 else "the participant's"
+        self.begin.setToolTip("" if self.begin.isEnabled() else f"Words and sound need {whose} consent.")
         self.adjustSize()
 
     def request(self) -> SessionRequest:
@@ -134,12 +148,14 @@ class SessionDialog(QtWidgets.QDialog):
             now = datetime.now(UTC).isoformat(timespec="seconds")
             consent = Consent(self.consent.toPlainText().strip(), now, "confirmed in the dashboard")
         note = self.note.text().strip()
+        second = len(self._agreeing) > 1
         return SessionRequest(
             folder=self.folder.text().strip(),
             participant=self.participant.text().strip(),
             condition=self.condition.text().strip(),
             kept=Kept(words, audio, consent),
             notes=(note,) if note else (),
+            others=(Participant(self.second_participant.text().strip(), Kept(words, audio, consent)),) if second else (),
         )
 
     def markers(self) -> tuple[MarkerKey, ...]:

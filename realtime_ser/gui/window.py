@@ -33,6 +33,7 @@ from realtime_ser.gui.panels.level import LevelPanel
 from realtime_ser.gui.panels.messages import HealthLine, MessageList, Notice, NoticeBar, severity_colour, severity_mark
 from realtime_ser.gui.panels.now import NowPanel
 from realtime_ser.gui.panels.panel import ElidedLabel, Look, Panel, make_label, set_text
+from realtime_ser.gui.panels.people import PeopleBar
 from realtime_ser.gui.panels.recording import MarkerKey, RecordingBar
 from realtime_ser.gui.panels.timeline import TimelinePanel
 from realtime_ser.gui.panels.transcript import TranscriptList
@@ -47,10 +48,11 @@ from realtime_ser.gui.settings_dialog import Installed, SettingsDialog
 from realtime_ser.gui.sincgram.window import SincgramWindow
 from realtime_ser.gui.theme import PALETTES, class_styles, style_sheet
 from realtime_ser.gui.worker import Failure, Worker
+from realtime_ser.inputs import PeopleInput
 from realtime_ser.profiles import list_profiles
 from realtime_ser.session.request import SessionRequest
 from realtime_ser.text.attention import CrossAttention
-from realtime_ser.types import Event, Severity
+from realtime_ser.types import Event, Output, Severity
 
 __all__ = ["DashboardWindow"]
 
@@ -59,7 +61,28 @@ TEXT_EVERY = 8
 HEALTH_EVERY = 30
 POLL_LIMIT = 512
 POLLS_PER_TICK = 4
+SHARED_EVENTS = {"gap", "device-lost", "device-back", "invalid-samples", "file-truncated", "same-channels", "source-lost"}
+"""What happens to an input: where two people share it, it is told once."""
 NOTICE_ORDER = ("program", "bundle", "engine", "recording", "inputs", "words")
+
+
+_ALONE, _BESIDE = [290, 76, 900], [460, 156, 660]
+"""Sizes of now, level and timeline, for one person and for two."""
+_LOG_ALONE, _LOG_BESIDE = [560, 640], [780, 420]
+"""Sizes of the utterances and the filter bank."""
+_SHORT = 8
+"""Characters of a name for which there is room above a level."""
+
+
+def _together(layout: QtWidgets.QBoxLayout, *parts: QtWidgets.QWidget) -> QtWidgets.QWidget:
+    """Parts of two people side by side, or one below the other."""
+    holder = QtWidgets.QWidget()
+    holder.setLayout(layout)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(6)
+    for part in parts:
+        layout.addWidget(part, 1)
+    return holder
 
 
 class _LogPanel(Panel):
@@ -68,9 +91,21 @@ class _LogPanel(Panel):
     def __init__(self) -> None:
         super().__init__("Utterances")
         self.transcript = TranscriptList()
+        self.second_transcript = TranscriptList()
         self.messages = MessageList()
         self._pages = QtWidgets.QStackedWidget()
-        self._pages.addWidget(self.transcript)
+        beside = QtWidgets.QWidget()
+        lists = QtWidgets.QHBoxLayout(beside)
+        lists.setContentsMargins(0, 0, 0, 0)
+        lists.setSpacing(8)
+        self._whose = (make_label("", "dim"), make_label("", "dim"))
+        for name, transcript in zip(self._whose, (self.transcript, self.second_transcript), strict=True):
+            lane = QtWidgets.QVBoxLayout()
+            lane.setSpacing(2)
+            lane.addWidget(name)
+            lane.addWidget(transcript, 1)
+            lists.addLayout(lane, 1)
+        self._pages.addWidget(beside)
         self._pages.addWidget(self.messages)
         self.body.addWidget(self._pages, 1)
         self._words = ElidedLabel()
@@ -86,6 +121,16 @@ class _LogPanel(Panel):
             group.addButton(button)
             self.header.addWidget(button)
             self._switches.append(button)
+        self.show_people(())
+
+    def show_people(self, names: Sequence[str]) -> None:
+        """A list for each of two people, side by side; none: one list."""
+        for label, name in zip(self._whose, names or ("", ""), strict=True):
+            set_text(label, name)
+            label.setVisible(bool(names))
+        self.transcript.setAccessibleName(f"utterances of {names[0]}" if names else "utterances")
+        self.second_transcript.setAccessibleName(f"utterances of {names[1]}" if names else "utterances of the second person")
+        self.second_transcript.setVisible(bool(names))
 
     def show_page(self, page: int) -> None:
         """0 is the transcript, 1 the messages."""
@@ -95,11 +140,14 @@ class _LogPanel(Panel):
     def apply_look(self, look: Look) -> None:
         """Take on a theme and the classes."""
         self.transcript.apply_look(look)
+        self.second_transcript.apply_look(look)
         self.messages.apply_look(look)
 
-    def refresh_text(self, model: DashboardModel, recognizer: str) -> None:
-        """Bring the visible page and the titles up to date."""
+    def refresh_text(self, model: DashboardModel, recognizer: str, second: DashboardModel | None = None) -> None:
+        """Bring the visible page and the titles up to date; `second`: of the other person."""
         self.transcript.refresh_text(model.transcripts)
+        if second is not None:
+            self.second_transcript.refresh_text(second.transcripts)
         self.messages.refresh_text(model.events)
         count = sum(entry.times for entry in model.events.entries)
         set_text(self._switches[1], f"Messages {count}" if count else "Messages")
@@ -146,6 +194,9 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._facts: BundleFacts | None = None
         self._recognizer_note = ""
         self._model = DashboardModel(())
+        # Of the second person, while two are shown.
+        self._second: DashboardModel | None = None
+        self._people: PeopleInput | None = None
         self._notices: dict[str, Notice] = {}
         self._phase: Phase = "loading"
         self._start_when_ready = start and self._settings.listens_at_start
@@ -171,6 +222,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._worker = Worker()
 
         self._transport = Transport()
+        self._people_bar = PeopleBar()
         self._recording_bar = RecordingBar()
         self._recorded = ("", "")
         self._who = ""
@@ -178,6 +230,9 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._now = NowPanel()
         self._level = LevelPanel()
         self._timeline = TimelinePanel()
+        self._second_now = NowPanel()
+        self._second_level = LevelPanel()
+        self._second_timeline = TimelinePanel()
         self._log = _LogPanel()
         self._filters = FilterPanel()
         self._health = HealthLine()
@@ -214,16 +269,18 @@ class DashboardWindow(QtWidgets.QMainWindow):
 
     def _lay_out(self) -> None:
         upper = QtWidgets.QSplitter(Qt.Orientation.Horizontal)
-        upper.addWidget(self._now)
-        upper.addWidget(self._level)
-        upper.addWidget(self._timeline)
+        upper.addWidget(_together(QtWidgets.QHBoxLayout(), self._now, self._second_now))
+        upper.addWidget(_together(QtWidgets.QHBoxLayout(), self._level, self._second_level))
+        upper.addWidget(_together(QtWidgets.QVBoxLayout(), self._timeline, self._second_timeline))
         upper.setStretchFactor(0, 1)
         upper.setStretchFactor(2, 5)
-        upper.setSizes([290, 76, 900])
+        self._upper = upper
+        upper.setSizes(_ALONE)
         lower = QtWidgets.QSplitter(Qt.Orientation.Horizontal)
         lower.addWidget(self._log)
         lower.addWidget(self._filters)
-        lower.setSizes([560, 640])
+        self._lower = lower
+        lower.setSizes(_LOG_ALONE)
         whole = QtWidgets.QSplitter(Qt.Orientation.Vertical)
         whole.addWidget(upper)
         whole.addWidget(lower)
@@ -267,6 +324,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         layout.setContentsMargins(8, 8, 8, 6)
         layout.setSpacing(6)
         layout.addWidget(self._transport)
+        layout.addWidget(self._people_bar)
         layout.addWidget(self._recording_bar)
         layout.addWidget(self._notice_bar)
         layout.addWidget(whole, 1)
@@ -278,6 +336,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         # Otherwise the first control would start with the focus, and its ring would look like a choice made.
         root.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         root.setFocus()
+        self._show_people(None)
 
     def _connect(self) -> None:
         self._transport.start_asked.connect(self.start)
@@ -288,14 +347,17 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._transport.settings_asked.connect(self.show_settings)
         self._transport.presentation_asked.connect(self.toggle_presentation)
         self._transport.input_chosen.connect(self._remember_input)
+        self._transport.people_asked.connect(lambda _two: self._refresh_text())
         self._now.inside_asked.connect(self.show_inside)
         self._timeline.utterance_chosen.connect(self.show_inside)
         self._timeline.span_changed.connect(lambda seconds: self._remember("span", str(seconds)))
+        self._timeline.span_changed.connect(self._second_timeline.show_span)
         self._transport.sessions_asked.connect(self.show_sessions)
         self._recording_bar.marked.connect(self.mark)
         self._recording_bar.note_written.connect(self._keep_note)
         self._notice_bar.acted.connect(self._act_on_notice)
         self._level.forgiven.connect(lambda: self._model.meter.forgive())
+        self._second_level.forgiven.connect(lambda: self._second.meter.forgive() if self._second is not None else None)
         self._filters.explore_asked.connect(self.show_explorer)
         self._filters.live_asked.connect(self.show_sincgram)
         self._filters.axis_changed.connect(lambda axis: self._remember("axis", axis))
@@ -303,6 +365,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
             ("Space", self._press_space),
             ("Ctrl+I", self._transport.open_chooser),
             ("Ctrl+O", self._transport.open_file),
+            ("Ctrl+P", lambda: self._transport.ask_two_people(not self._transport.two_people)),
             ("Ctrl+R", self.record),
             ("N", self._recording_bar.begin_note),
             *((str(number), partial(self.mark, str(number))) for number in range(1, 10)),
@@ -384,7 +447,9 @@ class DashboardWindow(QtWidgets.QMainWindow):
         events = self._model.events
         self._model = DashboardModel(tuple(facts.classes), facts.sample_rate)
         self._model.events = events
-        self._timeline.show_bank(bank)
+        self._show_people(None)
+        for timeline in (self._timeline, self._second_timeline):
+            timeline.show_bank(bank)
         self._filters.show_bank(bank)
         # What shows the filters of the bundle before is of no use any more.
         for window in (self._explorer, self._sincgram):
@@ -415,6 +480,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
     def _take_inputs(self, choices: Sequence[InputChoice]) -> None:
         self._inputs = choices
         self._transport.show_inputs(choices)
+        self._people_bar.show_inputs(choices)
         if self._first_start is not None:
             self._first_start.show_inputs(choices)
         if self._settings_dialog is not None:
@@ -498,16 +564,50 @@ class DashboardWindow(QtWidgets.QMainWindow):
             return
         self._notices.pop("engine", None)
         self._notices.pop("recording", None)
+        try:
+            people = self._people_bar.people(choice) if self._transport.two_people else None
+        except RealtimeSerError as error:
+            self._fail("engine", Failure.of(error), "Start again")
+            return
         self._recorded = self._recording_stage()  # how an earlier recording ended has been told
-        while self._controller.poll(POLL_LIMIT):
+        while self._controller.poll(POLL_LIMIT) or (self._second is not None and self._controller.poll_second(POLL_LIMIT)):
             pass  # what is left of an earlier stream must not be taken for the new one's
         self._model.reset()
+        self._show_people(people)
         if self._sincgram is not None:
             self._sincgram.restart()
         try:
-            self._controller.start(choice, session)
+            if people is None:
+                self._controller.start(choice, session)
+            else:
+                self._controller.start(choice, session, people)
         except RealtimeSerError as error:
             self._fail("engine", Failure.of(error), "Start again")
+
+    def _show_people(self, people: PeopleInput | None) -> None:
+        """Lay out for two people, or for one."""
+        names = () if people is None else people.names
+        if people is not None:
+            self._second = DashboardModel(self._model.classes, self._model.sample_rate)
+            # Moments are marked in the time of both.
+            self._second.markers = self._model.markers
+        else:
+            self._second = None
+        before, self._people = self._people, people
+        first, second = names or ("", "")
+        self._now.show_person(first)
+        self._timeline.show_person(first)
+        self._second_now.show_person(second, inside=False)
+        self._second_timeline.show_person(second or "Timeline", controls=False)
+        self._second_timeline.show_span(self._timeline.shown_seconds)
+        for panel in (self._second_now, self._second_level, self._second_timeline):
+            panel.setVisible(people is not None)
+        self._level.show_title(first[:_SHORT] or "dBFS")
+        self._second_level.show_title(second[:_SHORT] or "dBFS")
+        self._log.show_people(names)
+        if (before is None) is not (people is None):
+            self._upper.setSizes(_ALONE if people is None else _BESIDE)
+            self._lower.setSizes(_LOG_ALONE if people is None else _LOG_BESIDE)
 
     def stop(self) -> None:
         """Stop listening."""
@@ -526,13 +626,15 @@ class DashboardWindow(QtWidgets.QMainWindow):
         """Ask what to record, and begin; where the engine runs already, it starts anew, so that the session is a whole."""
         if self._transport.choice is None or not self.ready or self.recording or self._phase in {"stopping", "loading"}:
             return
-        dialog = SessionDialog(self, self._settings)
+        names = [name.text() for name in self._people_bar.names] if self._transport.two_people else ()
+        dialog = SessionDialog(self, self._settings, names)
         dialog.accepted.connect(lambda: self._record(dialog.request(), dialog.markers()))
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
 
     def _record(self, request: SessionRequest, markers: Sequence[MarkerKey]) -> None:
-        self._who = " · ".join(filter(None, (request.participant, request.condition)))
+        codes = " and ".join(filter(None, (request.participant, *(other.participant for other in request.others))))
+        self._who = " · ".join(filter(None, (codes, request.condition)))
         self._recording_bar.show_markers(markers)
         self._begin(request)
 
@@ -600,7 +702,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
                 if moves:
                     self._presentation.refresh_plots(self._model)
             elif moves:
-                self._timeline.refresh_plots(self._model)
+                self._draw_timelines()
                 self._filters.refresh_plots(self._model)
                 self._level.refresh_plots(self._model.meter)
         if self._sincgram is not None:
@@ -623,8 +725,32 @@ class DashboardWindow(QtWidgets.QMainWindow):
                 self._sincgram.take(outputs)
             if self._calibration is not None:
                 self._calibration.take(outputs)
-            if len(outputs) < POLL_LIMIT:
+            others = () if self._second is None else self._controller.poll_second(POLL_LIMIT)
+            if self._second is not None:
+                self._second.consume(others)
+                self._tell_of_second(others)
+            if len(outputs) < POLL_LIMIT and len(others) < POLL_LIMIT:
                 break
+
+    def _tell_of_second(self, outputs: Sequence[Output]) -> None:
+        """What happened to the second person's stream stands among the messages, with the name."""
+        people = self._people
+        if people is None:
+            return
+        for output in outputs:
+            if isinstance(output, Event) and not (len(people.inputs) == 1 and output.kind in SHARED_EVENTS):
+                told = Event(output.sample, output.kind, output.severity, f"{people.names[1]}: {output.message}")
+                self._model.events.consume(told)
+
+    def _draw_timelines(self) -> None:
+        if self._second is None:
+            self._timeline.refresh_plots(self._model)
+            return
+        # One axis: what is now is now for both.
+        now = max(self._model.position, self._second.position)
+        self._timeline.refresh_plots(self._model, now)
+        self._second_timeline.refresh_plots(self._second, now)
+        self._second_level.refresh_plots(self._second.meter)
 
     def _follow_state(self) -> None:
         if self._controller is None:
@@ -641,6 +767,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
             self.refresh_inputs()
         if state.phase in {"stopped", "finished", "failed"}:
             self._model.meter.rest()
+            if self._second is not None:
+                self._second.meter.rest()
         self._refresh_text()
 
     def _refresh_text(self) -> None:
@@ -675,7 +803,14 @@ class DashboardWindow(QtWidgets.QMainWindow):
             status = self._controller.recording() if self._controller is not None else None
             self._presentation.refresh_text(view, model, self._transport.state, status, problem)
         self._level.refresh_text(self._model.meter)
-        self._log.refresh_text(self._model, recognizer)
+        # Nothing of it can be chosen now, and who is who stands above the panels.
+        self._people_bar.setVisible(self._transport.two_people and phase not in {"starting", "running", "stopping"})
+        second = self._second
+        if second is not None:
+            about = now_view(phase, second.estimate, second.classes, away=second.away is not None)
+            self._second_now.show_view(about, second.last_verdict)
+            self._second_level.refresh_text(second.meter)
+        self._log.refresh_text(self._model, recognizer, second)
         self._health.refresh_text(health_items(self._model.health, self._model.sample_rate))
         self._follow_inside()
         self._show_news()
@@ -782,6 +917,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
             self._filters.set_axis(self._settings.axis)
         elif name == "span":
             self._timeline.show_span(self._settings.span)
+            self._second_timeline.show_span(self._settings.span)
         elif name == "input":
             if self._phase not in {"starting", "running", "stopping"}:
                 self._transport.select(*(self._settings.input or ("microphone", "")))
@@ -808,6 +944,9 @@ class DashboardWindow(QtWidgets.QMainWindow):
             self._now,
             self._level,
             self._timeline,
+            self._second_now,
+            self._second_level,
+            self._second_timeline,
             self._log,
             self._filters,
             self._presentation,
@@ -842,6 +981,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
 
     def _listen_to(self, choice: InputChoice) -> None:
         if self._transport.select(choice.kind, choice.id):
+            self._transport.ask_two_people(False)  # one microphone is tried
             self._model.meter.forgive()
             self.start()
 

@@ -22,6 +22,7 @@ from realtime_ser.bundle.loader import load_bundle
 from realtime_ser.errors import RealtimeSerError
 from realtime_ser.gui.controller import InputChoice, InputKind, Phase
 from realtime_ser.gui.filterbank import hz_from_mel, mel_from_hz
+from realtime_ser.inputs import PeopleInput
 from realtime_ser.profiles import Baseline, SpeakerProfile
 from realtime_ser.session.recorder import RecordingStatus
 from realtime_ser.session.request import SessionRequest
@@ -407,6 +408,8 @@ class ScriptedController:
         self.bundle_gate.set()
         self._state = State("loading")
         self._outputs: deque[Output] = deque()
+        self.people: PeopleInput | None = None
+        self.second_outputs: deque[Output] = deque()
         self.sound: deque[Block] | None = None
 
     def inputs(self) -> Sequence[InputChoice]:
@@ -466,8 +469,9 @@ class ScriptedController:
             raise self.fetch_error
         return "Words come from a better model."
 
-    def start(self, choice: InputChoice, session: SessionRequest | None = None) -> None:
+    def start(self, choice: InputChoice, session: SessionRequest | None = None, people: PeopleInput | None = None) -> None:
         self.started.append(choice)
+        self.people = people
         if session is not None:
             kept = session.kept
             self.recorded = RecordingStatus("recording", Path("sessions") / "session", 0.0, kept.words, kept.audio)
@@ -534,6 +538,9 @@ class ScriptedController:
 
     def poll(self, limit: int) -> Sequence[Output]:
         return [self._outputs.popleft() for _ in range(min(limit, len(self._outputs)))]
+
+    def poll_second(self, limit: int) -> Sequence[Output]:
+        return [self.second_outputs.popleft() for _ in range(min(limit, len(self.second_outputs)))]
 
     def close(self) -> None:
         self.closed = True

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from realtime_ser.gui.models import NowView, clock
-from realtime_ser.gui.panels.panel import Look, Panel, draw_shape, make_label, numeric_font, set_text
+from realtime_ser.gui.panels.panel import ElidedLabel, Look, Panel, draw_shape, make_label, numeric_font, set_text
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets
 from realtime_ser.gui.theme import ClassStyle, blend
 from realtime_ser.types import FloatArray, Verdict
 
 __all__ = ["NowPanel"]
+
+
+_WIDTH = 250
+_NARROW = 204
+"""Pixels at least, alone and where two people stand beside each other."""
 
 
 class _Headline(QtWidgets.QWidget):
@@ -226,7 +231,7 @@ class NowPanel(Panel):
 
     def __init__(self) -> None:
         super().__init__("Now")
-        self.setMinimumWidth(250)
+        self.setMinimumWidth(_WIDTH)
         self._look: Look | None = None
         self._view = NowView("")
         inside = QtWidgets.QToolButton()
@@ -236,6 +241,11 @@ class NowPanel(Panel):
         inside.clicked.connect(lambda: self.inside_asked.emit())
         self.header.addStretch(1)
         self.header.addWidget(inside)
+        self._inside = inside
+        # Two panels beside each other stay level.
+        policy = inside.sizePolicy()
+        policy.setRetainSizeWhenHidden(True)
+        inside.setSizePolicy(policy)
         self._headline = _Headline()
         self._bars = _ClassBars()
         self._legend = make_label("", "small")
@@ -244,7 +254,7 @@ class NowPanel(Panel):
         self._shares = _ShareBar()
         self._note = make_label("", "dim")
         self._note.setWordWrap(True)
-        self._previous = make_label("", "dim")
+        self._previous = ElidedLabel("dim")
         self.body.addWidget(self._headline, 3)
         self.body.addWidget(self._bars, 4)
         self.body.addWidget(self._legend)
@@ -254,6 +264,13 @@ class NowPanel(Panel):
         self.body.addWidget(self._note)
         self.body.addStretch(1)
         self.body.addWidget(self._previous)
+
+    def show_person(self, name: str, *, inside: bool = True) -> None:
+        """Show one of two people beside the other, narrower; "": the only one. `inside`: whether there is a way inside."""
+        self.show_title(name or "Now")
+        self.setMinimumWidth(_NARROW if name else _WIDTH)
+        self._inside.setVisible(inside)
+        self._legend.setVisible(not name)
 
     def apply_look(self, look: Look) -> None:
         """Take on a theme and the classes."""
@@ -276,7 +293,7 @@ class NowPanel(Panel):
         set_text(self._legend, "▾ voice alone   ▴ words alone" if view.text is not None else " ")
         set_text(self._rests_on, f"rests on {view.rests_on}" if view.rests_on else " ")
         set_text(self._note, view.note or " ")
-        set_text(self._previous, _previous_text(previous, self._look))
+        self._previous.show_text(_previous_text(previous, self._look))
         spoken = view.headline
         if view.confidence:
             spoken += f", {100.0 * view.confidence:.0f} percent"

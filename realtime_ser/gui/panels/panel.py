@@ -37,11 +37,17 @@ class Panel(QtWidgets.QFrame):
         outer.setSpacing(4)
         self.header = QtWidgets.QHBoxLayout()
         self.header.setSpacing(8)
-        self.header.addWidget(make_label(title, "title"))
+        self._title = make_label(title, "title")
+        self.header.addWidget(self._title)
         self.body = QtWidgets.QVBoxLayout()
         self.body.setSpacing(4)
         outer.addLayout(self.header)
         outer.addLayout(self.body, 1)
+
+    def show_title(self, title: str) -> None:
+        """Another title; of two people, whose panel it is."""
+        set_text(self._title, title)
+        self.setAccessibleName(title)
 
     def apply_look(self, look: Look) -> None:
         """Take on a theme and a set of classes; called at least once before anything is drawn."""

@@ -23,6 +23,9 @@ from realtime_ser.types import Verdict
 __all__ = ["Mark", "Marks", "TimeAxis", "TimelinePanel", "band_image"]
 
 GUTTER = 56
+_HIGH, _LOW = 200, 96
+"""Pixels of the lanes at least, alone and where there are two timelines."""
+_UNLIMITED = 16_777_215.0
 LEVEL_FLOOR = -60.0
 ENERGY_RANGE_DB = 60.0
 DECIBELS_PER_NEPER = 10.0 / np.log(10.0)
@@ -242,7 +245,7 @@ class TimelinePanel(Panel):
             self._zooms[seconds] = button
 
         self._view = pg.GraphicsLayoutWidget()
-        self._view.setMinimumHeight(200)
+        self._view.setMinimumHeight(_HIGH)
         self._view.setFrameShape(QtWidgets.QFrame.Shape.NoFrame)
         self._view.setAccessibleName("timeline of the last minute")
         self._view.setFocusPolicy(Qt.FocusPolicy.NoFocus)
@@ -362,6 +365,31 @@ class TimelinePanel(Panel):
                     self.utterance_chosen.emit(verdict.utterance)
                     return
 
+    def show_person(self, name: str, *, controls: bool = True) -> None:
+        """Show one of two people above or below the other: without level and bands, for which there is no room.
+
+        "": the only one, with everything. `controls`: whether legend and zoom stand here.
+        """
+        self.show_title(name or "Timeline")
+        layout = self._view.ci.layout
+        for row, lane, stretch in ((2, "level", 2), (4, "bands", 4)):
+            # NB: a hidden lane keeps its place in Qt's grid, unless nothing may stand in it.
+            self._lanes[lane].setVisible(not name)
+            self._lanes[lane].setMaximumHeight(0.0 if name else _UNLIMITED)
+            layout.setRowStretchFactor(row, 0 if name else stretch)
+            layout.setRowMaximumHeight(row, 0.0 if name else _UNLIMITED)
+        self._lanes["voice"].showAxis("bottom", bool(name))
+        self._lanes["voice"].getAxis("bottom").setHeight(20 if name else 0)
+        layout.setRowFixedHeight(3, 34 if name else 14)
+        self._view.setMinimumHeight(_LOW if name else _HIGH)
+        for button in self._zooms.values():
+            button.setVisible(controls)
+        # What stands for which class is said beside it, by everybody's bars.
+        self._legend.setVisible(controls and not name)
+        self._explanation.setVisible(controls)
+        self._drawn = None
+        self._shown_position = -1
+
     @property
     def shown_seconds(self) -> int:
         """Length of the time shown."""
@@ -422,14 +450,21 @@ class TimelinePanel(Panel):
         names = "&nbsp;&nbsp;".join(f'<span style="color:{s.colour}">{s.glyph} {s.name}</span>' for s in look.classes)
         set_text(self._legend, names)
 
-    def refresh_plots(self, model: DashboardModel) -> None:
-        """Draw what is new: time moves on with every frame, the traces change with every column (50 ms)."""
+    def refresh_plots(self, model: DashboardModel, position: int | None = None) -> None:
+        """Draw what is new: time moves on with every frame, the traces change with every column (50 ms).
+
+        Parameters
+        ----------
+        position
+            The sample that is "now", where two timelines share an axis; ``None``: the newest that the model knows.
+        """
         self._model = model
         if self._look is None or not model.classes:
             return
-        if model.position != self._shown_position:
-            self._shown_position = model.position
-            now = model.position / model.sample_rate
+        position = model.position if position is None else position
+        if position != self._shown_position:
+            self._shown_position = position
+            now = position / model.sample_rate
             # Some room to the right of now, for the shapes at the ends of the lines.
             margin = 0.012 * self._span_seconds
             end = max(now, float(self._span_seconds)) + margin

@@ -80,6 +80,8 @@ class Transport(QtWidgets.QFrame):
     input_chosen = QtCore.Signal(object)
     """The user chose this :class:`~realtime_ser.gui.controller.InputChoice`."""
     sessions_asked = QtCore.Signal()
+    people_asked = QtCore.Signal(bool)
+    """Two people are to be listened to, or one."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -109,7 +111,7 @@ class Transport(QtWidgets.QFrame):
         self._input = QtWidgets.QComboBox()
         self._input.setAccessibleName("input")
         self._input.setToolTip("What to listen to (Ctrl+I); Ctrl+O opens a recording")
-        self._input.setMinimumWidth(200)
+        self._input.setMinimumWidth(140)
         self._input.setMaximumWidth(460)
         self._input.setSizeAdjustPolicy(QtWidgets.QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self._input.activated.connect(self._choose)
@@ -118,6 +120,12 @@ class Transport(QtWidgets.QFrame):
         self._refresh.setToolTip("Look for microphones again (F5)")
         self._refresh.setAccessibleName("look for microphones again")
         self._refresh.clicked.connect(self.refresh_asked)
+        self._two = QtWidgets.QToolButton()
+        self._two.setText("2 people")
+        self._two.setCheckable(True)
+        self._two.setToolTip("Two people: each on a channel of the input, or with a microphone of their own (Ctrl+P)")
+        self._two.setAccessibleName("two people")
+        self._two.toggled.connect(self.people_asked)
         self._record = QtWidgets.QPushButton("● Record…")
         self._record.setToolTip("Record a session: scores, markers and, with consent, words and sound (Ctrl+R)")
         self._record.setAccessibleName("record a session")
@@ -149,6 +157,7 @@ class Transport(QtWidgets.QFrame):
             (self._clock, 0),
             (self._input, 3),
             (self._refresh, 0),
+            (self._two, 0),
             (self._button, 0),
             (self._record, 0),
             (self._sessions, 0),
@@ -164,6 +173,16 @@ class Transport(QtWidgets.QFrame):
     def apply_look(self, look: Look) -> None:
         """Take on a theme."""
         self._light.apply_look(look)
+
+    @property
+    def two_people(self) -> bool:
+        """Whether two are to be listened to."""
+        return self._two.isChecked()
+
+    def ask_two_people(self, wanted: bool) -> None:
+        """Choose two people, or one; nothing changes while somebody is listened to."""
+        if self._two.isEnabled():
+            self._two.setChecked(wanted)
 
     @property
     def state(self) -> str:
@@ -312,6 +331,7 @@ class Transport(QtWidgets.QFrame):
         idle = not running and not busy
         self._input.setEnabled(idle or (self._phase == "loading" and bool(self._choices)))
         self._refresh.setEnabled(idle)
+        self._two.setEnabled(idle or self._phase == "loading")
 
     def show_text(self, time: str, words: str) -> None:
         """Show the time heard and who writes the words."""
