@@ -29,6 +29,7 @@ from realtime_ser.engine.people import Said
 from realtime_ser.errors import ConfigError
 from realtime_ser.inputs import Input, PeopleInput, open_people, parse_channels, parse_names, people_wanted, two_inputs
 from realtime_ser.records import verdict_row
+from realtime_ser.session.reader import Session
 from realtime_ser.types import Event, Output, Severity, Verdict, WindowScores
 
 ROUNDING = 1e-5
@@ -289,3 +290,46 @@ def test_two_voices_through_a_sound_card(
     shared = min(map(len, starts.values()))
     assert shared > 100
     assert starts["Person 1"][:shared] == starts["Person 2"][:shared]
+
+
+def test_two_microphones_hear_a_click_at_the_same_time(virtual_microphone: Any, random_bundle: Path, tmp_path: Path) -> None:
+    """Two devices that were opened one after the other, through PortAudio and PulseAudio; all on the first one's clock."""
+    clicks, path = np.zeros(16_000 * 6, np.float32), tmp_path / "clicks.wav"
+    for second in range(1, 6):
+        clicks[16_000 * second : 16_000 * second + 160] = np.random.default_rng(second).uniform(-0.8, 0.8, 160)
+    soundfile.write(path, clicks, 16_000)
+    inputs = ("--input", "microphone:left", "--second-input", "microphone:right", "--names", *NAMES)
+    recording = ("--record", str(tmp_path / "sessions"), "--keep-audio", "--consent", "--json", "--recognizer", "none")
+    with virtual_microphone.two_devices(tmp_path) as (sink, environment):
+        program = subprocess.Popen(
+            [sys.executable, "-m", "realtime_ser", "listen", *inputs, *recording, "--bundle", str(random_bundle)],
+            env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        try:
+            assert program.stdout is not None
+            playing, heard = None, 0
+            for line in program.stdout:
+                record = json.loads(line)
+                heard += record["type"] == "window" and record["person"] == NAMES[1]
+                if playing is None and heard > 100:
+                    playing = virtual_microphone.start_playing(path, sink)
+                if playing is not None and playing.poll() is not None:
+                    break
+            program.terminate()
+            _, errors = program.communicate(timeout=30)
+            assert program.returncode == 0, errors
+        finally:
+            program.kill()
+            program.wait()
+    (folder,) = (tmp_path / "sessions").iterdir()
+    with Session(folder) as session:
+        assert [one.clock for one in session.header.people] == ["shared", "own"]
+        onsets = [_onsets(one) for one in session.everybody()]
+    assert len(onsets[0]) == len(onsets[1]) == 5
+    assert np.abs(onsets[0] - onsets[1]).max() < 0.010 * 16_000
+
+
+def _onsets(session: Session) -> np.ndarray:
+    """Samples, on the session's clock, at which it becomes loud."""
+    loud = np.concatenate([first + np.flatnonzero(np.abs(samples) > 0.2) for first, samples in session.audio()])
+    return loud[np.concatenate([[True], np.diff(loud) > 4_000])]

@@ -118,6 +118,24 @@ class VirtualMicrophone:
                 self._pactl("set-default-source", f"{SINK}.monitor")
 
     @contextmanager
+    def two_devices(self, folder: Path) -> Iterator[tuple[str, dict[str, str]]]:
+        """Two microphones named "left" and "right" for programs with the environment that is yielded.
+
+        Also yielded is the name of a sink (for :meth:`start_playing`) that plays into both at the same time.
+        """
+        with self.another_default() as second:
+            alsa = folder / "two.conf"
+            devices = "".join(
+                f'pcm.{name} {{ type pulse device "{sink}.monitor" }}\n' for name, sink in (("left", SINK), ("right", second))
+            )
+            alsa.write_text(_ALSA + devices)
+            module = self._pactl("load-module", "module-combine-sink", "sink_name=both", f"slaves={SINK},{second}")
+            try:
+                yield "both", {**self.environment, "ALSA_CONFIG_PATH": str(alsa)}
+            finally:
+                self._pactl("unload-module", module)
+
+    @contextmanager
     def piped(self, fifo: Path, rate: int) -> Iterator[None]:
         """Plug another microphone in, the only one, that delivers at once what is written into `fifo` (float32, mono)."""
         self.unplug()
