@@ -7,6 +7,7 @@ import queue
 import sys
 import time
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -139,3 +140,38 @@ def test_a_missing_library_is_told_with_its_remedy(
     monkeypatch.delitem(sys.modules, "pylsl", raising=False)
     with pytest.raises(ConfigError, match=words):
         lsl.LslOutlet(FACTS)
+
+
+PEOPLE = """
+import pylsl
+for name in ("Anna", "Ben"):
+    inlets = []
+    for kind in ("windows", "utterances"):
+        found = pylsl.resolve_byprop("name", f"Realtime SER {kind} {name}", 1, 30)
+        inlets.append(pylsl.StreamInlet(found[0]))
+        inlets[-1].open_stream(10)
+    info = inlets[0].info(10)
+    print(info.desc().child_value("person"), info.source_id(), flush=True)
+    sample, _ = inlets[0].pull_sample(30)
+    print(sample[0], flush=True)
+    print(inlets[1].pull_sample(30)[0][0], flush=True)
+"""
+
+
+def test_two_people_have_streams_of_their_own(library: ModuleType) -> None:
+    channels: list[Channel[Output]] = [Channel("outputs", 256, Policy.DROP_OLDEST) for _ in "AB"]
+    feed = Feed([lsl.LslOutlet(replace(FACTS, people=("Anna", "Ben")))])
+    feed.start(*channels)
+    sources = []
+    with other_process(PEOPLE) as receiver:
+        for name, share, channel in zip(("Anna", "Ben"), (0.25, 0.75), channels, strict=True):
+            person, source = receiver.line().split()
+            assert person == name
+            sources.append(source)
+            now = time.perf_counter()
+            channel.put(windows(0, [share], now))
+            channel.put(verdict(1_000, 5_000, now))
+            assert float(receiver.line()) == share
+            assert json.loads(receiver.line())["person"] == name
+    assert len(set(sources)) == 2
+    feed.finish()

@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from realtime_ser.outlets.osc import OscOutlet
 from realtime_ser.outlets.websocket import WebSocketOutlet, is_loopback
 from realtime_ser.types import Output
 
+BOTH = replace(FACTS, people=("Anna", "Ben"))
 TOKEN = "a long enough token"
 
 
@@ -207,3 +209,47 @@ def test_a_missing_library_is_told_with_its_remedy(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(ConfigError, match=r"realtime-ser\[outlets\]"):
         OscOutlet(FACTS, "127.0.0.1", 9) if missing == "pythonosc" else WebSocketOutlet(FACTS, "127.0.0.1", 0)
+
+
+def two_people(*outlets: Any) -> tuple[Feed, list[Channel[Output]]]:
+    """A feed of Anna and Ben."""
+    channels: list[Channel[Output]] = [Channel("outputs", 256, Policy.DROP_OLDEST) for _ in "AB"]
+    feed = Feed(outlets)
+    feed.start(*channels)
+    return feed, channels
+
+
+def test_osc_tells_two_people_apart_by_address() -> None:
+    pytest.importorskip("pythonosc", reason="python-osc is not installed: install the 'dev' extra")
+    from pythonosc.osc_message import OscMessage
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(("127.0.0.1", 0))
+        receiver.settimeout(30)
+        feed, channels = two_people(OscOutlet(BOTH, "127.0.0.1", receiver.getsockname()[1]))
+        got = [OscMessage(receiver.recv(65_536)) for _ in range(2)]
+        assert (got[1].address, got[1].params) == ("/ser/people", ["Anna", "Ben"])
+        for channel, share, address in zip(channels, (0.25, 0.5), ("/ser/1/window", "/ser/2/window"), strict=True):
+            channel.put(windows(0, [share], time.perf_counter()))
+            message = OscMessage(receiver.recv(65_536))
+            assert (message.address, message.params[2]) == (address, pytest.approx(share))
+        assert "nothing was dropped" in feed.finish()[0]
+
+
+def test_websocket_records_say_whose_they_are(websockets: Any, no_thread_left: None) -> None:
+    outlet = WebSocketOutlet(BOTH, "127.0.0.1", 0)
+    feed, channels = two_people(outlet)
+    with websockets.connect(f"ws://127.0.0.1:{outlet.port}", ping_interval=None) as client:
+        assert json.loads(client.recv(timeout=30))["people"] == ["Anna", "Ben"]
+        # Captured at another time each: everybody's stamps come from their own stream.
+        at = time.perf_counter()
+        got = []
+        for channel, captured_at in zip(channels, (at, at - 0.5), strict=True):
+            channel.put(windows(5, [0.25], captured_at))
+            got.append(json.loads(client.recv(timeout=30)))
+        feed.mark(Mark(16_000, "stimulus", "", "key s"), at)
+        marker = json.loads(client.recv(timeout=30))
+    assert [record["person"] for record in got] == ["Anna", "Ben"]
+    assert got[0]["time"] - got[1]["time"] == pytest.approx(0.5, abs=0.005)
+    assert "person" not in marker
+    assert len(feed.finish()) == 1
