@@ -15,6 +15,7 @@ from session_parts import Record, Recorded
 
 from realtime_ser.assembly import Models, load_models
 from realtime_ser.cli import main
+from realtime_ser.config import ENGINE_RATE
 from realtime_ser.errors import SessionError
 from realtime_ser.session import edit
 from realtime_ser.session.export.files import FORMATS, export_session
@@ -167,10 +168,11 @@ def test_progress_is_told_and_a_cancelled_scoring_leaves_nothing(folder: Path, m
         assert [of for _, of in told] == [session.seconds] * len(told)
         assert session.notes()[-1]["text"] == "meanwhile"
         assert session.changes() == []
-    seconds_told = [0.0, *(seconds for seconds, _ in told)]
+    # In samples: 4.9 s − 3.9 s is more than a second in floating point.
+    samples_told = np.rint([0.0, *(seconds * ENGINE_RATE for seconds, _ in told)])
     # After every piece of the sound, of which none is longer than a second.
-    assert np.all(np.diff(seconds_told) <= 1.0)
-    assert np.all(np.diff(seconds_told) > 0.0)
+    assert np.all(np.diff(samples_told) <= ENGINE_RATE)
+    assert np.all(np.diff(samples_told) > 0)
     assert set(folder.iterdir()) == before
     told.clear()
     rescore(folder, models, name="whole", on_progress=lambda seconds, of: told.append((seconds, of)))
