@@ -10,10 +10,10 @@ import argparse
 import json
 import re
 from collections.abc import Sequence
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from realtime_ser.bundle.card import CardTable, in_tables
 from realtime_ser.bundle.loader import load_bundle
 from realtime_ser.bundle.manifest import Figure, Manifest
 from realtime_ser.errors import ConfigError
@@ -84,17 +84,30 @@ def render_card(manifest: Manifest) -> str:
         "",
         "### Figures",
     ]
-    for (data, protocol), some in groupby(card.figures, key=lambda figure: (figure.data, figure.protocol)):
-        figures = list(some)
-        lines += ["", f"**{data}**  ", f"{protocol}. {figures[0].date}, {figures[0].hardware}.", ""]
-        lines += ["| figure | value | 95 % interval |", "|---|---|---|", *map(_row, figures)]
+    for table in in_tables(card.figures):
+        lines += ["", f"{table.common[:1].upper()}{table.common[1:]}.", "", *_table(table)]
     lines += ["", "### Limits, and what it must not be used for", "", *(f"* {limit}" for limit in card.limits)]
     return "\n".join(lines)
 
 
-def _row(figure: Figure) -> str:
-    interval = "–" if figure.interval is None else f"{figure.interval[0]:.3f} – {figure.interval[1]:.3f}"
-    return f"| {figure.name} | {figure.value:.3f} | {interval} |"
+def _table(table: CardTable) -> list[str]:
+    """A table in Markdown: figures as columns, or as rows where there is one set of data only."""
+    if len(table.rows) == 1:
+        (row,) = table.rows
+        about = f"{row.data}{f'; {row.circumstances}' if row.circumstances else ''}"
+        pairs = zip(table.columns, row.figures, strict=True)
+        return [f"| {about} | |", "|---|---|", *(f"| {name} | {_value(figure)} |" for name, figure in pairs)]
+    told = any(row.circumstances for row in table.rows)
+    head = ["data", *(["circumstances"] if told else []), *table.columns]
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    for row in table.rows:
+        cells = [row.data, *([row.circumstances] if told else []), *map(_value, row.figures)]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def _value(figure: Figure) -> str:
+    return f"{figure.value:.3f}" + ("" if figure.interval is None else f" ({figure.interval[0]:.3f}–{figure.interval[1]:.3f})")
 
 
 def render_reports(folder: Path, start: Path) -> str:

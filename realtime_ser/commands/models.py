@@ -8,6 +8,7 @@ from pathlib import Path
 from realtime_ser.acoustic.execution import Execution, choose_networks
 from realtime_ser.asr.discovery import choose_recognizer, installed_vosk_models, user_models_folder
 from realtime_ser.asr.fetch import CATALOGUE, FetchProgress, fetch_model
+from realtime_ser.bundle.card import in_tables
 from realtime_ser.bundle.loader import find_bundles, load_bundle, read_manifest
 from realtime_ser.bundle.manifest import Figure, Manifest
 from realtime_ser.errors import RealtimeSerError
@@ -94,17 +95,18 @@ def describe(manifest: Manifest) -> list[str]:
 
 
 def _figures(figures: Sequence[Figure]) -> list[str]:
-    """Figures under what they were measured on, which is written once."""
+    """Figures under what they were measured on; what holds for several is written once."""
     lines: list[str] = []
-    circumstances = ""
-    for figure in figures:
-        measured_on = f"{figure.data}; {figure.protocol}; {figure.date}, {figure.hardware}"
-        if measured_on != circumstances:
-            circumstances = measured_on
-            lines.append(f"  On {measured_on}:")
-        interval = f" [{figure.interval[0]:.3f}, {figure.interval[1]:.3f}]" if figure.interval is not None else ""
-        lines.append(f"    {figure.value:.3f}{interval}  {figure.name}")
+    for table in in_tables(figures):
+        lines.append(f"  {table.common[:1].upper()}{table.common[1:]}:")
+        for row in table.rows:
+            lines.append(f"    On {row.data}{f'; {row.circumstances}' if row.circumstances else ''}:")
+            lines += [f"      {_value(one)}  {column}" for column, one in zip(table.columns, row.figures, strict=True)]
     return lines
+
+
+def _value(figure: Figure) -> str:
+    return f"{figure.value:.3f}" + ("" if figure.interval is None else f" [{figure.interval[0]:.3f}, {figure.interval[1]:.3f}]")
 
 
 def fetch(name: str, *, folder: str | None = None, sha256: str = "", replace: bool = False) -> list[str]:

@@ -42,8 +42,13 @@ def test_every_figure_and_limit_of_the_card_is_on_the_page() -> None:
     manifest = load_bundle().manifest
     text = render_card(manifest)
     for figure in manifest.card.figures:
-        assert f"| {figure.name} | {figure.value:.3f} |" in text
-        assert figure.data in text
+        assert f"{figure.value:.3f}" in text
+        assert all(said in text for said in (figure.data, figure.date, figure.hardware))
+        # A statement may begin a sentence here.
+        assert all(said.lower() in text.lower() for said in figure.protocol.split("; "))
+    # Twice the same conditions, in rows; what holds for all of them is not repeated.
+    assert text.count("at most 2 clips per speaker and class") == 1
+    assert sum(line.startswith("| EMOVO: EMOVO") and "| condition: " in line for line in text.splitlines()) == 16
     for limit in manifest.card.limits:
         assert limit in text
     for data in manifest.card.data:
