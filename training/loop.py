@@ -17,6 +17,7 @@ task says, so that the batch of the whole training grows with their number::
 
 from __future__ import annotations
 
+import atexit
 import copy
 import functools
 import json
@@ -196,8 +197,21 @@ def default_fabric(accelerator: str = "auto") -> Fabric:
     else:
         local = int(os.environ.get("LOCAL_WORLD_SIZE", world))
         fabric = Fabric(accelerator=accelerator, devices=local, num_nodes=world // local, strategy="ddp")
+        atexit.register(_leave_the_others)
     fabric.launch()
     return fabric
+
+
+def _leave_the_others() -> None:
+    """End the connection to the other processes while Python is still whole.
+
+    Threads of the connection may hold finished work that belongs to Python objects. Where some were left when the interpreter
+    was taken apart, a process whose training had gone well was aborted now and then. After an error nothing is waited for:
+    torchrun ends the other processes.
+    """
+    failed = hasattr(sys, "last_value")
+    if torch.distributed.is_initialized() and not failed:
+        torch.distributed.destroy_process_group()
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
