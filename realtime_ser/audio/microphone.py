@@ -365,7 +365,8 @@ class MicrophoneSource:
         # What was dropped behind the last block is part of the gap that begins here.
         self._ready += self._intake.finish()
         self._earlier_overruns += capture.overruns
-        self._next_look = self._now() + self._retry_seconds
+        # The first time at once: a stream that only stood still or slept can be opened anew right away.
+        self._next_look = self._now() + (0.0 if self._absence is None else self._retry_seconds)
         if self._absence is not None:
             return
         self._absence = _Absence(why, self._now(), self._intake.next_sample)
