@@ -50,12 +50,16 @@ class VirtualMicrophone:
         alsa = self.folder / "alsa.conf"
         alsa.write_text(_ALSA)
         self._socket = self.folder / "native"
+        client = self.folder / "client.conf"
+        # Where a server is killed, its library may wait for ever for the memory that it shared with it.
+        client.write_text("enable-shm = no\nautospawn = no\n")
         self.settings = {
             "XDG_RUNTIME_DIR": str(self.folder),
             "PULSE_RUNTIME_PATH": str(self.folder),
             "PULSE_STATE_PATH": str(self.folder),
             "PULSE_COOKIE": str(self.folder / "cookie"),
             "PULSE_SERVER": f"unix:{self._socket}",
+            "PULSE_CLIENTCONFIG": str(client),
             "ALSA_CONFIG_PATH": str(alsa),
         }
         self.environment = {**os.environ, **self.settings}
@@ -239,7 +243,7 @@ def _initialise_portaudio_again() -> None:
 
 @pytest.fixture(scope="session")
 def _virtual_microphone() -> Iterator[VirtualMicrophone]:
-    before = {name: os.environ.get(name) for name in ("ALSA_CONFIG_PATH", "PULSE_SERVER")}
+    before = {name: os.environ.get(name) for name in ("ALSA_CONFIG_PATH", "PULSE_SERVER", "PULSE_CLIENTCONFIG")}
     if reason := _missing():
         pytest.skip(reason)
     microphone = VirtualMicrophone()

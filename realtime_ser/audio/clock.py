@@ -73,6 +73,11 @@ class CaptureClock:
             self._current = point
         self._offset = self._late(self._current) if math.isnan(self._offset) else min(self._offset, self._late(self._current))
 
+    def lateness(self, frames: int, at: float) -> float:
+        """Seconds by which a block that ends with frame number `frames` and came at `at` is behind the promptest of late."""
+        seconds = frames / self._rate
+        return self._late((seconds, at - seconds)) - self._offset
+
     def time_of(self, seconds: float) -> float:
         """``perf_counter()`` time at which the device's counter stood at `seconds`; ``nan`` before the first block."""
         return seconds + self._offset + self._slope * seconds

@@ -24,6 +24,7 @@ import numpy as np
 from realtime_ser.audio.capture import Capture, Captured
 from realtime_ser.audio.clock import CaptureClock, seconds_asleep
 from realtime_ser.audio.intake import Intake
+from realtime_ser.audio.losses import LossWatch
 from realtime_ser.audio.portaudio import Backend, InputDevice, PortAudio, Selector, choose
 from realtime_ser.audio.sources import LONGEST_WAIT, SourceStatus
 from realtime_ser.config import ENGINE_RATE, RETURN_SECONDS
@@ -123,6 +124,7 @@ class MicrophoneSource:
         self._device: InputDevice | None = None
         self._intake: Intake | None = None
         self._clock: CaptureClock | None = None
+        self._watch: LossWatch | None = None
         self._ready: deque[Block] = deque()
         self._events: list[Event] = []
         self._last: Captured | None = None
@@ -165,6 +167,7 @@ class MicrophoneSource:
         capture = self._open_device(device)
         self._device = device
         self._clock = CaptureClock(capture.rate)
+        self._watch = LossWatch(self._clock, capture.rate)
         self._intake = Intake(capture.rate, capture.channels, self._channel, self._clock.time_of, self._others)
         self._listen_to(capture)
 
@@ -257,25 +260,17 @@ class MicrophoneSource:
 
     def _take(self, captured: list[Captured], capture: Capture) -> None:
         assert self._intake is not None  # `read` has checked
-        joined: list[FloatArray] = []
+        assert self._watch is not None
         self._begin(captured[0], capture)
+        clear: list[tuple[Captured, int | None]] = []
         for block in captured:
             if pause := self._pause_before(block, capture.rate):
-                self._pass_on(joined, None)
+                self._pass_on(clear, capture.rate)
                 self._lose(capture, pause)
                 return
-            lost = self._missing_before(block, joined)
-            if lost is not None:
-                self._pass_on(joined, None)
-                self._report_gap(lost, bool(block.lost), capture.rate)
-                joined = []
-            self._observe(block, lost or 0, joined)
-            if lost is None:
-                joined.append(block.frames)
-            else:
-                self._pass_on([block.frames], lost)
+            clear += self._watch.push(block)
             self._last = block
-        self._pass_on(joined, None)
+        self._pass_on(clear, capture.rate)
         self._events += self._intake.drain_events()
 
     def _begin(self, first: Captured, capture: Capture) -> None:
@@ -291,6 +286,7 @@ class MicrophoneSource:
         asleep = first.asleep - self._last.asleep
         sample = self._intake.sample_at(before.frames_at(began)) + round(asleep * ENGINE_RATE)
         self._clock = CaptureClock(capture.rate)
+        self._watch = LossWatch(self._clock, capture.rate)
         self._intake.switch(capture.rate, capture.channels, self._channel, sample, self._clock.time_of)
         self._last = self._absence = None
         away = (self._intake.next_sample - absence.sample) / ENGINE_RATE
@@ -315,25 +311,20 @@ class MicrophoneSource:
             return f"The computer slept for {asleep:.0f} s."
         return f"The microphone “{self.name}” went away: it has delivered nothing for {pause:.0f} s."
 
-    def _missing_before(self, block: Captured, joined: list[FloatArray]) -> int | None:
-        """Frames missing before `block`, or ``None`` where it follows directly on `joined`."""
+    def _pass_on(self, clear: list[tuple[Captured, int | None]], rate: int) -> None:
+        """Hand blocks to the intake, those that follow on one another joined; each comes with the frames missing before it."""
         assert self._intake is not None
-        assert self._clock is not None
-        if self._last is None or not (block.overrun or block.lost):
-            return None
-        if not block.overrun:
-            return block.lost
-        heard = self._intake.frames + sum(map(len, joined))
-        by_clock = round(self._clock.frames_at(block.at)) - heard - len(block.frames)
-        return max(block.lost, by_clock)
+        joined: list[FloatArray] = []
+        gap: int | None = None
+        for block, lost in clear:
+            if lost is not None:
+                self._push(joined, gap)
+                self._report_gap(lost, lost <= block.lost, rate)
+                joined, gap = [], lost
+            joined.append(block.frames)
+        self._push(joined, gap)
 
-    def _observe(self, block: Captured, lost: int, joined: list[FloatArray]) -> None:
-        assert self._intake is not None
-        assert self._clock is not None
-        heard = self._intake.frames + sum(map(len, joined)) + lost + len(block.frames)
-        self._clock.observe(heard, block.at)
-
-    def _pass_on(self, frames: list[FloatArray], lost: int | None) -> None:
+    def _push(self, frames: list[FloatArray], lost: int | None) -> None:
         assert self._intake is not None
         if frames:
             self._ready += self._intake.push(frames[0] if len(frames) == 1 else np.concatenate(frames), lost)
@@ -353,6 +344,8 @@ class MicrophoneSource:
     def _end(self, capture: Capture) -> None:
         """No more will come from `capture`: hand out what the resampler still holds."""
         assert self._intake is not None
+        assert self._watch is not None
+        self._pass_on(self._watch.flush(), capture.rate)
         lost = capture.take_lost()
         if lost:
             self._report_gap(lost, True, capture.rate)
@@ -367,10 +360,13 @@ class MicrophoneSource:
             if not self._closed:
                 capture.close()
             self._capture = None
+        if self._watch is not None:
+            self._pass_on(self._watch.flush(), capture.rate)
         # What was dropped behind the last block is part of the gap that begins here.
         self._ready += self._intake.finish()
         self._earlier_overruns += capture.overruns
-        self._next_look = self._now() + self._retry_seconds
+        # The first time at once: a stream that only stood still or slept can be opened anew right away.
+        self._next_look = self._now() + (0.0 if self._absence is None else self._retry_seconds)
         if self._absence is not None:
             return
         self._absence = _Absence(why, self._now(), self._intake.next_sample)

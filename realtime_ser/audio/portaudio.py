@@ -6,6 +6,7 @@ nor may two threads be in it at once. So all of this process's streams are count
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 import re
@@ -41,6 +42,11 @@ _LIST_THEM = "`realtime-ser devices` lists the microphones."
 _LOOPBACK = re.compile(
     r"monitor|loopback|stereo ?mix|what u hear|wave out mix|blackhole|soundflower|cable output", re.IGNORECASE
 )
+
+_ENDS_WITHIN = 5.0
+"""Seconds that a stream gets to end."""
+
+_log = logging.getLogger(__name__)
 
 # NB: any thread. PortAudio's own thread never takes the lock: callbacks come from there.
 _portaudio = threading.RLock()
@@ -255,6 +261,7 @@ class _Stream:
         self._stream = stream
         self._sd = sd
         self._name = name
+        self._stuck = False
         _open_streams.add(self)
 
     @property
@@ -280,12 +287,28 @@ class _Stream:
 
     def abort(self) -> None:
         with _portaudio:
-            self._stream.abort(ignore_errors=True)
+            self._end(lambda: self._stream.abort(ignore_errors=True))
 
     def close(self) -> None:
         with _portaudio:
-            self._stream.close(ignore_errors=True)
-            _open_streams.discard(self)
+            if self._end(lambda: self._stream.close(ignore_errors=True)):
+                _open_streams.discard(self)
+
+    def _end(self, call: Callable[[], None]) -> bool:
+        """Do `call`, in a thread that can be left alone should it never return; whether it did.
+
+        When a sound server is killed, its library may wait for itself for ever. Such a stream stays counted as open, so that
+        PortAudio is not initialised again under it; another one can be opened beside it.
+        """
+        if self._stuck:
+            return False
+        thread = threading.Thread(target=call, name="end of a stream", daemon=True)
+        thread.start()
+        thread.join(_ENDS_WITHIN)
+        self._stuck = thread.is_alive()
+        if self._stuck:
+            _log.error("%s does not end its stream: the sound system hangs, and the stream is left to itself.", self._name)
+        return not self._stuck
 
 
 def list_devices(*, anew: bool = False) -> list[InputDevice]:

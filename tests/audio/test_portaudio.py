@@ -6,6 +6,7 @@ import builtins
 import platform
 import subprocess
 import sys
+import threading
 from typing import Any
 
 import pytest
@@ -158,3 +159,36 @@ def test_only_the_libraries_are_silent_while_a_device_is_opened() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stderr.splitlines() == ["markers are received 1", "after 1", "markers are received 2", "after 2"]
+
+
+class StuckStream:
+    """A stream of a sound server that was killed: ending it never returns."""
+
+    latency = 0.0
+
+    def __init__(self) -> None:
+        self.released = threading.Event()
+        self.calls = 0
+
+    def abort(self, ignore_errors: bool) -> None:
+        self.calls += 1
+        assert self.released.wait(60)
+
+    close = abort
+
+
+def test_a_stream_that_does_not_end_is_left_to_itself(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, no_thread_left: None
+) -> None:
+    monkeypatch.setattr(portaudio, "_ENDS_WITHIN", 0.05)
+    monkeypatch.setattr(portaudio, "_open_streams", set())
+    inner = StuckStream()
+    stream = portaudio._Stream(inner, FakeSoundDevice(default=0), "The microphone “Headset”")
+    stream.abort()
+    stream.close()
+    assert inner.calls == 1  # it is not asked a second time
+    assert portaudio._open_streams == {stream}  # PortAudio is not initialised again under it
+    assert "“Headset” does not end its stream" in caplog.text
+    inner.released.set()
+    (thread,) = [thread for thread in threading.enumerate() if thread.name == "end of a stream"]
+    thread.join(60)
