@@ -47,14 +47,27 @@ class FakeStream:
             raise DeviceError("The microphone does not start.")
         self.active = True
 
-    def deliver(self, frames: int, *, overflow: bool = False, lost_by_device: int = 0, scale: float = 2.0**-20) -> None:
-        """The next `frames` frames; frame n holds n times `scale`. `lost_by_device` frames pass by unseen before them."""
+    def deliver(
+        self,
+        frames: int,
+        *,
+        overflow: bool = False,
+        lost_by_device: int = 0,
+        scale: float = 2.0**-20,
+        apart: float = 0.0,
+        waited: bool = False,
+    ) -> None:
+        """The next `frames` frames; frame n holds n times `scale`, and channel c `apart` times c more.
+
+        `lost_by_device` frames pass by unseen before them. Frames that `waited` come late: the clock has gone on before.
+        """
         assert self.active
         self.count += lost_by_device
-        self.clock.time += (frames + lost_by_device) / self.rate
-        values = (np.arange(self.count, self.count + frames) * scale).astype(np.float32)
+        if not waited:
+            self.clock.time += (frames + lost_by_device) / self.rate
+        values = np.arange(self.count, self.count + frames) * scale
         self.count += frames
-        buffer = np.repeat(values[:, np.newaxis], self.channels, axis=1)
+        buffer = (values[:, np.newaxis] + apart * np.arange(self.channels)).astype(np.float32)
 
         def call() -> None:
             try:
@@ -214,9 +227,79 @@ def test_an_overrun_of_the_device_is_a_gap_as_long_as_the_clock_says() -> None:
     assert "lost about 0.25 s" in event.message
 
 
+def test_what_a_device_loses_in_silence_is_a_gap_as_long_as_the_clock_says() -> None:
+    """As a sound server does that moves the stream to another device, and some drivers."""
+    source, backend = opened()
+    for _ in range(10):
+        backend.stream.deliver(160)
+    backend.stream.deliver(160, lost_by_device=16_000)
+    for _ in range(30):
+        backend.stream.deliver(160)
+    blocks = everything(source)
+    assert blocks[-1].span.end == 1_600  # more might wait behind: nothing is claimed before that is clear
+    for _ in range(30):
+        backend.stream.deliver(160)
+    blocks += everything(source)
+    assert frame_numbers(blocks) == sample_indices(blocks) == [*range(1_600), *range(17_600, 17_600 + 61 * 160)]
+    assert (source.status().overruns, source.status().dropped_samples) == (0, 16_000)
+    (event,) = source.drain_events()
+    assert (event.kind, event.sample) == ("gap", 1_600)
+    assert "lost about 1.00 s" in event.message
+
+
+def test_two_losses_one_behind_the_other_are_two_gaps() -> None:
+    source, backend = opened()
+    for lost in (0, 4_000, 0, 0, 8_000, *[0] * 12):
+        backend.stream.deliver(800, lost_by_device=lost)
+    source.close()
+    blocks = everything(source)
+    assert frame_numbers(blocks) == sample_indices(blocks)
+    assert [block.span.first for block in blocks if block.gap_before] == [4_800, 15_200]
+    assert source.status().dropped_samples == 12_000
+
+
+def test_a_capture_thread_that_did_not_run_for_a_second_loses_nothing_where_the_device_kept_it() -> None:
+    source, backend = opened()
+    for _ in range(10):
+        backend.stream.deliver(160)
+    backend.clock.time += 1.0
+    for number in range(100):
+        backend.stream.deliver(160, waited=True)
+        if number == 50:
+            assert everything(source)[-1].span.end == 1_600
+    backend.stream.deliver(160)
+    blocks = everything(source)
+    assert frame_numbers(blocks) == sample_indices(blocks) == list(range(1_600, 1_600 + 101 * 160))
+    assert blocks[-1].captured_at == pytest.approx(backend.clock.time)
+    assert source.drain_events() == []
+    assert source.status().dropped_samples == 0
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_capture_thread_that_did_not_run_for_a_second_loses_what_the_device_could_not_keep(told: bool) -> None:
+    """The device kept the newest 0.2 s; they come at once, the first of them flagged or not."""
+    source, backend = opened()
+    for _ in range(10):
+        backend.stream.deliver(160)
+    backend.clock.time += 1.0
+    backend.stream.deliver(160, waited=True, lost_by_device=80 * 160, overflow=told)
+    for _ in range(19):
+        backend.stream.deliver(160, waited=True)
+    for _ in range(60):
+        backend.stream.deliver(160)
+    blocks = everything(source)
+    assert frame_numbers(blocks) == sample_indices(blocks)
+    assert [block.span.first for block in blocks if block.gap_before] == [1_600 + 80 * 160]
+    assert blocks[-1].captured_at == pytest.approx(backend.clock.time)
+    (event,) = source.drain_events()
+    assert "lost about 0.80 s" in event.message
+    assert (source.status().overruns, source.status().dropped_samples) == (int(told), 80 * 160)
+
+
 def test_an_overrun_before_the_first_block_is_no_gap() -> None:
     source, backend = opened()
     backend.stream.deliver(160, overflow=True)
+    backend.stream.deliver(160)
     (block,) = everything(source)
     assert not block.gap_before
     assert source.drain_events() == []
