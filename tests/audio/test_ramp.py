@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+from fake_card import FakeBackend
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,7 +19,7 @@ from realtime_ser.audio.microphone import MicrophoneSource
 from realtime_ser.audio.portaudio import InputDevice
 from realtime_ser.types import Block
 
-from .test_microphone import FakeBackend, everything
+from .test_microphone import everything
 
 RATES = [8_000, 11_025, 16_000, 22_050, 44_100, 48_000, 96_000, 192_000]
 EDGE = 2_000
@@ -48,7 +49,7 @@ def troubles(rate: int) -> st.SearchStrategy[Trouble]:
 def play_ramp(
     backend: FakeBackend, blocks: list[int], trouble: dict[int, Trouble], read: Callable[[float], None]
 ) -> tuple[int, int]:
-    """Deliver blocks of the ramp's frames, with `trouble` before some of them; frames lost by the device, and blocks flagged."""
+    """Deliver blocks of the ramp's frames, with `trouble` before some; frames lost by the device, and blocks flagged."""
     stream, clock = backend.stream, backend.clock
     scale = SLOPE * 16_000 / stream.rate
     began, lost, flagged = clock.time, 0, 0
