@@ -176,6 +176,7 @@ def _health(health: Health) -> Record:
         "latency_p50": _known(health.latency_p50),
         "latency_p95": _known(health.latency_p95),
         "recognizer_lag": _known(health.recognizer_lag),
+        "judgement_lag": _known(health.judgement_lag),
         "clock_drift_ppm": _known(health.clock_drift),
         "real_time_factor": _known(health.real_time_factor),
         "queue_fill": _known(health.queue_fill),

@@ -453,6 +453,8 @@ class Health:
         Fill of the fullest queue, in [0, 1].
     device_losses
         How often the microphone went away.
+    judgement_lag
+        Seconds of audio that wait for the judgement.
     """
 
     sample: int
@@ -467,6 +469,7 @@ class Health:
     real_time_factor: float
     queue_fill: float
     device_losses: int = 0
+    judgement_lag: float = 0.0
 
 
 Output: TypeAlias = (

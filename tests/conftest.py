@@ -6,10 +6,12 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import hypothesis
 import numpy as np
+import psutil
 import pytest
 import soundfile
 
@@ -68,10 +70,26 @@ def demonstration() -> np.ndarray:
     return samples
 
 
+def _children() -> set[psutil.Process]:
+    """Processes that this one has started, but for the virtual sound card and what helps Python's own libraries."""
+    found = set()
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            helper = any("resource_tracker" in word for word in process.cmdline())
+            if process.status() != psutil.STATUS_ZOMBIE and process.name() != "pulseaudio" and not helper:
+                found.add(process)
+    return found
+
+
 @pytest.fixture
 def no_thread_left() -> Iterator[None]:
-    """Fails a test that leaves a thread behind, and names it."""
-    before = set(threading.enumerate())
+    """Fails a test that leaves a thread or a process behind, and names it."""
+    threads, processes = set(threading.enumerate()), _children()
     yield
-    left = [thread.name for thread in threading.enumerate() if thread not in before and thread.is_alive()]
+    new = [thread for thread in threading.enumerate() if thread not in threads]
+    for thread in new:
+        thread.join(2.0)  # one that is on its way out is none that was left
+    left = [thread.name for thread in new if thread.is_alive()]
     assert not left, f"threads left behind: {left}"
+    _, alive = psutil.wait_procs(_children() - processes, timeout=2.0)
+    assert not alive, f"processes left behind: {alive}"

@@ -31,7 +31,7 @@ class Captured:
     lost
         Frames missing before it because the channel was full.
     overrun
-        Whether the device says that frames are missing before it, without saying how many.
+        Whether the device says that frames are missing before it, or before what is `lost`, without saying how many.
     """
 
     frames: FloatArray
@@ -86,6 +86,7 @@ class Capture:
         self._taken = 0
         # NB: written by the callback only, as long as there are callbacks.
         self._lost_pending = 0
+        self._overrun_pending = False
         self.overruns = 0
         """Blocks that the device reported as overrun."""
         self.last_at = now()
@@ -142,15 +143,16 @@ class Capture:
         try:
             at = self._now()
             self.last_at = at
-            overrun = flags.input_overflow
-            if overrun:
+            if flags.input_overflow:
                 self.overruns += 1
+                self._overrun_pending = True
             if self._handed_over - self._taken + count > self._capacity:
                 self._lost_pending += count
                 return
-            self._channel.put(Captured(frames.copy(), at, self._asleep(), self._lost_pending, overrun))
+            self._channel.put(Captured(frames.copy(), at, self._asleep(), self._lost_pending, self._overrun_pending))
             self._handed_over += count
             self._lost_pending = 0
+            self._overrun_pending = False
         except Exception as error:
             self.error = error
             raise

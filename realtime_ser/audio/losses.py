@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from realtime_ser.audio.capture import Captured
 from realtime_ser.audio.clock import CaptureClock
 
@@ -42,50 +40,84 @@ class LossWatch:
         self._clock = clock
         self._rate = rate
         self._frames = 0
+        # What is held, and by how many seconds each is late were nothing missing before the first of it.
         self._held: list[Captured] = []
+        self._late: list[float] = []
         self._held_frames = 0
-        self._least = math.inf
-        self._told = False
 
     def push(self, block: Captured) -> list[tuple[Captured, int | None]]:
         """The blocks that are clear now, each with the frames missing before it, or ``None`` where it follows directly."""
         if not self._frames:  # the stream begins with its first block, whatever was lost before
             return [self._out(block, None)]
-        # One loss at a time: behind the second, blocks are later than the first made them.
-        clear = self.flush() if block.overrun else []
-        end = self._frames + self._held_frames + block.lost + len(block.frames)
-        late = self._clock.lateness(end, block.at)
-        if not self._held and late <= _LATE and not block.overrun:
-            return [*clear, self._out(block, block.lost or None)]
-        self._held.append(block)
-        self._held_frames += block.lost + len(block.frames)
-        self._least = min(self._least, late)
-        self._told |= block.overrun
-        if self._made_up_for() or self._settled():
-            clear += self.flush()
-        return clear
+        self._hold(block)
+        if self._late[-1] <= _LATE and not any(held.overrun for held in self._held):
+            return self._release(len(self._held), {})
+        return self._decide() if self._settled() else []
 
     def flush(self) -> list[tuple[Captured, int | None]]:
-        """What is held, decided on what is known: nothing follows it."""
-        if not self._held:
-            return []
-        told, held = self._told, self._held
-        missing = max(0, round(self._least * self._rate)) if told or self._least > _LATE else 0
-        self._held, self._held_frames, self._least, self._told = [], 0, math.inf, False
+        """What is held, decided on what is known: nothing follows it. What is not clear yet is not taken for a loss."""
         clear: list[tuple[Captured, int | None]] = []
-        for number, block in enumerate(held):
-            lost = block.lost + (missing if number == 0 else 0)
-            clear.append(self._out(block, lost if lost or (told and number == 0) else None))
+        while self._held:
+            clear += self._decide()
         return clear
 
-    def _made_up_for(self) -> bool:
-        return not self._told and self._least <= _LATE
+    def _hold(self, block: Captured) -> None:
+        self._held.append(block)
+        self._held_frames += block.lost + len(block.frames)
+        self._late.append(self._clock.lateness(self._frames + self._held_frames, block.at))
 
     def _settled(self) -> bool:
-        enough = _SETTLED_WHERE_TOLD if self._told else _SETTLED
-        first = self._held[0]
-        signal = self._held_frames - first.lost - len(first.frames)
-        return signal >= enough * self._rate and self._held[-1].at - first.at >= 0.8 * enough
+        """Whether the last blocks, for long enough, have come as fast as they were captured: then none waits behind them."""
+        told = [number for number, block in enumerate(self._held) if block.overrun]
+        since = told[-1] if told else 0
+        enough = _SETTLED_WHERE_TOLD if told else _SETTLED
+        last = following = self._held[-1]
+        signal = 0.0
+        for block in reversed(self._held[since:-1]):
+            length = (following.lost + len(following.frames)) / self._rate
+            if following.at - block.at > length + _LATE:
+                return False  # nobody ran in between, and the rest may wait
+            signal += length
+            if signal >= enough:
+                return last.at - block.at >= 0.8 * enough
+            following = block
+        return False
+
+    def _decide(self) -> list[tuple[Captured, int | None]]:
+        """Hand out what is held, but for what stands behind another loss: that is later still, to the last."""
+        settled = self._settled()
+        starts = [0, *(number for number, block in enumerate(self._held) if number and block.overrun)]
+        ends = [*starts[1:], len(self._held)]
+        count, least = ends[-1], min(self._late[starts[-1] :])
+        while self._late[count - 1] > least + _LATE:
+            count -= 1
+        # No block comes before it was captured: what was missing by then is the least by which any that follows is late.
+        missing: dict[int, float] = {}
+        for start, end in zip(reversed(starts), reversed(ends), strict=True):
+            least = min(least, *self._late[start:end])
+            missing[start] = max(0.0, least)
+        gaps: dict[int, int] = {}
+        before = 0
+        for start in starts:
+            told = self._held[start].overrun
+            if told or (settled and missing[start] > _LATE):
+                until = round(missing[start] * self._rate)
+                gaps[start], before = until - before, until
+        rest = self._held[count:]
+        clear = self._release(count, gaps)
+        for block in rest:
+            self._hold(block)
+        return clear
+
+    def _release(self, count: int, gaps: dict[int, int]) -> list[tuple[Captured, int | None]]:
+        """Hand out the first `count` blocks, with gaps of so many frames before these numbers, and forget the others."""
+        held = self._held[:count]
+        self._held, self._late, self._held_frames = [], [], 0
+        clear = []
+        for number, block in enumerate(held):
+            lost = block.lost + gaps.get(number, 0)
+            clear.append(self._out(block, lost if lost or number in gaps else None))
+        return clear
 
     def _out(self, block: Captured, lost: int | None) -> tuple[Captured, int | None]:
         self._frames += (lost or 0) + len(block.frames)

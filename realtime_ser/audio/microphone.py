@@ -50,8 +50,8 @@ class MicrophoneSource:
     """Sound from a microphone, at the device's own rate and resampled here.
 
     The channel between device and reader keeps everything, up to `patience` seconds; should the reader fall behind further,
-    new sound is dropped, counted and marked as a gap of exactly that length. Where the device itself reports an overrun, it
-    does not say how much is missing; that is told by the computer's clock, to within some milliseconds.
+    new sound is dropped, counted and marked as a gap of exactly that length. What the device loses, whether it says so or not,
+    is told by the computer's clock, to within some milliseconds (:class:`~realtime_ser.audio.losses.LossWatch`).
 
     A device is taken for lost when PortAudio ends the stream by itself, or delivers nothing for `stall_seconds`
     (`first_block_seconds` at the start: wireless headsets take their time); a computer that slept is such a pause too. It is
@@ -77,7 +77,7 @@ class MicrophoneSource:
     return_seconds
         How long a lost device is waited for; 0 not at all, infinite for ever.
     retry_seconds
-        Time between two looks for it.
+        Time between two looks for it; the first one comes at once.
     backend
         The sound system; PortAudio by default.
     now, asleep

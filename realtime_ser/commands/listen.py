@@ -306,6 +306,8 @@ def health_line(position: int, windows: int, health: Health | None) -> str:
             parts.append(f"{health.real_time_factor:.1%} of a core for the signal")
         if health.recognizer_lag:
             parts.append(f"words {health.recognizer_lag:.1f} s behind")
+        if health.judgement_lag:
+            parts.append(f"verdicts {health.judgement_lag:.1f} s behind")
         if health.device_losses:
             parts.append(f"microphone lost {health.device_losses}×")
     return " · ".join(parts)

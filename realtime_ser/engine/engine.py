@@ -13,6 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
 from types import TracebackType
@@ -24,6 +25,7 @@ from realtime_ser.engine.channel import Channel, ChannelClosed, Policy
 from realtime_ser.engine.metrics import LatencyMeter, LoadMeter
 from realtime_ser.engine.pipeline import Stages
 from realtime_ser.engine.signal import SignalResult, Step
+from realtime_ser.engine.watch import StallWatch
 from realtime_ser.engine.words import Heard
 from realtime_ser.errors import AudioFileError, DeviceError, EngineError, RealtimeSerError
 from realtime_ser.types import Block, Event, Health, Output, Severity, Transcript, WindowScores
@@ -40,6 +42,15 @@ _BACKLOG_AT_STOP = 20
 
 _LOGGED_EVERY = 60 * ENGINE_RATE
 """Samples between two entries of the health in the log."""
+
+_WORKERS = {
+    "signal": (
+        "Listening",
+        "The sound of the next ten seconds waits; what comes after them will be told as a gap. Close other programs.",
+    ),
+    "words": ("The recogniser", "Meanwhile the voice alone counts."),
+    "judgement": ("The judgement", "Scores of windows go on; estimates and verdicts wait."),
+}
 
 _LEVELS = {Severity.INFO: logging.INFO, Severity.WARNING: logging.WARNING, Severity.ERROR: logging.ERROR}
 
@@ -123,6 +134,7 @@ class Engine:
         self._latency = LatencyMeter()
         self._load = LoadMeter()
         self._heard_until = 0
+        self._watch = StallWatch(_WORKERS)
         # NB: the judgement thread's own.
         self._early: deque[Heard] = deque()
         # NB: the signal thread's own.
@@ -273,14 +285,18 @@ class Engine:
     def _listen(self) -> None:
         """Thread *signal*: source → signal stage → steps."""
         signal = self._stages.signal
+        away = False
         try:
             while not self._stop.is_set() and not self._source.exhausted:
-                block = self._read(_WAIT)
-                if block is None:
-                    if self._source.status().lost:
+                # Looking for a device that is away takes the time that it takes, and is told by then.
+                with nullcontext() if away else self._watch.working("signal"):
+                    block = self._read(_WAIT)
+                    if block is not None:
+                        self._take(block)
+                    away = block is None and self._source.status().lost
+                    if away:
                         self._forward(signal.pause())
-                    continue
-                self._take(block)
+                self._look_around()
             if self._error is None:
                 # A stop ends the capture, not what was captured before it.
                 self._source.close()
@@ -325,6 +341,7 @@ class Engine:
         try:
             self._publish(words.start())
             while True:
+                self._look_around()
                 try:
                     step = self._to_words.get(_WAIT)
                 except ChannelClosed:
@@ -335,7 +352,8 @@ class Engine:
                     # Somebody waits for the end: the words of the last utterance are those heard so far.
                     self._to_words.drain()
                     continue
-                heard = words.process(step)
+                with self._watch.working("words"):
+                    heard = words.process(step)
                 self._heard_until = heard.until
                 self._publish(heard.events)
                 self._publish(heard.transcripts)
@@ -350,6 +368,7 @@ class Engine:
         position = 0
         try:
             while True:
+                self._look_around()
                 try:
                     step = self._to_judgement.get(_WAIT)
                 except ChannelClosed:
@@ -361,7 +380,9 @@ class Engine:
                     continue
                 position = step.span.end
                 transcripts = self._words_until(position)
-                self._publish(judgement.process(step, transcripts))
+                with self._watch.working("judgement"):
+                    results = judgement.process(step, transcripts)
+                self._publish(results)
             while judgement.waiting and not self._heard.finished:
                 try:
                     heard = self._heard.get(_WAIT)
@@ -411,6 +432,11 @@ class Engine:
             for output in outputs:
                 channel.put(output)
 
+    def _look_around(self) -> None:
+        """Tell which worker stands still, the caller's aside. Recorded sound can wait, so nobody needs to be told."""
+        if self._source.live:
+            self._publish(self._watch.look(self.position))
+
     # Health ---------------------------------------------------------------------------------------------------------------
 
     def _note_latency(self, result: SignalResult) -> None:
@@ -431,7 +457,7 @@ class Engine:
         status = self._source.status()
         p50, p95 = self._latency.percentiles()
         # A file fills its queues on purpose: that is how it is held back.
-        lag = len(self._to_words) * self._step_seconds() if self._source.live else 0.0
+        waits = self._step_seconds() if self._source.live else 0.0
         fills = (self._to_words.fill, self._to_judgement.fill, self._heard.fill)
         return Health(
             sample=signal.position,
@@ -441,11 +467,12 @@ class Engine:
             windows_skipped=signal.windows_skipped,
             latency_p50=p50,
             latency_p95=p95,
-            recognizer_lag=lag,
+            recognizer_lag=len(self._to_words) * waits,
             clock_drift=status.clock_drift_ppm,
             device_losses=status.losses,
             real_time_factor=self._load.real_time_factor,
             queue_fill=max(fills) if self._source.live else 0.0,
+            judgement_lag=len(self._to_judgement) * waits,
         )
 
     def _step_seconds(self) -> float:
@@ -513,7 +540,7 @@ class Engine:
 def _log_health(who: str, health: Health) -> None:
     _log.info(
         "%s%.1f s: %d windows, %d skipped; %d overruns, %.2f s dropped, %d times without microphone; "
-        "latency %.0f/%.0f ms, clock %+.0f ppm, load %.1f %%, words %.1f s behind",
+        "latency %.0f/%.0f ms, clock %+.0f ppm, load %.1f %%, words %.1f s behind, verdicts %.1f s",
         who,
         health.sample / ENGINE_RATE,
         health.windows_computed,
@@ -526,4 +553,5 @@ def _log_health(who: str, health: Health) -> None:
         health.clock_drift,
         100 * health.real_time_factor,
         health.recognizer_lag,
+        health.judgement_lag,
     )

@@ -349,7 +349,7 @@ def health_items(health: Health | None, sample_rate: int = ENGINE_RATE) -> tuple
     drift = "–" if math.isnan(h.clock_drift) else f"{h.clock_drift:+.0f} ppm"
     latency = "–" if math.isnan(h.latency_p50) else f"{_milliseconds(h.latency_p50)} / {_milliseconds(h.latency_p95)} ms"
     load = "–" if math.isnan(h.real_time_factor) else f"{100.0 * h.real_time_factor:.0f} %"
-    return (
+    items = (
         HealthItem("windows", f"{h.windows_computed:,}".replace(",", " "), "windows of 250 ms evaluated"),
         HealthItem(
             "skipped",
@@ -379,6 +379,10 @@ def health_items(health: Health | None, sample_rate: int = ENGINE_RATE) -> tuple
             h.real_time_factor > 0.8 or h.queue_fill > 0.8,
         ),
     )
+    # Only where there is something to say: it never lags while the computer keeps up.
+    if h.judgement_lag <= 2.0:
+        return items
+    return (*items, HealthItem("verdicts lag", f"{h.judgement_lag:.1f} s", "audio that waits for the judgement", True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -492,6 +496,8 @@ class DashboardModel:
         Moments that were marked, as far as they are in the time shown.
     away
         The event that told that the microphone went away, as long as it is not back.
+    stalls
+        The events that told which workers stand still, as long as they do, by kind.
     """
 
     classes: tuple[str, ...]
@@ -506,6 +512,7 @@ class DashboardModel:
     gaps: deque[Span] = field(default_factory=deque)
     markers: deque[Marker] = field(default_factory=deque)
     away: Event | None = None
+    stalls: dict[str, Event] = field(default_factory=dict)
     meter: MeterModel = field(default_factory=MeterModel)
     transcripts: TranscriptModel = field(default_factory=TranscriptModel)
     events: EventLog = field(default_factory=EventLog)
@@ -535,6 +542,7 @@ class DashboardModel:
         """Forget the stream, for a new one begins at sample 0; events and the clipping mark stay."""
         self.position = 0
         self.estimate = self.health = self.last_verdict = self.away = None
+        self.stalls = {}
         self.open_onset = self._open_utterance = self._estimated_utterance = self._heard_until = None
         self.verdicts = deque()
         self.gaps = deque()
@@ -597,6 +605,10 @@ class DashboardModel:
             self.meter.rest()
         elif event.kind == "device-back":
             self.away = None
+        elif event.kind.endswith("-stalled"):
+            self.stalls[event.kind] = event
+        elif event.kind.endswith("-stalled-over"):
+            self.stalls.pop(event.kind.removesuffix("-over"), None)
 
     def _consume_level(self, level: Level) -> None:
         # What was captured before the loss may still come. A return is told by an event too, which can be missed.

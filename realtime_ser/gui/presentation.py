@@ -29,7 +29,7 @@ SMALLEST = 1.1
 _HIDE_AFTER = 90
 """Ticks without a movement of the mouse after which it hides: three seconds."""
 _RECENT_SECONDS = 10
-_LIVE_FIGURES = ("latency", "words lag", "load")
+_LIVE_FIGURES = ("latency", "words lag", "verdicts lag", "load")
 """Figures that say how it is now; the others count from the start and would warn for ever."""
 _LEFT, _RIGHT = Qt.AlignmentFlag.AlignLeft, Qt.AlignmentFlag.AlignRight
 _MIDDLE = Qt.AlignmentFlag.AlignVCenter

@@ -7,6 +7,7 @@ thread.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
@@ -56,6 +57,8 @@ from realtime_ser.types import Event, Output, Severity
 
 __all__ = ["DashboardWindow"]
 
+_log = logging.getLogger(__name__)
+
 TICK_MS = 33
 TEXT_EVERY = 8
 HEALTH_EVERY = 30
@@ -63,6 +66,8 @@ POLL_LIMIT = 512
 POLLS_PER_TICK = 4
 SHARED_EVENTS = {"gap", "device-lost", "device-back", "invalid-samples", "file-truncated", "same-channels", "source-lost"}
 """What happens to an input: where two people share it, it is told once."""
+_LONG_PAUSE = 2.0
+"""Seconds between two ticks from which it is told."""
 NOTICE_ORDER = ("program", "bundle", "engine", "recording", "inputs", "words")
 
 
@@ -205,6 +210,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._inputs: Sequence[InputChoice] = ()
         self._wanted = choose if recording is not None else self._settings.input or choose
         self._ticks = 0
+        self._ticked_at = time.perf_counter()
         self._help: tuple[QtWidgets.QDialog, QtWidgets.QTextBrowser] | None = None
         self._health_dialog: HealthDialog | None = None
         self._use: ProcessUse | None = None
@@ -679,6 +685,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
 
     def tick(self) -> None:
         """Take what is new and show it; called by the timer."""
+        self._notice_pause()
         self._worker.deliver()
         if self._explorer is not None:
             self._explorer.tick()
@@ -712,6 +719,15 @@ class DashboardWindow(QtWidgets.QMainWindow):
             self._refresh_text()
         if self._ticks % HEALTH_EVERY == 0 and self._health_dialog is not None and self._health_dialog.isVisible():
             self._refresh_health(self._health_dialog)
+
+    def _notice_pause(self) -> None:
+        """Tell of a window that stood still for long; the engine went on meanwhile, and what it said is taken now."""
+        now = time.perf_counter()
+        before, self._ticked_at = self._ticked_at, now
+        if now - before > _LONG_PAUSE and self._phase == "running":
+            told = f"This window stood still for {now - before:.0f} s; listening went on meanwhile."
+            _log.warning(told)
+            self._log_event("window-stalled", Severity.WARNING, told)
 
     def _poll(self) -> None:
         if self._controller is None or self._facts is None:
@@ -794,6 +810,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
         shown = next((self._notices[name] for name in NOTICE_ORDER if name in self._notices), None)
         if running and self._model.away is not None:
             shown = Notice(Severity.ERROR, self._model.away.message)
+        elif running and (stalls := [*self._model.stalls.values(), *(self._second.stalls.values() if self._second else ())]):
+            shown = Notice(Severity.WARNING, stalls[0].message)
         self._notice_bar.show_notice(None if running and shown and shown.severity is Severity.INFO else shown)
         model = self._model
         view = now_view(phase, model.estimate, model.classes, away=model.away is not None)

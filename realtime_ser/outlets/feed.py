@@ -122,6 +122,7 @@ class Feed:
         # NB: every taking thread its own: a sample, and when it was captured.
         self._anchors: dict[int, tuple[int, float]] = {}
         self._failed: dict[str, str] = {}
+        self._slow: set[str] = set()
         self._threads = [
             threading.Thread(target=self._run, args=lane, name=f"outlet-{lane[0].name}", daemon=True) for lane in self._lanes
         ]
@@ -203,8 +204,11 @@ class Feed:
         return Item(content, at + (sample - known) / ENGINE_RATE, True, person)
 
     def _lay(self, item: Item) -> None:
-        for _, lane in self._lanes:
+        for outlet, lane in self._lanes:
             lane.put(item)
+            if lane.dropped and outlet.name not in self._slow:
+                self._slow.add(outlet.name)
+                _log.warning("The outlet %s is slower than the stream: its oldest messages are dropped.", outlet.name)
 
     def _run(self, outlet: Outlet, lane: Channel[Item]) -> None:
         try:

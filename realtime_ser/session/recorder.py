@@ -67,6 +67,9 @@ _ITEMS = 256
 _PATIENCE = 30.0
 """Seconds that a disk may take for a transaction. What comes meanwhile waits in memory, which must not grow for ever."""
 
+_SLOW = 2.0
+"""Seconds without a transaction from which the disk is told to be behind."""
+
 _BACKLOG = 500
 """Items, some seconds of a stream, that must wait as well: after a suspend, clocks have gone on and nothing has come."""
 
@@ -86,6 +89,8 @@ class RecordingStatus:
         Of the stream, written so far.
     problem, remedy
         Why it failed, and what can be done.
+    behind
+        Seconds for which the disk has not answered, where they are many; what comes meanwhile waits in memory.
     """
 
     phase: RecordingPhase
@@ -96,6 +101,7 @@ class RecordingStatus:
     markers: int = 0
     problem: str = ""
     remedy: str = ""
+    behind: float = 0.0
 
 
 class TappedSource:
@@ -279,6 +285,7 @@ class Recorder:
         neither wait nor raise."""
         # NB: replaced by the writing thread, read by all that put.
         self._written_at = time.perf_counter()
+        self._slow = False
         self._takers = [
             threading.Thread(target=self._take, args=(stream,), name="record-take", daemon=True) for stream in self._streams
         ]
@@ -307,7 +314,9 @@ class Recorder:
     def status(self) -> RecordingStatus:
         """How it is doing."""
         with self._guard:
-            return self._status
+            status = self._status
+        waited = time.perf_counter() - self._written_at
+        return replace(status, behind=waited) if status.phase == "recording" and waited > _SLOW else status
 
     def sample_at(self, perf_counter: float) -> int:
         """Where the first stream stood, or will have stood, at a time of ``time.perf_counter()``; 0 before its first sample."""
@@ -403,7 +412,11 @@ class Recorder:
         if self._status.phase != "recording":
             return
         stream.items.put(item)
-        if time.perf_counter() - self._written_at > _PATIENCE and stream.items.qsize() > _BACKLOG:
+        waited = time.perf_counter() - self._written_at
+        if waited > _SLOW and not self._slow:
+            self._slow = True
+            _log.warning("The disk has not answered for %.0f s: what is recorded waits in memory.", waited)
+        if waited > _PATIENCE and stream.items.qsize() > _BACKLOG:
             self._give_up()
 
     def _give_up(self) -> None:
@@ -457,6 +470,9 @@ class Recorder:
                 self._fail(error)
                 return False
             self._written_at = time.perf_counter()
+            if self._slow:
+                self._slow = False
+                _log.info("The disk answers again: everything that waited is written.")
             with self._guard:
                 markers = self._status.markers + len(foreign)
                 seconds = self._streams[0].position / ENGINE_RATE

@@ -111,3 +111,8 @@ def file_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left(no_thread_left: None) -> None:
+    """Every test here ends its threads and processes."""

@@ -257,7 +257,7 @@ def test_another_default_device_is_listened_to_without_a_new_start(
 ) -> None:
     """PulseAudio moves the stream to the new default device, which brings nothing until that one has begun.
 
-    What is missing then is told as a gap, or the stream is opened anew where it takes long: the index keeps step with the clock.
+    What is missing then is told as a gap, or the stream is opened anew where it takes long: the index follows the clock.
     """
     soundfile.write(tmp_path / "noise.wav", np.random.default_rng(0).uniform(-0.5, 0.5, 48_000).astype(np.float32), 48_000)
     source = MicrophoneSource(retry_seconds=0.1)

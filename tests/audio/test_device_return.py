@@ -7,13 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from fake_card import RATE, FakeBackend, FakeStream, a_device
 
 from realtime_ser.audio.microphone import MicrophoneSource
 from realtime_ser.audio.portaudio import InputDevice
 from realtime_ser.errors import DeviceError
 from realtime_ser.types import Event, Severity
 
-from .test_microphone import RATE, FakeBackend, FakeStream, a_device, everything, frame_numbers, opened, sample_indices
+from .test_microphone import everything, frame_numbers, opened, sample_indices
 
 
 def unplug(backend: FakeBackend) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,7 @@ class Player:
         self._thread = threading.Thread(target=self._run, name="player")
         self.played: list[float] = []
         """``perf_counter()`` times of the impulses."""
+        self._changed = threading.Condition()
 
     def __enter__(self) -> Player:
         self._thread.start()
@@ -37,6 +40,11 @@ class Player:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
+
+    def wait_for(self, impulses: int) -> None:
+        """Return once so many have been played."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(self.played) >= impulses, 30)
 
     def _run(self) -> None:
         # Opening a pipe waits for its reader; PulseAudio has it open already.
@@ -49,10 +57,26 @@ class Player:
             block = np.zeros(BLOCK, np.float32)
             if number % IMPULSE_EVERY == 0:
                 block[-1] = 0.9  # the last sample is the one that is as old as the moment at which the block is written
-                self.played.append(due)
+                with self._changed:
+                    self.played.append(due)
+                    self._changed.notify_all()
             self._stop.wait(max(0.0, due - time.perf_counter()))
             os.write(pipe, block.tobytes())
         os.close(pipe)
+
+
+class HeldUp:
+    """The computer's clock; PortAudio's thread, which asks it for every block, can be held up when it does."""
+
+    def __init__(self) -> None:
+        self.hold: Callable[[], None] | None = None
+        self._reader = threading.current_thread()
+
+    def __call__(self) -> float:
+        if self.hold is not None and threading.current_thread() is not self._reader:
+            hold, self.hold = self.hold, None
+            hold()
+        return time.perf_counter()
 
 
 def hear(source: MicrophoneSource, seconds: float) -> list[Block]:
@@ -77,6 +101,31 @@ def time_of(sample: int, blocks: list[Block]) -> float:
     """When `sample` was captured, by the stamp of the last block."""
     assert blocks[-1].captured_at is not None
     return blocks[-1].captured_at - (blocks[-1].span.end - sample) / 16_000
+
+
+def test_a_capture_thread_that_did_not_run_for_a_second_costs_nothing_and_time_stays_right(
+    virtual_microphone: Any, tmp_path: Path
+) -> None:
+    """What the sound server kept meanwhile comes at once; every impulse is there, in its place."""
+    fifo, clock = tmp_path / "pipe", HeldUp()
+    source = MicrophoneSource(latency=0.2, now=clock)
+    try:
+        with virtual_microphone.piped(fifo, RATE), Player(fifo) as player:
+            source.open()
+            blocks = hear(source, 1.0)
+            clock.hold = partial(player.wait_for, len(player.played) + 4)  # 0.9 s and more
+            blocks += hear(source, 2.0)
+        assert clock.hold is None
+        assert source.drain_events() == []
+        assert (source.status().overruns, source.status().dropped_samples) == (0, 0)
+        found = impulses(blocks)
+        assert len(found) >= 8
+        times = [time_of(sample, blocks) for sample in found]
+        nearest = [player.played[int(np.abs(np.array(player.played) - at).argmin())] for at in times]
+        assert np.abs(np.subtract(times, nearest)).max() < 0.005
+        assert np.abs(np.diff(found) / 16_000 - np.diff(nearest)).max() < 0.005
+    finally:
+        source.close()
 
 
 def test_an_impulse_is_found_within_five_milliseconds_and_behind_a_gap_too(virtual_microphone: Any, tmp_path: Path) -> None:

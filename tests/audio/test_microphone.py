@@ -4,129 +4,14 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pytest
+from fake_card import RATE, FakeBackend, FakeStream, Flags, a_device
 
 from realtime_ser.audio.microphone import MicrophoneSource
-from realtime_ser.audio.portaudio import Callback, InputDevice
 from realtime_ser.errors import DeviceError
 from realtime_ser.types import Block
-
-RATE = 16_000
-
-
-@dataclass
-class Flags:
-    input_overflow: bool = False
-
-
-class FakeStream:
-    """An open device. As with PortAudio, callbacks come from another thread than the reader's, the buffer is only valid during
-    the call, an exception ends the stream silently, and `finished` is called after the last callback, also on abort.
-    """
-
-    latency = 0.0347
-
-    def __init__(self, callback: Callback, finished: Callable[[], None], rate: int, channels: int, clock: FakeClock) -> None:
-        self.callback = callback
-        self.finished = finished
-        self.rate = rate
-        self.channels = channels
-        self.clock = clock
-        self.active = False
-        self.closed = False
-        self.count = 0
-        self.refuses_to_start = False
-
-    def start(self) -> None:
-        if self.refuses_to_start:
-            raise DeviceError("The microphone does not start.")
-        self.active = True
-
-    def deliver(self, frames: int, *, overflow: bool = False, lost_by_device: int = 0, scale: float = 2.0**-20) -> None:
-        """The next `frames` frames; frame n holds n times `scale`. `lost_by_device` frames pass by unseen before them."""
-        assert self.active
-        self.count += lost_by_device
-        self.clock.time += (frames + lost_by_device) / self.rate
-        values = (np.arange(self.count, self.count + frames) * scale).astype(np.float32)
-        self.count += frames
-        buffer = np.repeat(values[:, np.newaxis], self.channels, axis=1)
-
-        def call() -> None:
-            try:
-                self.callback(buffer, frames, None, Flags(overflow))
-            except MemoryError:
-                self.active = False
-                self.finished()
-            buffer[:] = np.nan
-
-        self._elsewhere(call)
-
-    def end(self) -> None:
-        """The device goes away."""
-        self.active = False
-        self._elsewhere(self.finished)
-
-    def abort(self) -> None:
-        if self.active:
-            self.end()
-
-    def close(self) -> None:
-        self.closed = True
-
-    @staticmethod
-    def _elsewhere(call: Callable[[], None]) -> None:
-        thread = threading.Thread(target=call)
-        thread.start()
-        thread.join()
-
-
-class FakeClock:
-    def __init__(self) -> None:
-        self.time = 5000.0
-        self.asleep = 70.0
-
-    def __call__(self) -> float:
-        return self.time
-
-
-class FakeBackend:
-    def __init__(self, *devices: InputDevice) -> None:
-        self.clock = FakeClock()
-        self.inventory = list(devices)
-        self._listed = list(devices)
-        self.refused_rates: set[int] = set()
-        self.opened: list[tuple[int, int]] = []
-        self.refuses_to_start = False
-
-    @property
-    def stream(self) -> FakeStream:
-        return self._stream
-
-    def devices(self, *, anew: bool = False) -> list[InputDevice]:
-        # As PortAudio does: what was plugged in or out shows only when the system is asked anew, and no stream is open then.
-        if anew:
-            assert self.stream.closed
-            self._listed = list(self.inventory)
-        return self._listed
-
-    def open(
-        self, device: InputDevice, rate: int, channels: int, latency: Any, callback: Callback, finished: Callable[[], None]
-    ) -> FakeStream:
-        if rate in self.refused_rates or device not in self.inventory:
-            raise DeviceError(f"The microphone “{device.name}” refuses to open at {rate} Hz.")
-        self.opened.append((rate, channels))
-        self._stream = FakeStream(callback, finished, rate, channels, self.clock)
-        self._stream.refuses_to_start = self.refuses_to_start
-        return self._stream
-
-
-def a_device(rate: int = RATE, channels: int = 1) -> InputDevice:
-    return InputDevice(4, "Headset", "ALSA", channels, rate, default=True, loopback=False)
 
 
 def opened(**options: Any) -> tuple[MicrophoneSource, FakeBackend]:
@@ -214,9 +99,79 @@ def test_an_overrun_of_the_device_is_a_gap_as_long_as_the_clock_says() -> None:
     assert "lost about 0.25 s" in event.message
 
 
+def test_what_a_device_loses_in_silence_is_a_gap_as_long_as_the_clock_says() -> None:
+    """As a sound server does that moves the stream to another device, and some drivers."""
+    source, backend = opened()
+    for _ in range(10):
+        backend.stream.deliver(160)
+    backend.stream.deliver(160, lost_by_device=16_000)
+    for _ in range(30):
+        backend.stream.deliver(160)
+    blocks = everything(source)
+    assert blocks[-1].span.end == 1_600  # more might wait behind: nothing is claimed before that is clear
+    for _ in range(30):
+        backend.stream.deliver(160)
+    blocks += everything(source)
+    assert frame_numbers(blocks) == sample_indices(blocks) == [*range(1_600), *range(17_600, 17_600 + 61 * 160)]
+    assert (source.status().overruns, source.status().dropped_samples) == (0, 16_000)
+    (event,) = source.drain_events()
+    assert (event.kind, event.sample) == ("gap", 1_600)
+    assert "lost about 1.00 s" in event.message
+
+
+def test_two_losses_one_behind_the_other_are_two_gaps() -> None:
+    source, backend = opened()
+    for lost in (0, 4_000, 0, 0, 8_000, *[0] * 12):
+        backend.stream.deliver(800, lost_by_device=lost)
+    source.close()
+    blocks = everything(source)
+    assert frame_numbers(blocks) == sample_indices(blocks)
+    assert [block.span.first for block in blocks if block.gap_before] == [4_800, 15_200]
+    assert source.status().dropped_samples == 12_000
+
+
+def test_a_capture_thread_that_did_not_run_for_a_second_loses_nothing_where_the_device_kept_it() -> None:
+    source, backend = opened()
+    for _ in range(10):
+        backend.stream.deliver(160)
+    backend.clock.time += 1.0
+    for number in range(100):
+        backend.stream.deliver(160, waited=True)
+        if number == 50:
+            assert everything(source)[-1].span.end == 1_600
+    backend.stream.deliver(160)
+    blocks = everything(source)
+    assert frame_numbers(blocks) == sample_indices(blocks) == list(range(1_600, 1_600 + 101 * 160))
+    assert blocks[-1].captured_at == pytest.approx(backend.clock.time)
+    assert source.drain_events() == []
+    assert source.status().dropped_samples == 0
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_capture_thread_that_did_not_run_for_a_second_loses_what_the_device_could_not_keep(told: bool) -> None:
+    """The device kept the newest 0.2 s; they come at once, the first of them flagged or not."""
+    source, backend = opened()
+    for _ in range(10):
+        backend.stream.deliver(160)
+    backend.clock.time += 1.0
+    backend.stream.deliver(160, waited=True, lost_by_device=80 * 160, overflow=told)
+    for _ in range(19):
+        backend.stream.deliver(160, waited=True)
+    for _ in range(60):
+        backend.stream.deliver(160)
+    blocks = everything(source)
+    assert frame_numbers(blocks) == sample_indices(blocks)
+    assert [block.span.first for block in blocks if block.gap_before] == [1_600 + 80 * 160]
+    assert blocks[-1].captured_at == pytest.approx(backend.clock.time)
+    (event,) = source.drain_events()
+    assert "lost about 0.80 s" in event.message
+    assert (source.status().overruns, source.status().dropped_samples) == (int(told), 80 * 160)
+
+
 def test_an_overrun_before_the_first_block_is_no_gap() -> None:
     source, backend = opened()
     backend.stream.deliver(160, overflow=True)
+    backend.stream.deliver(160)
     (block,) = everything(source)
     assert not block.gap_before
     assert source.drain_events() == []

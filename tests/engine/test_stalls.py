@@ -21,7 +21,7 @@ from realtime_ser.assembly import Models, build_engine, build_stages, load_model
 from realtime_ser.audio.microphone import MicrophoneSource
 from realtime_ser.audio.rehearsal import rehearse
 from realtime_ser.audio.sources import ArraySource
-from realtime_ser.engine.channel import Policy
+from realtime_ser.engine.channel import Channel, Policy
 from realtime_ser.engine.engine import Engine
 from realtime_ser.types import (
     Block,
@@ -52,18 +52,34 @@ def scripted(loaded: Models) -> Models:
     return Models(loaded.bundle, loaded.acoustic, loaded.text, loaded.fusion, choice)
 
 
-def held(engine: Engine, worker: str) -> threading.Event:
-    """Have a worker stand still until the event that is returned is set."""
+def held(part: Any, method: str = "process") -> threading.Event:
+    """Have a part of a worker stand still until the event that is returned is set."""
     gate = threading.Event()
-    stage = getattr(engine._stages, worker)
-    process: Callable[[Any], Any] = stage.process
+    work: Callable[..., Any] = getattr(part, method)
 
     def wait_first(*arguments: Any) -> Any:
         assert gate.wait(60)
-        return process(*arguments)
+        return work(*arguments)
 
-    stage.process = wait_first
+    setattr(part, method, wait_first)
     return gate
+
+
+class Clock:
+    """The one by which workers are watched; it stands still until it is moved."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.time = 0.0
+        engine._watch._now = lambda: self.time
+
+
+def take_until(channel: Channel[Output], outputs: list[Output], kind: str) -> Event:
+    """Take outputs up to an event."""
+    deadline = time.monotonic() + 60
+    while not events(outputs, kind):
+        assert time.monotonic() < deadline, f"{kind} was never told"
+        outputs += [output for output in [channel.get(0.2)] if output is not None]
+    return events(outputs, kind)[0]
 
 
 def events(outputs: list[Output], kind: str) -> list[Event]:
@@ -74,30 +90,69 @@ def window_count(outputs: list[Output]) -> int:
     return sum(len(output.scores) for output in outputs if isinstance(output, WindowScores))
 
 
-@pytest.mark.parametrize("worker", ["words", "judgement"])
-def test_ten_seconds_cost_neither_a_window_nor_a_word(scripted: Models, demonstration: np.ndarray, worker: str) -> None:
+@pytest.mark.parametrize(("worker", "who"), [("words", "The recogniser"), ("judgement", "The judgement")])
+def test_ten_seconds_cost_neither_a_window_nor_a_word_and_are_told(
+    scripted: Models, demonstration: np.ndarray, worker: str, who: str
+) -> None:
     sound = demonstration[: 12 * 16_000]
     source = ScriptedSource(blocks(sound, [1_600] * 120), live=True, then="wait")
     engine = build_engine(scripted, source)
     channel = engine.subscribe(100_000, Policy.KEEP_ALL)
-    gate = held(engine, worker)
+    gate, clock = held(getattr(engine._stages, worker)), Clock(engine)
     engine.start()
     assert source.delivered.wait(40)
-    gate.set()
+    lag = engine._health().recognizer_lag if worker == "words" else engine._health().judgement_lag
+    assert lag == pytest.approx(11.9, abs=0.11)  # the first step is in the worker's hands
+    clock.time += 10.0
     outputs: list[Output] = []
+    assert f"{who} has stood still for 10 s" in take_until(channel, outputs, f"{worker}-stalled").message
+    gate.set()
+    assert f"{who} goes on after about 10 s" in take_until(channel, outputs, f"{worker}-stalled-over").message
     last = len(sound) // 1_600 * 1_600
     while engine._heard_until < last or not [o for o in outputs if isinstance(o, Verdict)]:
         outputs += [output for output in [channel.get(0.2)] if output is not None]
     engine.close()
     outputs += collect(channel)
     assert window_count(outputs) == (len(sound) - 4_000) // 160 + 1
-    assert not [o for o in outputs if isinstance(o, Event)]
+    # The clock was moved while the first worker waited for the microphone: that one seems to have stood still, too.
+    told = [o.kind for o in outputs if isinstance(o, Event) and not o.kind.startswith("signal")]
+    assert told == [f"{worker}-stalled", f"{worker}-stalled-over"]
     finals = {o.utterance: o.text for o in outputs if isinstance(o, Transcript) and o.final}
     assert all(finals.values())
     verdicts = {o.utterance: o.estimate.transcript for o in outputs if isinstance(o, Verdict)}
     assert verdicts.keys() == finals.keys()
     if worker == "judgement":  # the verdicts came late, but with their words
         assert {number: words.text for number, words in verdicts.items() if words is not None} == finals
+
+
+@pytest.mark.parametrize(("part", "method"), [("_detector", "process"), ("_acoustic", "push")])
+def test_ten_seconds_of_voice_activity_or_encoder_wait_and_are_caught_up_with(
+    loaded: Models, demonstration: np.ndarray, part: str, method: str
+) -> None:
+    sound = demonstration[: 10 * 16_000, np.newaxis]
+    source = rehearse(sound, 16_000)
+    engine = build_engine(loaded, source)
+    channel = engine.subscribe(100_000, Policy.KEEP_ALL)
+    gate, clock = held(getattr(engine._stages.signal, part), method), Clock(engine)
+    engine.start()
+    outputs: list[Output] = []
+    deadline = time.monotonic() + 40
+    while not source._closed:  # everything is captured
+        assert time.monotonic() < deadline
+        outputs += [output for output in [channel.get(0.05)] if output is not None]
+    assert window_count(outputs) == 0
+    clock.time += 10.0
+    # Its own thread cannot tell: another one does.
+    assert "Listening has stood still for 10 s" in take_until(channel, outputs, "signal-stalled").message
+    gate.set()
+    outputs += collect(channel)
+    engine.close()
+    assert [o.kind for o in outputs if isinstance(o, Event) and "stalled" in o.kind] == [
+        "signal-stalled",
+        "signal-stalled-over",
+    ]
+    assert window_count(outputs) == (len(sound) - 4_000) // 160 + 1
+    assert [o for o in outputs if isinstance(o, Health)][-1].dropped_samples == 0
 
 
 def test_verdicts_that_cannot_keep_up_for_a_minute_lose_what_is_counted_and_told(
@@ -107,7 +162,7 @@ def test_verdicts_that_cannot_keep_up_for_a_minute_lose_what_is_counted_and_told
     source = ScriptedSource(blocks(sound, [1_600] * 750), live=True, then="wait")
     engine = build_engine(scripted, source)
     channel = engine.subscribe(100_000, Policy.KEEP_ALL)
-    gate = held(engine, "judgement")
+    gate = held(engine._stages.judgement)
     engine.start()
     assert source.delivered.wait(100)
     gate.set()
@@ -128,7 +183,7 @@ def test_a_stop_loses_nothing_that_was_captured_before_it(loaded: Models, demons
     source = rehearse(sound, 16_000)
     engine = build_engine(loaded, source)
     channel = engine.subscribe(100_000, Policy.KEEP_ALL)
-    gate = held(engine, "signal")
+    gate = held(engine._stages.signal)
     engine.start()
     deadline = time.monotonic() + 40
     while not source._closed:  # everything is captured, and hardly anything read
@@ -150,7 +205,7 @@ def test_a_recogniser_that_falls_behind_misses_what_is_counted_and_told_and_goes
     source = ScriptedSource(blocks(sound, [1_600] * 450), live=True, then="wait")
     engine = build_engine(models, source)
     channel = engine.subscribe(100_000, Policy.KEEP_ALL)
-    gate = held(engine, "words")
+    gate = held(engine._stages.words)
     engine.start()
     assert source.delivered.wait(100)
     gate.set()
@@ -206,7 +261,7 @@ def test_ten_seconds_of_the_first_worker_are_a_gap_as_long_as_what_was_lost(virt
     source = MicrophoneSource(latency=0.2)
     engine = build_engine(loaded, source)
     channel = engine.subscribe(100_000, Policy.KEEP_ALL)
-    gate = held(engine, "signal")
+    gate = held(engine._stages.signal)
     engine.start()
     deadline = time.monotonic() + 40
     outputs: list[Output] = []

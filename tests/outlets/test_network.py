@@ -155,7 +155,7 @@ def test_a_slow_client_is_let_go_and_counted_and_nobody_waits(websockets: Any) -
                 pass
 
 
-def test_an_outlet_that_hangs_holds_up_nobody() -> None:
+def test_an_outlet_that_hangs_holds_up_nobody(caplog: pytest.LogCaptureFixture, no_thread_left: None) -> None:
     class Stuck:
         name = "stuck"
 
@@ -177,6 +177,7 @@ def test_an_outlet_that_hangs_holds_up_nobody() -> None:
     feed.start(outputs)
     for number in range(2_000):
         feed.mark(Mark(number, "m", "", "test"), 0.0)
+    assert caplog.text.count("The outlet stuck is slower than the stream") == 1
     stuck.release.set()
     outputs.close()
     (line,) = feed.finish()

@@ -21,6 +21,7 @@ from session_parts import Recorded, agreed
 
 from realtime_ser.assembly import Models, build_engine
 from realtime_ser.audio.sources import ArraySource
+from realtime_ser.commands.sessions.record import recording_text
 from realtime_ser.engine.channel import Channel, Policy
 from realtime_ser.engine.engine import Phase
 from realtime_ser.errors import SessionError
@@ -153,6 +154,32 @@ def recorder_of(models: Models, root: Path, told: list[str]) -> tuple[Recorder, 
     outputs: Channel[Output] = Channel("test", 64, Policy.KEEP_ALL)
     recorder.start(outputs)
     return recorder, outputs
+
+
+def test_ten_seconds_of_a_disk_lose_nothing_and_are_told(
+    models: Models,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    no_thread_left: None,
+) -> None:
+    caplog.set_level("INFO")
+    disk = StuckDisk(monkeypatch)
+    recorder, _ = recorder_of(models, tmp_path, [])
+    assert disk.stuck.wait(60)
+    assert recorder.status().behind == 0.0
+    recorder._written_at -= 10  # as if so many seconds had passed
+    recorder.mark("waits", sample=1)
+    status = recorder.status()
+    assert (status.phase, round(status.behind)) == ("recording", 10)
+    assert "the disk is 10 s behind" in str(recording_text(status))
+    assert "The disk has not answered for 10 s" in caplog.text
+    disk.answers.set()
+    status = recorder.finish("the input ended")
+    assert (status.phase, status.behind) == ("closed", 0.0)
+    assert "The disk answers again" in caplog.text
+    with Session(recorder.folder) as session:
+        assert [marker["name"] for marker in session.markers()] == ["waits"]
 
 
 def test_a_disk_that_hangs_ends_the_recording_and_keeps_what_waited(

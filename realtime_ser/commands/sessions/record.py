@@ -196,6 +196,8 @@ def recording_text(status: RecordingStatus, keys: Mapping[str, KeyMarker] | None
     line.append(f"{what_is_kept(status)} kept", style="bold white on red" if status.audio else "")
     if status.markers:
         line.append(f" · {status.markers} marker{'s' if status.markers > 1 else ''}")
+    if status.behind:
+        line.append(f" · the disk is {status.behind:.0f} s behind", style="bold yellow")
     if keys:
         line.append(f" · {' '.join(keys)} mark", style="dim")
     return line

@@ -118,7 +118,8 @@ class RecordingBar(QtWidgets.QFrame):
         style = f"background: {palette.record}; color: {ink_on(palette.record)}; padding: 1px 6px; border-radius: 3px;"
         self._kept.setStyleSheet(style if status.audio else "")
         markers = f"{status.markers} marker{'' if status.markers == 1 else 's'}" if status.markers else ""
-        self._who.show_text(" · ".join(filter(None, (who, markers))))
+        behind = f"the disk is {status.behind:.0f} s behind" if status.behind else ""
+        self._who.show_text(" · ".join(filter(None, (behind, who, markers))))
         self.setAccessibleName(f"recording, {kept}")
 
     def begin_note(self) -> None:
