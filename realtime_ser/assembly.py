@@ -273,7 +273,7 @@ def build_people(
         See :class:`~realtime_ser.engine.people.People`.
     """
     engines = [build_engine(models, source, settings, person=name) for source, name in zip(sources, names, strict=True)]
-    return People(engines, one_clock=one_clock)
+    return People(engines, one_clock=one_clock, live=any(source.live for source in sources))
 
 
 def run_pipeline(source: Source, stages: Stages) -> Generator[Output]:

@@ -486,7 +486,7 @@ class Controller:
                 engine = build_people(models, sources, self._settings, names=choice.names, one_clock=choice.one_clock)
                 outputs = engine.subscribe_each(_OUTPUTS, Policy.DROP_OLDEST)
                 if recording is not None:
-                    recording.start(*(one.subscribe(RECORDED_OUTPUTS, Policy.KEEP_ALL) for one in engine.engines))
+                    recording.start(*engine.subscribe_own(RECORDED_OUTPUTS, Policy.KEEP_ALL))
                 engine.start()
                 self._engine = engine
                 with self._lock:

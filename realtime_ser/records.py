@@ -59,7 +59,7 @@ def _records(output: Output, classes: Sequence[str], windows: bool) -> Iterator[
             if output.state is not EstimateState.NO_SPEECH:
                 yield {"type": "estimate", **_estimate(output, classes)}
         case Verdict():
-            yield {"type": "utterance", "reason": str(output.reason), **_estimate(output.estimate, classes)}
+            yield {"type": "utterance", "reason": str(output.reason), **_estimate(output.estimate, classes)} | _bleed(output)
         case Health():
             yield _health(output)
         case Event():
@@ -160,6 +160,11 @@ def _estimate(estimate: Estimate, classes: Sequence[str]) -> Record:
         "transcript": transcript.text if transcript is not None else "",
         "note": estimate.note,
     }
+
+
+def _bleed(verdict: Verdict) -> Record:
+    """Nothing where there is nobody whose voice it could have been."""
+    return {} if verdict.bleed is None else {"bleed": _known(verdict.bleed)}
 
 
 def _health(health: Health) -> Record:

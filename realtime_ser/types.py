@@ -385,12 +385,29 @@ class Estimate:
     fusion: FusionDetail | None = None
 
 
+BLEED = 0.5
+"""Share of an utterance from which on it is called the other person's."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The committed result of a whole utterance. It is never revised."""
+    """The committed result of a whole utterance. It is never revised.
+
+    Attributes
+    ----------
+    bleed
+        Where several people are listened to: the share of the utterance that was probably another's voice in this person's
+        microphone, in [0, 1]. ``None``: there is nobody else, or nobody can tell.
+    """
 
     estimate: Estimate
     reason: EndReason
+    bleed: float | None = None
+
+    @property
+    def is_bleed(self) -> bool:
+        """Whether it was probably said by somebody else."""
+        return self.bleed is not None and self.bleed >= BLEED
 
     @property
     def utterance(self) -> int:

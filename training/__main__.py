@@ -19,6 +19,7 @@ COMMANDS = {
     "crossval": "compare all systems on the same folds of a corpus, and write a report",
     "conditions": "measure a bundle in rooms, noise, through telephones, and on what is no emotional speech",
     "speakers": "choose how speakers' profiles are used, and measure what they are worth",
+    "bleed": "measure how often an utterance is rightly, and how often wrongly, called another person's voice",
     "reliance": "measure which filters the classes of a bundle rely on, and write it into the bundle",
     "card": "write docs/evaluation.md from the bundle's card and the reports",
     "recognizers": "measure the speech recognisers",

@@ -30,6 +30,7 @@ __all__ = [
     "CHUNK",
     "VOICED_AT",
     "ClipStore",
+    "audio_file",
     "band_energies",
     "cached_bands",
     "open_store",
@@ -148,7 +149,8 @@ class ClipStore:
         return self.probabilities[first : first + int(chunks[index])]
 
 
-def _audio_file(root: Path, clip: Clip) -> Path:
+def audio_file(root: Path, clip: Clip) -> Path:
+    """Where a clip's sound is: clips that do not say so lie under the data folder's ``corpora/``."""
     return clip.file if clip.file.is_absolute() else (root / "corpora" / clip.path).resolve()
 
 
@@ -174,7 +176,7 @@ def open_store(root: Path, clips: Sequence[Clip], cache: Path, name: str, varian
         What is done to the audio first (:func:`training.degrade.variant_of`); ``""``: nothing. ``"opus"`` encodes and decodes
         it, as the lossy corpora were, so that the codec is no mark of a corpus.
     """
-    audio_of = [_audio_file(root, clip) for clip in clips]
+    audio_of = [audio_file(root, clip) for clip in clips]
     # In a data folder a path names a recording once and for all; elsewhere two folders may hold different releases of it.
     names = [clip.path if _in_data_folder(file, clip.path) else str(file) for clip, file in zip(clips, audio_of, strict=True)]
     # Without a random variant the key is what it was before there were such variants, so that caches stay good.

@@ -332,6 +332,8 @@ def verdict_text(verdict: Verdict, person: str = "") -> RenderableType:
         line.append(sureness(estimate.transcript), style="dim")
     elif estimate.note:
         line.append(f"({estimate.note})", style="dim")
+    if verdict.is_bleed:
+        line.append(f"  ↔ probably bleed ({verdict.bleed:.0%})", style="bold yellow")
     return line
 
 

@@ -8,14 +8,16 @@ first person's stream.
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
 from realtime_ser.config import ENGINE_RATE
+from realtime_ser.engine.bleed import BleedWatch
 from realtime_ser.engine.channel import Channel, Policy
 from realtime_ser.engine.engine import Engine, Phase
 from realtime_ser.types import (
@@ -40,6 +42,10 @@ _STEADY = ENGINE_RATE // 1000
 
 _HELD = 4_096
 """Outputs of a person that wait until the first person's stream has begun; a microphone that takes longer is lost anyway."""
+
+_PATIENCE, _PATIENCE_LIVE = 12 * ENGINE_RATE, ENGINE_RATE
+"""Samples that a verdict waits for what the others' microphones heard meanwhile: who reads a file may be 10 s ahead of the other;
+live, a microphone that is away is not waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,20 +98,32 @@ class People:
         One for each person, not yet started.
     one_clock
         Whether the streams share a sample clock, because they come from one device or from files.
+    live
+        Whether the sources are microphones.
 
     Notes
     -----
     NB: threads as for :class:`~realtime_ser.engine.engine.Engine`.
+
+    Verdicts say how much of an utterance was probably another's voice (:mod:`~realtime_ser.engine.bleed`). For that they wait,
+    with all estimates behind them, until the others were heard as far.
     """
 
-    def __init__(self, engines: Sequence[Engine], *, one_clock: bool = True) -> None:
+    def __init__(self, engines: Sequence[Engine], *, one_clock: bool = True, live: bool = False) -> None:
         if not engines:
             raise ValueError("there must be one engine at least")
         self.engines = tuple(engines)
         self._clock = None if one_clock else PeopleClock()
         self._asked = False
+        self._bleed: _Bleed | None = None
         for engine in self.engines:
             engine.on_failure = self._end_all
+        if len(self.engines) > 1:
+            watch = BleedWatch(len(self.engines)) if self._clock is None else BleedWatch(len(self.engines), self._clock.offset)
+            self._bleed = _Bleed(watch, _PATIENCE_LIVE if live else _PATIENCE)
+            for person, engine in enumerate(self.engines):
+                # NB: before all others, so that what a verdict is judged by is known when it comes.
+                engine.publish_to(_Ear(person, self._bleed, self._clock))
 
     @property
     def phase(self) -> Phase:
@@ -134,15 +152,30 @@ class People:
         channel: Channel[Said] = Channel("outputs", capacity, policy)
         open_lanes = _OpenLanes(channel, len(self.engines))
         for person, engine in enumerate(self.engines):
-            engine.publish_to(_Lane(person, channel, partial(Said, person), open_lanes, self._clock))
+            self._publish(engine, _Lane(person, channel, partial(Said, person), open_lanes, self._clock))
         return channel
 
     def subscribe_each(self, capacity: int, policy: Policy) -> list[Channel[Output]]:
         """As :meth:`subscribe`, with a channel for everybody."""
+        return self._subscribe_each(capacity, policy, self._clock)
+
+    def subscribe_own(self, capacity: int, policy: Policy) -> list[Channel[Output]]:
+        """As :meth:`subscribe_each`, with everybody's outputs on the clock of their own stream, for a recording."""
+        return self._subscribe_each(capacity, policy, None)
+
+    def _subscribe_each(self, capacity: int, policy: Policy, clock: PeopleClock | None) -> list[Channel[Output]]:
         channels: list[Channel[Output]] = [Channel("outputs", capacity, policy) for _ in self.engines]
         for person, (engine, channel) in enumerate(zip(self.engines, channels, strict=True)):
-            engine.publish_to(_Lane(person, channel, lambda output: output, _OpenLanes(channel, 1), self._clock))
+            self._publish(engine, _Lane(person, channel, lambda output: output, _OpenLanes(channel, 1), clock))
         return channels
+
+    def _publish(self, engine: Engine, lane: _Lane) -> None:
+        if self._bleed is None:
+            engine.publish_to(lane)
+        else:
+            gate = _Gate(lane, self._bleed)
+            self._bleed.gates.append(gate)
+            engine.publish_to(gate)
 
     def start(self) -> None:
         """Start all, in their order.
@@ -216,6 +249,103 @@ class _OpenLanes:
                 self._channel.close()
 
 
+@dataclass(slots=True)
+class _Bleed:
+    """What judges verdicts, for how many samples they wait for it, and where they wait."""
+
+    watch: BleedWatch
+    patience: int
+    gates: list[_Gate] = field(default_factory=list)
+
+    def settle(self) -> None:
+        """Let go on what an engine that has ended left waiting for the others."""
+        for gate in self.gates:
+            gate.settle()
+
+
+class _Ear:
+    """Hands what an engine's encoder hears to what judges verdicts."""
+
+    dropped = 0
+
+    def __init__(self, person: int, bleed: _Bleed, clock: PeopleClock | None) -> None:
+        self._person = person
+        self._bleed = bleed
+        self._clock = clock
+
+    def put(self, item: Output) -> bool:
+        """Remember energies."""
+        if isinstance(item, WindowScores) and len(item.scores):
+            if self._clock is not None and item.captured_at is not None:
+                self._clock.observe(self._person, item.span.end, item.captured_at)
+            self._bleed.watch.hear(self._person, item)
+            self._bleed.settle()
+        return True
+
+    def close(self) -> None:
+        """The engine has ended."""
+        self._bleed.watch.end(self._person)
+        self._bleed.settle()
+
+    abandon = close
+
+
+class _Gate:
+    """Stands before a lane, and lets verdicts wait until they can be judged; estimates behind them wait, too."""
+
+    def __init__(self, lane: _Lane, bleed: _Bleed) -> None:
+        self._lane = lane
+        self._bleed = bleed
+        # NB: estimates and verdicts come from one thread of the engine. Once that has ended, another engine's may go on.
+        self._guard = threading.Lock()
+        self._waiting: deque[Estimate | Verdict] = deque()
+        self._ended = False
+
+    @property
+    def dropped(self) -> int:
+        """As of the lane."""
+        return self._lane.dropped
+
+    def put(self, item: Output) -> bool:
+        """Hand on, or wait."""
+        if not isinstance(item, Estimate | Verdict):
+            return self._lane.put(item)
+        with self._guard:
+            self._waiting.append(item)
+            return self._pass_on()
+
+    def close(self) -> None:
+        """The engine has ended: what waits goes on with the others."""
+        self._ended = True
+        self.settle()
+
+    def abandon(self) -> None:
+        """Nobody receives any more."""
+        self._lane.abandon()
+
+    def settle(self) -> None:
+        """Where the engine has ended: hand on what can be judged by now, and close the lane behind it."""
+        if not self._ended:
+            return
+        with self._guard:
+            self._pass_on()
+            if not self._waiting:
+                self._lane.close()
+
+    def _pass_on(self) -> bool:
+        taken, watch, person = True, self._bleed.watch, self._lane.person
+        while self._waiting:
+            item = self._waiting[0]
+            if isinstance(item, Verdict):
+                end = item.span.end
+                if not watch.ready(person, end) and watch.ahead(person, end) < self._bleed.patience:
+                    return taken
+                item = replace(item, bleed=watch.judge(person, item.span))
+            self._waiting.popleft()
+            taken = self._lane.put(item)
+        return taken
+
+
 class _Lane:
     """Stands between one engine and the channel of all; `say` makes of an output what the channel holds."""
 
@@ -227,7 +357,7 @@ class _Lane:
         open_lanes: _OpenLanes,
         clock: PeopleClock | None,
     ) -> None:
-        self._person = person
+        self.person = person
         self._channel = channel
         self._say = say
         self._open_lanes = open_lanes
@@ -240,7 +370,7 @@ class _Lane:
     @property
     def dropped(self) -> int:
         """Outputs that were not taken; of a channel of all only one of the engines is told."""
-        return self._channel.dropped if self._person == 0 or self._open_lanes.alone else 0
+        return self._channel.dropped if self.person == 0 or self._open_lanes.alone else 0
 
     def put(self, item: Output) -> bool:
         """Hand an output on, moved to the common clock; before that is known, it waits."""
@@ -267,9 +397,8 @@ class _Lane:
     def _placed(self, output: Output) -> list[Output]:
         if self._clock is None:
             return [output]
-        if isinstance(output, WindowScores) and output.captured_at is not None and len(output.scores):
-            self._clock.observe(self._person, output.span.end, output.captured_at)
-        offset = self._clock.offset(self._person)
+        # NB: the engine's ear has told the clock of this output before.
+        offset = self._clock.offset(self.person)
         with self._guard:
             held, self._held = [*self._held, output], []
             if offset is None and len(held) < _HELD:

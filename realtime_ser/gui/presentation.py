@@ -374,9 +374,10 @@ class _Flow(_Part):
         palette, u = look.palette, self.unit
         rect = QtCore.QRectF(left, lane.top(), max(right - left - 2.0, 2.0), lane.height())
         style = next((one for one in look.classes if one.name == verdict.estimate.label), None)
-        if style is None:
-            painter.fillRect(rect, QtGui.QBrush(QtGui.QColor(palette.unsure), Qt.BrushStyle.BDiagPattern))
-            painter.setPen(QtGui.QPen(QtGui.QColor(palette.unsure), max(1.0, u / 15.0)))
+        if style is None or verdict.is_bleed:
+            colour = palette.dim if verdict.is_bleed else palette.unsure
+            painter.fillRect(rect, QtGui.QBrush(QtGui.QColor(colour), Qt.BrushStyle.BDiagPattern))
+            painter.setPen(QtGui.QPen(QtGui.QColor(colour), max(1.0, u / 15.0)))
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.drawRect(rect)
             return

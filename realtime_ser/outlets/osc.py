@@ -59,6 +59,8 @@ class OscOutlet:
             case Verdict():
                 start = content.span.first / ENGINE_RATE
                 self._push(f"/ser{whose}/utterance", [start, *self._judged(content.estimate)])
+                if content.bleed is not None:
+                    self._push(f"/ser{whose}/bleed", [start, float(content.bleed)])
             case Mark():
                 for record in item_records(item, self._facts):
                     self._push("/ser/marker", [record["start"], record["name"], record["source"]])

@@ -65,7 +65,7 @@ CREATE TABLE windows (
     start_sample INTEGER PRIMARY KEY, hop INTEGER NOT NULL, length INTEGER NOT NULL, count INTEGER NOT NULL,
     scores BLOB NOT NULL, voiced BLOB NOT NULL);
 CREATE TABLE estimates (id INTEGER PRIMARY KEY, utterance INTEGER NOT NULL, {_SCORED});
-CREATE TABLE utterances (utterance INTEGER PRIMARY KEY, reason TEXT NOT NULL, {_SCORED});
+CREATE TABLE utterances (utterance INTEGER PRIMARY KEY, reason TEXT NOT NULL, {_SCORED}, bleed REAL);
 CREATE TABLE transcripts (
     utterance INTEGER PRIMARY KEY, heard_until INTEGER NOT NULL, final INTEGER NOT NULL, confidence REAL,
     recognizer TEXT NOT NULL);

@@ -31,9 +31,19 @@ from realtime_ser.session.format import (
     person_folder,
 )
 from realtime_ser.session.header import Header, read_header
-from realtime_ser.types import FloatArray, Span
+from realtime_ser.types import BLEED, FloatArray, Span
 
-__all__ = ["Row", "Session", "SessionState", "Windows", "person_number", "read_audio", "scorings", "utc_text"]
+__all__ = [
+    "Row",
+    "Session",
+    "SessionState",
+    "Windows",
+    "is_bleed",
+    "person_number",
+    "read_audio",
+    "scorings",
+    "utc_text",
+]
 
 Phase: TypeAlias = Literal["recording", "closed", "failed", "interrupted"]
 Row: TypeAlias = dict[str, Any]
@@ -237,12 +247,15 @@ class Session:
 
         `label` is ``None`` where the tool abstained. `words` are those of the recogniser ("" where they were not kept);
         `corrected` and `annotation` are what somebody wrote or thought later, or ``None``; what was emptied again counts as
-        nothing.
+        nothing. `bleed` is the share that was probably another person's voice, ``None`` where there was nobody else or nobody can
+        tell; it is the recording's, also beside the scores of a later scoring (see :func:`is_bleed`).
         """
         words: dict[int, list[str]] = {}
         for word in self.words():
             words.setdefault(word["utterance"], []).append(word["text"])
         changed = self._latest("utterance")
+        # Sessions of earlier versions have no such column.
+        bleed = {row["utterance"]: dict(row).get("bleed") for row in self._rows("SELECT * FROM utterances")}
         found = []
         for row in self._rows("SELECT * FROM utterances ORDER BY start_sample", scored=True):
             number = row["utterance"]
@@ -255,6 +268,7 @@ class Session:
                     "words": " ".join(words.get(number, [])),
                     "corrected": later.get("words") or None,
                     "annotation": later.get("label") or None,
+                    "bleed": bleed.get(number),
                 }
             )
         return self._placed(found, "start_sample", "end_sample")
@@ -489,6 +503,12 @@ def person_number(header: Header, text: str | None) -> int:
             return number
     among = ", ".join(f"{number} {name}" for number, name in enumerate(names, 1)) if header.people else "It is of one person."
     raise SessionError(f"There is no person {text!r} in the session.", among)
+
+
+def is_bleed(row: Row) -> bool:
+    """Whether an utterance (of :meth:`Session.utterances`) was probably said by another person."""
+    share = row["bleed"]
+    return share is not None and share >= BLEED
 
 
 def utc_text(utc: float) -> str:

@@ -15,13 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime_ser.errors import SessionError
-from realtime_ser.session.reader import Session
+from realtime_ser.session.reader import Session, is_bleed
 
 __all__ = ["MEANING", "bootstrap", "summarise"]
 
 MEANING = (
     "Intervals hold 95 % of 2,000 bootstrap samples. Rows of a participant resample that participant's utterances and describe "
-    "the recording; rows of all participants (*) resample participants, of which two at least are needed."
+    "the recording; rows of all participants (*) resample participants, of which two at least are needed. What is probably another "
+    "person's voice (bleed) is left out, and counted."
 )
 
 _SAMPLES = 2_000
@@ -32,6 +33,7 @@ _SEED = 1
 class _Group:
     sessions: int = 0
     seconds: float = 0.0
+    bleed: int = 0
     scores: list[list[float]] = field(default_factory=list)
     abstained: list[float] = field(default_factory=list)
 
@@ -66,7 +68,8 @@ def summarise(folders: Sequence[Path]) -> list[dict[str, Any]]:
     """Rows by participant and condition, then (participant ``*``) by condition over participants. Two people of one session are
     two participants.
 
-    Every row has `participant`, `condition`, `sessions`, `minutes`, `utterances`, and for every class and for `abstained`
+    Every row has `participant`, `condition`, `sessions`, `minutes`, `utterances`, `bleed` (how many more were left out, since they
+    are probably another person's voice), and for every class and for `abstained`
     (share of verdicts without a label) the mean, and its interval in ``…_low`` and ``…_high``; class means are of the scores of
     all verdicts, those without a label included.
 
@@ -91,6 +94,9 @@ def summarise(folders: Sequence[Path]) -> list[dict[str, Any]]:
                 group.sessions += 1
                 group.seconds += one.seconds
                 for row in one.utterances():
+                    if is_bleed(row):
+                        group.bleed += 1
+                        continue
                     group.scores.append(list(row["scores"].values()))
                     group.abstained.append(float(row["label"] is None))
     rows = [
@@ -114,6 +120,7 @@ def _row(
         "sessions": sum(group.sessions for group in groups),
         "minutes": round(sum(group.seconds for group in groups) / 60, 2),
         "utterances": sum(len(group.scores) for group in groups),
+        "bleed": sum(group.bleed for group in groups),
     }
     low, high = bootstrap(values)
     for index, name in enumerate((*classes, "abstained")):

@@ -215,8 +215,8 @@ class StreamWriter:
                         )
                 case Verdict():
                     insert(
-                        "INSERT OR REPLACE INTO utterances VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                        (item.utterance, str(item.reason), *_scored(item.estimate)),
+                        "INSERT OR REPLACE INTO utterances VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                        (item.utterance, str(item.reason), *_scored(item.estimate), item.bleed),
                     )
                 case Event():
                     values_of_event = (item.sample, item.kind, str(item.severity), item.message)

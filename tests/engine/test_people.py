@@ -111,7 +111,7 @@ def test_there_must_be_somebody() -> None:
 def test_drops_are_told_once(models: Models) -> None:
     people = build_people(models, [ScriptedSource([]), ScriptedSource([])], names=("A", "B"), one_clock=True)
     together = people.subscribe(1, Policy.DROP_OLDEST)
-    first, second = (engine._subscriptions[0] for engine in people.engines)
+    first, second = (engine._subscriptions[-1] for engine in people.engines)
     for number in range(5):
         first.put(Event(number, "test", Severity.INFO, ""))
     assert (together.dropped, first.dropped, second.dropped) == (4, 4, 0)
@@ -135,17 +135,20 @@ def test_everything_is_moved_with_its_words() -> None:
 def test_what_is_said_before_there_is_a_clock_waits_for_it(models: Models) -> None:
     people = build_people(models, [ScriptedSource([]), ScriptedSource([])], names=("A", "B"), one_clock=False)
     together = people.subscribe(100, Policy.KEEP_ALL)
-    first, second = (engine._subscriptions[0] for engine in people.engines)
+
+    def say(person: int, output: Output) -> None:
+        for sink in people.engines[person]._subscriptions:
+            sink.put(output)
 
     def windows(end: int, at: float) -> WindowScores:
         nothing = np.zeros((1, 4), np.float32)
         return WindowScores(end - 4_000, 160, 4_000, nothing, nothing, nothing, np.ones(1, bool), nothing, at)
 
-    second.put(Level(Span(0, 800), -20, -30))
-    second.put(windows(4_000, 10.25))
+    say(1, Level(Span(0, 800), -20, -30))
+    say(1, windows(4_000, 10.25))
     assert together.drain() == []
-    first.put(windows(16_000, 10.0))
-    second.put(windows(4_160, 10.26))
+    say(0, windows(16_000, 10.0))
+    say(1, windows(4_160, 10.26))
     found = together.drain()
     assert [said.person for said in found] == [0, 1, 1, 1]
     assert found[1].output.span == Span(16_000, 16_800)  # type: ignore[union-attr]

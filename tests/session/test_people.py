@@ -109,8 +109,8 @@ def converse(models: Models) -> Converse:
             names=NAMES,
             one_clock=choice.one_clock,
         )
-        recorder.start(*(engine.subscribe(4_096, Policy.KEEP_ALL) for engine in people.engines))
-        each: list[Channel[Output]] = [engine.subscribe(100_000, Policy.KEEP_ALL) for engine in people.engines]
+        recorder.start(*people.subscribe_own(4_096, Policy.KEEP_ALL))
+        each: list[Channel[Output]] = people.subscribe_own(100_000, Policy.KEEP_ALL)
         together = people.subscribe(200_000, Policy.KEEP_ALL)
         with people:
             people.wait(110)

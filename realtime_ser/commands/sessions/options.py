@@ -118,7 +118,7 @@ def add_sessions(commands: Any) -> None:
     figure = _action(actions, "figure", "draw a session's timeline for a paper, as vectors")
     figure.add_argument("--out", required=True, metavar="FILE", help="where to: .svg or .pdf")
     figure.add_argument("--from", type=float, dest="start", metavar="SECONDS", help="default: from the beginning")
-    figure.add_argument("--person", metavar="P", help="whose, by name or number, where there are two; default: the first")
+    figure.add_argument("--person", metavar="P", help="whose, by name or number, where there are two; default: everybody's")
     figure.add_argument("--to", type=float, dest="end", metavar="SECONDS", help="default: to the end")
     figure.add_argument("--scores", metavar="NAME", help="those of a later scoring (see rescore) in place of the recorded ones")
 

@@ -139,7 +139,7 @@ class Recording:
     def start(self, people: People) -> None:
         """Subscribe to engines that are not yet started."""
         self._people = people
-        self.recorder.start(*(engine.subscribe(RECORDED_OUTPUTS, Policy.KEEP_ALL) for engine in people.engines))
+        self.recorder.start(*people.subscribe_own(RECORDED_OUTPUTS, Policy.KEEP_ALL))
 
     def discard(self) -> None:
         """Leave nothing behind: it never began."""

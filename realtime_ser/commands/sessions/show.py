@@ -15,7 +15,7 @@ from realtime_ser.session.export.methods import methods_paragraph
 from realtime_ser.session.export.tables import write_frame
 from realtime_ser.session.format import session_folders
 from realtime_ser.session.header import read_header
-from realtime_ser.session.reader import Row, Session, person_number, scorings, utc_text
+from realtime_ser.session.reader import Row, Session, is_bleed, person_number, scorings, utc_text
 from realtime_ser.session.summary import MEANING, summarise
 
 __all__ = ["describe", "export", "figure", "list_sessions", "methods", "summary"]
@@ -71,6 +71,7 @@ def describe(folder: Path) -> list[str]:
             label = row["label"] or f"({row['state']})"
             said = row["corrected"] or row["words"]
             thought = f"  labelled {row['annotation']}" if row["annotation"] else ""
+            thought += f"  probably bleed ({row['bleed']:.0%})" if is_bleed(row) else ""
             where = f"{_at(row['start_sample'], header.sample_rate)} – {_at(row['end_sample'], header.sample_rate)}"
             lines.append(
                 f"  {f'{one.name} ' if one.name else ''}{row['utterance']:>4}  {where}  {label:<10} "
@@ -136,8 +137,8 @@ def export(folder: Path, to: str, formats: Sequence[str], scores: str | None = N
 def figure(
     folder: Path, out: str, start: float | None, end: float | None, scores: str | None = None, person: str | None = None
 ) -> list[str]:
-    """Draw the timeline of a person (by name or number; ``None``: the first) between two times in seconds, and say what had no
-    room.
+    """Draw the timeline of a person (by name or number; ``None``: of everybody) between two times in seconds, and say what had
+    no room.
 
     Raises
     ------
@@ -145,9 +146,10 @@ def figure(
         It is not clear how or what to draw, Matplotlib is missing, or the file cannot be written.
     """
     path = Path(out)
-    with Session(folder, scores, person_number(read_header(folder), person)) as session:
+    number = None if person is None else person_number(read_header(folder), person)
+    with Session(folder, scores) as session:
         try:
-            said = write_figure(session, path, start, end)
+            said = write_figure(session, path, start, end, number)
         except OSError as error:
             raise SessionError(f"{path} cannot be written: {error.strerror or error}.", "Choose another place.") from error
     return [f"Wrote {path}", *said]
@@ -180,7 +182,7 @@ def summary(root: Path, out: str | None) -> list[str]:
 def _summary_table(rows: Sequence[Row]) -> list[str]:
     """Means with their intervals, a line a group; everything in full is in the file."""
     means = [name for name in rows[0] if f"{name}_low" in rows[0]]
-    facts = ["participant", "condition", "sessions", "minutes", "utterances"]
+    facts = ["participant", "condition", "sessions", "minutes", "utterances", "bleed"]
     lines = [facts + means]
     for row in rows:
         told = [f"{row[name]:.1f}" if isinstance(row[name], float) else str(row[name]) for name in facts]

@@ -310,6 +310,8 @@ def _previous_text(verdict: Verdict | None, look: Look | None) -> str:
         return ""
     at = clock(verdict.span.first)
     label = verdict.estimate.label
+    if verdict.is_bleed:
+        return f"last utterance ({at}): ↔ probably another's voice"
     if label is None:
         return f"last utterance ({at}): unsure"
     glyph = next((style.glyph for style in look.classes if style.name == label), "")

@@ -20,7 +20,7 @@ from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets, pg
 from realtime_ser.gui.theme import Shape, blend, heat_table, ink_on
 from realtime_ser.types import Verdict
 
-__all__ = ["Mark", "Marks", "TimeAxis", "TimelinePanel", "band_image"]
+__all__ = ["Mark", "Marks", "bleed_mark", "TimeAxis", "TimelinePanel", "band_image"]
 
 GUTTER = 56
 _HIGH, _LOW = 200, 96
@@ -553,12 +553,19 @@ class TimelinePanel(Panel):
             raise RuntimeError("a theme is applied before anything is drawn")
         start, stop = verdict.span.seconds(rate)
         label = verdict.estimate.label
+        if verdict.is_bleed:
+            return bleed_mark(start, stop, self._look)
         for style in self._look.classes:
             if style.name == label:
                 percent = f"{100.0 * verdict.estimate.confidence:.0f}"
                 texts = (f"{label} {percent} %", label, percent)
                 return Mark(start, stop, style.colour, texts, style.shape)
         return Mark(start, stop, self._look.palette.unsure, ("unsure", "?"), hatched=True)
+
+
+def bleed_mark(start: float, stop: float, look: Look) -> Mark:
+    """An utterance that is probably another's voice: no class's colour, lest it be read as this person's."""
+    return Mark(start, stop, look.palette.dim, ("↔ bleed", "↔"), hatched=True)
 
 
 def _short_hz(hertz: float) -> str:

@@ -83,6 +83,13 @@ class _Row(QtWidgets.QWidget):
             ", ".join(f"{s.name} {100.0 * p:.0f} %" for s, p in zip(look.classes, estimate.scores, strict=False))
             + (f" – {estimate.note}" if estimate.note else "")
         )
+        if row.verdict.is_bleed:
+            share = 100.0 * (row.verdict.bleed or 0.0)
+            scored = self._chip.toolTip()
+            self._chip.setToolTip(f"Probably another person's voice, heard in this microphone ({share:.0f} %). Scored: {scored}")
+            set_text(self._chip, "↔ bleed")
+            self._chip.setStyleSheet(f"{base} color: {palette.dim}; border: 1px dashed {palette.dim};")
+            return "probably another person's voice"
         for style in look.classes:
             if style.name == estimate.label:
                 set_text(self._chip, f"{style.glyph} {style.name} {100.0 * estimate.confidence:.0f} %")

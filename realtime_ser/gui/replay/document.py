@@ -12,7 +12,7 @@ import numpy as np
 from realtime_ser.gui.replay.trends import Shares, Trend
 from realtime_ser.session.reader import Row, Session, read_audio, scorings
 from realtime_ser.session.rescore import Comparison, compare
-from realtime_ser.types import FloatArray
+from realtime_ser.types import BLEED, FloatArray
 
 __all__ = ["Document", "Edited", "Happening", "Utterance", "clock_text", "following", "preceding"]
 
@@ -34,6 +34,8 @@ class Utterance:
         The recogniser's; "" where none were kept.
     corrected, annotation
         What somebody wrote or thought later, or ``None``.
+    bleed
+        Share that was probably the other person's voice, where there is one and it can be told.
     """
 
     number: int
@@ -47,11 +49,17 @@ class Utterance:
     corrected: str | None
     annotation: str | None
     note: str
+    bleed: float | None = None
 
     @property
     def said(self) -> str:
         """What was said, as far as anybody knows."""
         return self.corrected or self.words
+
+    @property
+    def is_bleed(self) -> bool:
+        """Whether it was probably said by the other person."""
+        return self.bleed is not None and self.bleed >= BLEED
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +266,7 @@ def _utterances(session: Session) -> tuple[Utterance, ...]:
             corrected=row["corrected"],
             annotation=row["annotation"],
             note=row["note"],
+            bleed=row["bleed"],
         )
         for row in session.utterances()
     )

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime_ser.gui.panels.panel import Look, shown_colour
-from realtime_ser.gui.panels.timeline import Mark, Marks
+from realtime_ser.gui.panels.timeline import Mark, Marks, bleed_mark
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets, pg
 from realtime_ser.gui.replay.document import Document, Utterance
 from realtime_ser.gui.replay.trends import Shares, Trend
@@ -282,6 +282,9 @@ def _paint_image(canvas: _Canvas, rect: QtCore.QRectF, kinds: NDArray[np.uint8],
 def _block(one: Utterance, look: Look, column: float) -> Mark:
     """A verdict: its class's colour, shape and name, or hatching where the tool abstained; a star: somebody labelled it."""
     star = "*" if one.annotation else ""
+    if one.is_bleed:
+        mark = bleed_mark(one.start, one.end, look)
+        return replace(mark, texts=(*(f"{text}{star}" for text in mark.texts), star))
     if one.end - one.start < _READABLE * column:
         colour = look.palette.unsure if one.label is None else _style(one.label, look).colour
         return Mark(one.start, one.end, colour, (star,) if star else (), hatched=one.label is None)

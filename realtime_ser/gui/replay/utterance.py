@@ -143,7 +143,8 @@ class UtterancePanel(Panel):
 
     def _show_texts(self, one: Utterance, later: Utterance | None, scores: str) -> None:
         set_text(self._number, f"no. {one.number}, {clock_text(one.start)} – {clock_text(one.end)}")
-        set_text(self._verdict, self._markup("recorded", one))
+        bleed = f" ↔ probably the other person's voice ({one.bleed:.0%} of it)" if one.is_bleed else ""
+        set_text(self._verdict, self._markup("recorded", one) + bleed)
         set_text(self._later, self._markup(scores, later) if later is not None else "not scored again")
         shown = later or one
         percents = "  ".join(f"{name} {score:.0%}" for name, score in shown.scores.items())

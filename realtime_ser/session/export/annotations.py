@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from xml.etree import ElementTree
 
-from realtime_ser.session.reader import Session
+from realtime_ser.session.reader import Session, is_bleed
 
 __all__ = ["Annotation", "Tier", "sound_name", "tiers", "write_elan", "write_textgrid"]
 
@@ -41,7 +41,7 @@ class Tier:
 
 
 def tiers(session: Session) -> list[Tier]:
-    """What annotation tools are given: verdicts (an abstention as its state), labels, words, markers, notes, gaps.
+    """What annotation tools are given: verdicts (an abstention as its state), labels, words, bleed, markers, notes, gaps.
 
     Of several people everybody has tiers of their own, named as ELAN's users do: ``emotion@Anna``.
     """
@@ -87,6 +87,14 @@ def _tiers_of(session: Session) -> list[Tier]:
                 Annotation(*span, row["corrected"] or row["words"])
                 for span, row in zip(spans, utterances, strict=True)
                 if row["corrected"] or row["words"]
+            ),
+        ),
+        Tier(
+            "bleed",
+            tuple(
+                Annotation(*span, f"probably another's voice {row['bleed']:.0%}")
+                for span, row in zip(spans, utterances, strict=True)
+                if is_bleed(row)
             ),
         ),
         Tier("words", _apart([Annotation(row["start_sample"], row["end_sample"], row["text"]) for row in session.words()])),

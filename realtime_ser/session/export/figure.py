@@ -6,6 +6,8 @@ white blocks that say so. Colours are those of Okabe and Ito. Only those who dra
 
 from __future__ import annotations
 
+import io
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,19 +17,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime_ser.errors import ConfigError
-from realtime_ser.session.reader import Row, Session
+from realtime_ser.session.reader import Row, Session, is_bleed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["FIGURE_ENDINGS", "write_figure"]
+__all__ = ["FIGURE_ENDINGS", "preview_figure", "write_figure"]
 
 FIGURE_ENDINGS = (".svg", ".pdf")
 
 _WIDTH = 7.1
 _HEIGHT = 3.9
 """Inches: two columns of most journals (180 mm), and a third of a page."""
+_MORE = 2.7
+"""For everybody beyond the first."""
 
 _POINTS = 1_500
 """Of a line at most: more cannot be told apart in print, and make files that no editor opens."""
@@ -50,6 +54,8 @@ _HATCHES = ("////", "....", "", "\\\\\\\\", "xxxx", "----", "++++", "||||")
 _DASHES: tuple[Any, ...] = ("solid", (0, (5, 1.5)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)), (0, (3, 1, 1, 1, 1, 1)))
 _INK = "#222222"
 _GAP = "#D9D9D9"
+_UNSURE_LOOK: Any = {"facecolor": "white", "edgecolor": _INK, "linewidth": 0.8, "linestyle": (0, (3, 2))}
+_BLEED_LOOK: Any = {"facecolor": "white", "edgecolor": "#9A9A9A", "linewidth": 0.6, "hatch": "|||"}
 _MARKER_ROWS = 3
 _WORD_LINES = 4
 
@@ -63,8 +69,15 @@ class _Look:
     dash: Any
 
 
-def write_figure(session: Session, path: Path, start: float | None = None, end: float | None = None) -> list[str]:
+def write_figure(
+    session: Session, path: Path, start: float | None = None, end: float | None = None, person: int | None = None
+) -> list[str]:
     """Draw a session from `start` to `end` (seconds; ``None``: all of it) into `path`, one of :data:`FIGURE_ENDINGS`.
+
+    Parameters
+    ----------
+    person
+        Who is drawn, where there are several people; 1 is the first. ``None``: everybody, one below the other on one clock.
 
     Returns
     -------
@@ -79,10 +92,29 @@ def write_figure(session: Session, path: Path, start: float | None = None, end: 
     """
     if path.suffix not in FIGURE_ENDINGS:
         raise ConfigError(f"{path.name} does not say how to draw it.", f"Its name must end in {' or '.join(FIGURE_ENDINGS)}.")
-    first, last = start or 0.0, session.seconds if end is None else min(end, session.seconds)
+    metadata = {"Date": None} if path.suffix == ".svg" else {"CreationDate": None}
+    return _draw(session, start, end, person, lambda figure: figure.savefig(path, metadata=metadata))
+
+
+def preview_figure(
+    session: Session, start: float | None = None, end: float | None = None, person: int | None = None, dots: float = 130.0
+) -> tuple[bytes, list[str]]:
+    """The same as a picture for the screen: PNG with so many `dots` an inch, and what could not be shown."""
+    picture = io.BytesIO()
+    said = _draw(session, start, end, person, lambda figure: figure.savefig(picture, format="png", dpi=dots))
+    return picture.getvalue(), said
+
+
+def _draw(
+    session: Session, start: float | None, end: float | None, person: int | None, save: Callable[[Figure], None]
+) -> list[str]:
+    everybody = session.everybody()
+    people = everybody if person is None else [everybody[person - 1]]
+    length = max(one.seconds for one in people)
+    first, last = start or 0.0, length if end is None else min(end, length)
     if not 0.0 <= first < last:
-        length = f"The session has {session.seconds:.2f} s."
-        raise ConfigError(f"There is nothing to draw from {first:g} s to {last if end is None else end:g} s.", length)
+        problem = f"There is nothing to draw from {first:g} s to {last if end is None else end:g} s."
+        raise ConfigError(problem, f"The session has {length:.2f} s.")
     try:
         import matplotlib
     except ImportError as error:
@@ -90,26 +122,43 @@ def write_figure(session: Session, path: Path, start: float | None = None, end: 
             "Figures need Matplotlib, which is not installed.", 'Install it: pip install "realtime-ser[figure]"'
         ) from error
     with matplotlib.rc_context(_STYLE):
-        figure, said = _Drawing(session, first, last).draw()
-        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else {"CreationDate": None})
+        figure, said = _Drawing(people, first, last).draw()
+        save(figure)
     return said
+
+
+class _Person:
+    """What is drawn of one person from `first` to `last` (seconds), and where."""
+
+    def __init__(self, session: Session, first: float, last: float) -> None:
+        self.session = session
+        rate = session.header.sample_rate
+
+        def within(row: Row) -> bool:
+            return bool(row["start_sample"] / rate <= last and row["end_sample"] / rate >= first)
+
+        self.utterances = [row for row in session.utterances() if within(row)]
+        self.gaps = [row for row in session.gaps() if within(row)]
+        self.has_words = any(row["corrected"] or row["words"] for row in self.utterances)
+        self.blocks: Any = None
+        self.words: Any = None
+        self.scores: Any = None
+
+    @property
+    def heights(self) -> list[float]:
+        """Of the lanes of blocks, words and scores, relative to each other."""
+        return [0.75, 1.15 if self.has_words else 0.05, 3.4]
 
 
 class _Drawing:
     """One figure; `first` and `last` in seconds."""
 
-    def __init__(self, session: Session, first: float, last: float) -> None:
-        self._session = session
-        self._rate = session.header.sample_rate
+    def __init__(self, people: Sequence[Session], first: float, last: float) -> None:
+        self._rate = people[0].header.sample_rate
         self._first, self._last = first, last
-        self._looks = _looks(session.header.classes)
-        self._utterances = [row for row in session.utterances() if self._within(row["start_sample"], row["end_sample"])]
-        self._gaps = [row for row in session.gaps() if self._within(row["start_sample"], row["end_sample"])]
-        self._markers = [row for row in session.markers() if self._within(row["sample"], row["sample"])]
-        self._words = any(row["corrected"] or row["words"] for row in self._utterances)
-
-    def _within(self, start_sample: int, end_sample: int) -> bool:
-        return start_sample / self._rate <= self._last and end_sample / self._rate >= self._first
+        self._looks = _looks(people[0].header.classes)
+        self._people = [_Person(one, first, last) for one in people]
+        self._markers = [row for row in people[0].markers() if first <= row["sample"] / self._rate <= last]
 
     def draw(self) -> tuple[Figure, list[str]]:
         """The figure, and what had no room in it."""
@@ -117,31 +166,30 @@ class _Drawing:
         from matplotlib.figure import Figure
         from matplotlib.legend_handler import HandlerTuple
 
-        figure = Figure(figsize=(_WIDTH, _HEIGHT), layout="constrained")
+        people = self._people
+        figure = Figure(figsize=(_WIDTH, _HEIGHT + _MORE * (len(people) - 1)), layout="constrained")
         canvas = FigureCanvasAgg(figure)  # text is measured before it is drawn
-        heights = [0.75 if self._markers else 0.05, 0.75, 1.15 if self._words else 0.05, 3.4]
-        marker_lane, block_lane, word_lane, scores = figure.subplots(4, 1, sharex=True, height_ratios=heights)
+        heights = [0.75 if self._markers else 0.05, *(height for one in people for height in one.heights)]
+        marker_lane, *lanes = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
         engine: Any = figure.get_layout_engine()
         engine.set(hspace=0.0, h_pad=0.02, w_pad=0.06)
-        for lane in (marker_lane, block_lane, word_lane):
-            lane.set_yticks([])
-            lane.set_ylim(0.0, 1.0)
-            lane.tick_params(bottom=False, labelbottom=False)
-            lane.spines[:].set_visible(False)
-        scores.set_xlim(self._first, self._last)
-        scores.set_xlabel("time (s)")
-        scores.set_ylabel("score")
-        scores.set_ylim(-0.02, 1.02)
-        scores.spines[["top", "right"]].set_visible(False)
-        for lane, name in ((marker_lane, "markers" * bool(self._markers)), (word_lane, "words" * self._words)):
-            lane.set_ylabel(name, rotation=0, ha="right", va="center")
-        block_lane.set_ylabel("utterances", rotation=0, ha="right", va="center")
-        self._draw_gaps((block_lane, word_lane, scores))
-        self._draw_lines(scores)
-        self._draw_blocks(block_lane)
+        _name_lane(marker_lane, "markers" * bool(self._markers))
+        for number, one in enumerate(people):
+            one.blocks, one.words, one.scores = lanes[3 * number : 3 * number + 3]
+            _name_lane(one.blocks, one.session.name or "utterances", bold=bool(one.session.name))
+            _name_lane(one.words, "words" * one.has_words)
+            one.scores.set_ylabel("score")
+            one.scores.set_ylim(-0.02, 1.02)
+            one.scores.spines[["top", "right"]].set_visible(False)
+            one.scores.tick_params(labelbottom=one is people[-1])
+            self._draw_gaps(one)
+            self._draw_lines(one)
+            self._draw_blocks(one)
+        people[-1].scores.set_xlim(self._first, self._last)
+        people[-1].scores.set_xlabel("time (s)")
         for row in self._markers:
             # Not through the words, which have to be read.
-            for lane in (marker_lane, block_lane, scores):
+            for lane in (marker_lane, *(lane for one in people for lane in (one.blocks, one.scores))):
                 lane.axvline(row["sample"] / self._rate, color=_INK, linewidth=0.7, linestyle=(0, (2, 2)), zorder=4)
         handles, names = self._legend()
         together: Any = {tuple: HandlerTuple(None)}
@@ -151,44 +199,50 @@ class _Drawing:
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
         measure = _measure(canvas)
-        self._label_blocks(block_lane, measure)
-        cut = self._label_words(word_lane, measure) if self._words else 0
+        cut = 0
+        for one in people:
+            self._label_blocks(one, measure)
+            cut += self._label_words(one, measure) if one.has_words else 0
         unnamed = self._label_markers(marker_lane, measure)
         said = [f"The words of {cut} utterances were cut for want of room."] * bool(cut)
         said += [f"The names of {unnamed} markers were left out for want of room."] * bool(unnamed)
-        return figure, [*said, *(["Draw a shorter span with --from and --to to show them."] if said else [])]
+        return figure, [*said, *(["Draw a shorter span to show them."] if said else [])]
 
     # Shapes ---------------------------------------------------------------------------------------------------------------
 
-    def _draw_gaps(self, lanes: Sequence[Axes]) -> None:
-        for row in self._gaps:
-            for lane in lanes:
+    def _draw_gaps(self, person: _Person) -> None:
+        for row in person.gaps:
+            for lane in (person.blocks, person.words, person.scores):
                 span = row["start_sample"] / self._rate, row["end_sample"] / self._rate
                 lane.axvspan(*span, facecolor="white", edgecolor=_GAP, hatch="xxxx", linewidth=0.0, zorder=3)
 
-    def _draw_blocks(self, lane: Axes) -> None:
-        for row in self._utterances:
+    def _draw_blocks(self, person: _Person) -> None:
+        lane = person.blocks
+        for row in person.utterances:
             start, end = self._span(row)
+            if is_bleed(row):
+                lane.barh(0.5, end - start, 0.42, start, **_BLEED_LOOK)
+                continue
             if row["label"] is None:
-                lane.barh(
-                    0.5, end - start, 0.84, start, facecolor="white", edgecolor=_INK, linewidth=0.8, linestyle=(0, (3, 2))
-                )
+                lane.barh(0.5, end - start, 0.84, start, **_UNSURE_LOOK)
                 continue
             look = self._looks[row["label"]]
             # The hatching in the class's colour on a tint of it, so that black letters can be read on both.
             lane.barh(0.5, end - start, 0.84, start, facecolor=_tint(look.colour), edgecolor=look.colour, hatch=look.hatch)
             lane.barh(0.5, end - start, 0.84, start, facecolor="none", edgecolor=_INK, linewidth=0.6)
 
-    def _draw_lines(self, axes: Axes) -> None:
-        windows = self._session.windows()
+    def _draw_lines(self, person: _Person) -> None:
+        axes, bled = person.scores, {row["utterance"] for row in person.utterances if is_bleed(row)}
+        windows = person.session.windows()
         centres = (windows.first + windows.length / 2) / self._rate
         chosen = (centres >= self._first) & (centres <= self._last)
         times, means = _thinned(centres[chosen], windows.scores[chosen], 1.5 * windows.length / self._rate)
         for index, look in enumerate(self._looks.values()):
             axes.plot(times, means[:, index], color=look.colour, alpha=0.35, linewidth=0.5, zorder=1)
         so_far: dict[int, list[Row]] = {}
-        for row in self._session.estimates():
-            if self._within(row["end_sample"], row["end_sample"]):
+        for row in person.session.estimates():
+            # What is another's voice says nothing about this person.
+            if self._first <= row["end_sample"] / self._rate <= self._last and row["utterance"] not in bled:
                 so_far.setdefault(row["utterance"], []).append(row)
         stride = max(1, -(-sum(map(len, so_far.values())) // _POINTS))
         for rows in so_far.values():
@@ -207,9 +261,12 @@ class _Drawing:
         for name, look in self._looks.items():
             block = Patch(facecolor=_tint(look.colour), edgecolor=look.colour, hatch=look.hatch)
             entries.append(((block, Line2D([], [], color=look.colour, linestyle=look.dash, linewidth=1.3)), name))
-        if any(row["label"] is None for row in self._utterances):
-            entries.append((Patch(facecolor="white", edgecolor=_INK, linestyle=(0, (3, 2))), "no label (abstained)"))
-        if self._gaps:
+        everything = [row for one in self._people for row in one.utterances]
+        if any(row["label"] is None and not is_bleed(row) for row in everything):
+            entries.append((Patch(**_UNSURE_LOOK), "no label (abstained)"))
+        if any(map(is_bleed, everything)):
+            entries.append((Patch(**_BLEED_LOOK), "probably another\N{RIGHT SINGLE QUOTATION MARK}s voice"))
+        if any(one.gaps for one in self._people):
             entries.append((Patch(facecolor="white", edgecolor=_GAP, hatch="xxxx"), "not heard"))
         entries.append((Line2D([], [], color=_INK, linewidth=1.3), "utterance so far"))
         entries.append((Line2D([], [], color=_INK, alpha=0.45, linewidth=0.5), "windows"))
@@ -224,8 +281,11 @@ class _Drawing:
         start, end = self._span(row)
         return float(lane.transData.transform((end, 0.0))[0] - lane.transData.transform((start, 0.0))[0])
 
-    def _label_blocks(self, lane: Axes, measure: Callable[[str, float], float]) -> None:
-        for row in self._utterances:
+    def _label_blocks(self, person: _Person, measure: Callable[[str, float], float]) -> None:
+        lane = person.blocks
+        for row in person.utterances:
+            if is_bleed(row):
+                continue
             label = row["label"] or row["state"]
             room = self._pixels(lane, row) - 4.0
             short = (label[:3], label[:1]) if row["label"] else ("?",)
@@ -236,10 +296,12 @@ class _Drawing:
                     lane.text(where, 0.5, text, ha="center", va="center", fontsize=7, color=_INK, bbox=plate, linespacing=1.0)
                     break
 
-    def _label_words(self, lane: Axes, measure: Callable[[str, float], float]) -> int:
+    def _label_words(self, person: _Person, measure: Callable[[str, float], float]) -> int:
         """Write what was said under its block, in lines that fit; how many utterances were cut."""
-        cut = 0
-        for row in self._utterances:
+        lane, cut = person.words, 0
+        for row in person.utterances:
+            if is_bleed(row):
+                continue
             lines, whole = _wrapped(row["corrected"] or row["words"], self._pixels(lane, row), lambda text: measure(text, 6.0))
             cut += not whole
             text = "\n".join(lines)
@@ -280,6 +342,16 @@ class _Drawing:
             else:
                 unnamed += 1
         return unnamed
+
+
+def _name_lane(lane: Axes, name: str, *, bold: bool = False) -> None:
+    """Make a lane without an axis, named on its left."""
+    lane.set_yticks([])
+    lane.set_ylim(0.0, 1.0)
+    lane.tick_params(bottom=False, labelbottom=False)
+    lane.spines[:].set_visible(False)
+    weight = "bold" if bold else "normal"
+    lane.set_ylabel(textwrap.shorten(name, 18, placeholder="…"), rotation=0, ha="right", va="center", fontweight=weight)
 
 
 def _looks(classes: Sequence[str]) -> dict[str, _Look]:

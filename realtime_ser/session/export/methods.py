@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from realtime_ser.session.reader import Session
+from collections.abc import Sequence
+
+from realtime_ser.session.reader import Row, Session, is_bleed
 
 __all__ = ["methods_paragraph"]
+
+
+def _bleed_sentence(utterances: Sequence[Row]) -> str:
+    """How many utterances are probably another's voice, and how many could not be judged."""
+    marked = sum(is_bleed(row) for row in utterances)
+    unknown = sum(row["bleed"] is None for row in utterances)
+    text = f"{marked} of the utterances were marked as probably another's voice by levels and likeness of the channels."
+    return f"{text} {unknown} could not be judged." if unknown else text
 
 
 def methods_paragraph(session: Session) -> str:
@@ -25,9 +35,10 @@ def methods_paragraph(session: Session) -> str:
     several = ""
     if len(people) > 1:
         several = (
-            f" {len(people)} people were recorded, each on a channel of their own, and scored independently of each other; "
-            "what one of them said may be heard in another's channel, which was not corrected for."
+            f" {len(people)} people were recorded, each on a channel of their own, and scored independently of each other. "
+            "What one of them said is also in another's channel, more softly; it was not removed there. "
         )
+        several += _bleed_sentence(utterances)
         if any(one.clock == "own" for one in header.people):
             several += (
                 " Their devices' clocks were related by the computer's; the times of all are on the first device's clock."

@@ -113,6 +113,8 @@ def _texts(
     stamped = []
     for row in rows:
         rest = dict(row)
+        if not session.header.people:
+            rest.pop("bleed", None)
         single = rest.pop("sample", None)
         first, end = rest.pop("start_sample", single), rest.pop("end_sample", single)
         times = {"start": None if first is None else first / rate, "end": None if end is None else end / rate}

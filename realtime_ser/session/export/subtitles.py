@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from pathlib import Path
 
-from realtime_ser.session.reader import Row, Session
+from realtime_ser.session.reader import Row, Session, is_bleed
 
 __all__ = ["write_srt", "write_vtt"]
 
@@ -41,7 +41,7 @@ def _spoken(session: Session) -> list[tuple[Session, Row]]:
 
 
 def _verdict(row: Row) -> str:
-    return f"{row['label'] or row['state']} {row['confidence']:.0%}"
+    return f"{row['label'] or row['state']} {row['confidence']:.0%}" + ", probably bleed" * is_bleed(row)
 
 
 def _words(row: Row) -> str:

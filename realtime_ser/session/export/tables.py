@@ -69,6 +69,9 @@ def table(session: Session, name: str) -> pd.DataFrame:
         rows.sort(key=lambda row: float(row["utc"] if timeless else row["sample"] if "sample" in row else row["start_sample"]))
     else:
         rows = [_flat(row) for row in getattr(session, name)()]
+        if not session.header.people:
+            for row in rows:
+                row.pop("bleed", None)
     frame = pd.DataFrame(rows) if rows else pd.DataFrame(columns=["person"] * whose + _COLUMNS.get(name, []))
     if not timeless:
         single = frame.pop("sample") if "sample" in frame else None
