@@ -9,7 +9,7 @@ import argparse
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from realtime_ser import __version__
@@ -45,6 +45,8 @@ def _parser() -> argparse.ArgumentParser:
     gui = commands.add_parser("gui", help="the dashboard", description="Opens the dashboard.")
     _add_input(gui, "default: the default microphone; without one the dashboard waits")
     gui.add_argument("--demo", action="store_true", help="start on the demonstration audio (synthetic speech)")
+    _add_people(gui)
+    _add_second_input(gui)
     _add_models(gui)
     _add_profile(gui)
     # What is not given here is as the dashboard's settings say.
@@ -57,9 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_input(listen, "default: the default microphone, or the demonstration audio where there is none")
     _add_people(listen)
-    listen.add_argument(
-        "--second-input", metavar="INPUT", help="what the second person speaks into, where it is not the same device or file"
-    )
+    _add_second_input(listen)
     listen.add_argument(
         "--pace", choices=("realtime", "fast"), default="realtime", help="for files: as spoken (default), or at full speed"
     )
@@ -195,6 +195,12 @@ def _add_people(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_second_input(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--second-input", metavar="INPUT", help="what the second person speaks into, where it is not the same device or file"
+    )
+
+
 def _seconds(text: str) -> float:
     seconds = float(text)
     if not seconds >= 0:
@@ -287,7 +293,7 @@ def _run(options: argparse.Namespace) -> int:
 
             # First the cheap checks: consent is not asked for what cannot start.
             outlets = wanted_outlets(options)
-            choice = _people(options)
+            choice = _people(options, lambda: _input(options.input))
             return listen(
                 choice,
                 pace=options.pace,
@@ -393,10 +399,13 @@ def _default() -> int:
 
 def _gui(options: argparse.Namespace) -> int:
     from realtime_ser.commands.gui import open_dashboard
+    from realtime_ser.inputs import parse_input
 
     start = "demo" if options.demo else options.input
+    people = _people(options, lambda: parse_input(start or "microphone"))
     return open_dashboard(
         start,
+        people=people if people.people > 1 else None,
         bundle=options.bundle,
         recognizer=options.recognizer,
         provider=options.provider,
@@ -407,15 +416,15 @@ def _gui(options: argparse.Namespace) -> int:
     )
 
 
-def _people(options: argparse.Namespace) -> PeopleInput:
-    """Who is listened to by ``listen``, and through what."""
+def _people(options: argparse.Namespace, first_input: Callable[[], Input]) -> PeopleInput:
+    """Who is listened to by ``listen`` or ``gui``, and through what."""
     from realtime_ser.inputs import PeopleInput, parse_channels, parse_input, parse_names, people_wanted, two_inputs
 
     second = options.second_input
     _refuse_profile(options, two=options.people == 2 or second is not None)
     if not people_wanted(options.people, options.channels, options.names, second):
-        return PeopleInput((_input(options.input),))
-    first = _input(options.input)
+        return PeopleInput((first_input(),))
+    first = first_input()
     if second is None:
         return PeopleInput((first,), parse_names(options.names), parse_channels(options.channels))
     return two_inputs(first, parse_input(second), parse_names(options.names), options.channels)

@@ -37,7 +37,7 @@ from realtime_ser.session.recorder import Recorder, RecordingStatus, TappedSourc
 from realtime_ser.session.request import RECORDED_OUTPUTS, SessionRequest, open_recorder
 from realtime_ser.session.writer import Marker
 from realtime_ser.text.attention import CrossAttention, CrossAttentionReader
-from realtime_ser.types import Block, Output
+from realtime_ser.types import Block, Output, Span
 
 __all__ = ["BundleView", "Controller", "ControllerState", "InputEntry", "Startable"]
 
@@ -180,13 +180,16 @@ class Controller:
         self._outputs: Sequence[Channel[Output]] = ()
         # NB: set by the window's thread, read once a block by the signal thread.
         self._sound: Channel[Block] | None = None
+        self._sound_person = 0
+        # Samples by which the sound that is kept is moved onto the first person's clock, once that is known.
+        self._sound_offset: int | None = None
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
         self._state = ControllerState("loading")
         self._recorder: Recorder | None = None
         # NB: appended to by the recorder's writing thread, emptied by the window's.
         self._foreign_markers: deque[Marker] = deque()
-        self._source: Source | None = None
+        self._listened: Sequence[Source] = ()
         self._reader: tuple[str, CrossAttentionReader] | None = None
 
     # Called by the window's worker thread ---------------------------------------------------------------------------------
@@ -367,7 +370,7 @@ class Controller:
             # What an engine that still runs has to say and to hand out belongs to another stream.
             self._stopping = threading.Event()
             self._outputs = ()
-            self.hear_sound(self._sound is not None)
+            self.hear_sound(self._sound is not None, self._sound_person)
         starting = ControllerState("starting", input_title=choice.title, live=choice.kind == "microphone")
         self._set(starting)
         people = PeopleInput((Input(choice.kind, choice.id),)) if people is None else people
@@ -393,10 +396,10 @@ class Controller:
                 return replace(self._state, position=engine.position)
             return self._state
 
-    def source_status(self) -> SourceStatus | None:
-        """How the input that is listened to, or was last, is doing; ``None`` before the first start."""
-        source = self._source
-        return source.status() if source is not None else None
+    def source_status(self, person: int = 0) -> SourceStatus | None:
+        """How the input of `person` that is listened to, or was last, is doing; ``None`` before the first start."""
+        sources = self._listened
+        return sources[person].status() if person < len(sources) else None
 
     def recording(self) -> RecordingStatus | None:
         """How the recording of the engine that runs, or ran last, is doing; ``None`` where none was asked for."""
@@ -436,8 +439,11 @@ class Controller:
         outputs = self._outputs
         return outputs[1].drain(limit) if len(outputs) > 1 else []
 
-    def hear_sound(self, wanted: bool) -> None:
-        """Keep the sound that is listened to from now on for :meth:`poll_sound`, or keep none and let go of what there is."""
+    def hear_sound(self, wanted: bool, person: int = 0) -> None:
+        """Keep the sound of `person` from now on for :meth:`poll_sound`, or keep none and let go of what there is."""
+        # NB: the channel last. A block of the person before that is still under way goes into the one before.
+        self._sound = None
+        self._sound_person, self._sound_offset = person, None
         self._sound = Channel("sound for a view", _BLOCKS, Policy.DROP_OLDEST) if wanted else None
 
     def poll_sound(self) -> list[Block]:
@@ -476,12 +482,16 @@ class Controller:
             if choice.people > 1:
                 models = models.for_speaker(None)
             sources = self._sources(choice)
-            self._source = sources[0]
+            self._listened = tuple(sources)
             if session is not None:
                 recorder = self._recorder = open_recorder(session, models, choice, sources[0].live)
                 recorder.on_foreign_marker = self._foreign_markers.append
                 sources = [recorder.tap(source, person) for person, source in enumerate(sources)]
-            sources[0] = TappedSource(sources[0], partial(self._overhear, stopping))
+            sources = [
+                TappedSource(source, partial(self._overhear, stopping, person, choice.one_clock or person == 0))
+                for person, source in enumerate(sources)
+            ]
+            self._engine = None
             with self._finished_recording(stopping) as recording:
                 engine = build_people(models, sources, self._settings, names=choice.names, one_clock=choice.one_clock)
                 outputs = engine.subscribe_each(_OUTPUTS, Policy.DROP_OLDEST)
@@ -535,12 +545,22 @@ class Controller:
                     self._recorder = None
                     recorder.discard()
 
-    def _overhear(self, stopping: threading.Event, block: Block) -> None:
-        """Hand a block to the view that is open, if one is. Called by the signal thread."""
+    def _overhear(self, stopping: threading.Event, person: int, in_time: bool, block: Block) -> None:
+        """Hand a block to the view that is open; `in_time`: it is on the first one's clock. NB: signal threads."""
         # NB: without a lock. The channel comes first: one that belongs to the next stream is not seen with this one's event.
         sound = self._sound
-        if sound is not None and self._stopping is stopping:
+        if sound is None or person != self._sound_person or self._stopping is not stopping:
+            return
+        if in_time:
             sound.put(block)
+            return
+        engine = self._engine
+        if self._sound_offset is None and engine is not None:
+            # Once: sound that is heard must not jump whenever two clocks have drifted apart by a millisecond.
+            self._sound_offset = engine.offset(person)
+        if self._sound_offset is not None:
+            span = Span(block.span.first + self._sound_offset, block.span.end + self._sound_offset)
+            sound.put(replace(block, span=span))
 
     def _position(self) -> int:
         return self._engine.position if self._engine is not None else 0

@@ -1,13 +1,13 @@
 """``python -m training bleed``: how often an utterance is rightly, and how often wrongly, called another person's voice.
 
-Conversations are made of the recordings of two real speakers: turns, interruptions, and words thrown in softly. Each speaker has a
-microphone 30 cm away in a simulated room (:mod:`training.rooms`); what the other one says arrives through another response of
-that room, 1 to 2 m long, and as much softer as is asked for, over the whole conversation. Voices differ by some decibels from turn
-to turn; the microphones may differ in gain, and have a little noise.
+Conversations are made of the recordings of two real speakers: turns, interruptions, and words thrown in softly. Each speaker
+has a microphone 30 cm away in a simulated room (:mod:`training.rooms`); what the other one says arrives through a response from
+1 to 2 m away, and as much softer as is asked for, over the whole conversation. Voices differ by some decibels from one turn to
+the next; the microphones may differ in gain, and have a little noise.
 
-The program's own voice activity finds utterances in both microphones, and its own judgement is asked about each. Who really spoke
-is told by the voice activity of the voices by themselves. An utterance in which the microphone's own speaker said next to nothing
-is bleed; one that is mostly the speaker's own is not; what lies between is counted, and in neither rate.
+The program's own voice activity finds utterances in both microphones, and its own judgement is asked about each. Who really
+spoke is told by the voice activity of the voices by themselves. An utterance in which the microphone's own speaker said next to
+nothing is bleed; one that is mostly the speaker's own is not; what lies between is counted, and in neither rate.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ LEVEL_DB = -26.0
 """Of voices, RMS while somebody speaks."""
 NOISE_DB = -65.0
 OWN_LEAST, BLEED_MOST = 0.6, 0.1
-"""Share of an utterance's voice in which the microphone's own speaker spoke: from here on it is theirs; up to here it is not."""
+"""Share of an utterance's voice in which the microphone's own speaker spoke: from here on it is theirs; up to here not."""
 VOICE = VoiceSettings().on_threshold
 
 

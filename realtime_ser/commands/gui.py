@@ -12,6 +12,7 @@ from realtime_ser.errors import DisplayError
 
 if TYPE_CHECKING:
     from realtime_ser.gui.settings import ChoiceName
+    from realtime_ser.inputs import PeopleInput
 
 __all__ = ["display_problem", "open_dashboard"]
 
@@ -37,6 +38,7 @@ def open_dashboard(
     wait: float = RETURN_SECONDS,
     log: str | None = None,
     profile: str | None = None,
+    people: PeopleInput | None = None,
 ) -> int:
     """Open the window and return its exit code when it is closed.
 
@@ -52,6 +54,8 @@ def open_dashboard(
         File to write the log into; ``None``: the usual one.
     profile
         Name of the profile of the one who speaks, or its file.
+    people
+        Two people to begin with, the first on what `start` says.
 
     Raises
     ------
@@ -90,6 +94,6 @@ def open_dashboard(
         )
 
     if wanted.kind == "file":
-        return run(controller, recording=Path(wanted.id), start=True, given=given)
+        return run(controller, recording=Path(wanted.id), start=True, given=given, people=people)
     # A device's number is its id in the menu; a name is looked for in the titles.
-    return run(controller, choose=(wanted.kind, wanted.id), start=True, given=given)
+    return run(controller, choose=(wanted.kind, wanted.id), start=True, given=given, people=people)

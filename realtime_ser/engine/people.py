@@ -44,8 +44,8 @@ _HELD = 4_096
 """Outputs of a person that wait until the first person's stream has begun; a microphone that takes longer is lost anyway."""
 
 _PATIENCE, _PATIENCE_LIVE = 12 * ENGINE_RATE, ENGINE_RATE
-"""Samples that a verdict waits for what the others' microphones heard meanwhile: who reads a file may be 10 s ahead of the other;
-live, a microphone that is away is not waited for."""
+"""Samples that a verdict waits for what the others' microphones heard meanwhile: who reads a file may be 10 s ahead of the
+other; live, a microphone that is away is not waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +146,10 @@ class People:
     def heard(self) -> bool:
         """Whether anything was heard of anybody."""
         return any(engine.position for engine in self.engines)
+
+    def offset(self, person: int) -> int | None:
+        """Samples to add to an index of this person's stream to get the common clock; ``None`` while that is not known."""
+        return 0 if self._clock is None else self._clock.offset(person)
 
     def subscribe(self, capacity: int, policy: Policy) -> Channel[Said]:
         """A channel that gets what all engines emit, on the common clock; see :meth:`Engine.subscribe`."""

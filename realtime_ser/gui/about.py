@@ -16,6 +16,7 @@ KEYS = (
     ("Ctrl+I", "choose the input"),
     ("Ctrl+O", "open a recording"),
     ("Ctrl+P", "two people, or one"),
+    ("P", "of two people: whose voice filters, presentation, inside, sincgram and health show"),
     ("Ctrl+R", "record a session"),
     ("1 to 9", "mark this moment, while a session is recorded"),
     ("N", "write a note about this moment, while a session is recorded"),

@@ -11,6 +11,7 @@ from realtime_ser.gui.controller import DashboardController, InputKind
 
 if TYPE_CHECKING:
     from realtime_ser.gui.settings import ChoiceName
+    from realtime_ser.inputs import PeopleInput
 
 __all__ = ["run"]
 
@@ -23,6 +24,7 @@ def run(
     start: bool = False,
     given: Collection[ChoiceName] = (),
     quit_after: float | None = None,
+    people: PeopleInput | None = None,
 ) -> int:
     """Show the dashboard until its window is closed. To be called on the main thread.
 
@@ -40,6 +42,8 @@ def run(
         What the command line or the environment has decided, so that stored settings do not count for it.
     quit_after
         Close by itself after so many seconds, for smoke tests of an installation.
+    people
+        Two people to listen to, to begin with.
 
     Returns
     -------
@@ -60,6 +64,7 @@ def run(
             choose=choose,
             start=start,
             given=given,
+            people=people,
             # Who lets the program close by itself does not sit in front of it.
             first_start=quit_after is None,
         ),

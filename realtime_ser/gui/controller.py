@@ -264,8 +264,11 @@ class DashboardController(Protocol):
         """
         ...
 
-    def source_status(self) -> SourceStatus | None:
-        """How the input that is listened to, or was last, is doing; ``None`` before the first start."""
+    def source_status(self, person: int = 0) -> SourceStatus | None:
+        """How the input that is listened to, or was last, is doing; ``None`` before the first start.
+
+        Of two people it is that of `person`, counted from 0.
+        """
         ...
 
     def recording(self) -> RecordingStatus | None:
@@ -300,8 +303,10 @@ class DashboardController(Protocol):
         """The same of the second person, on the first one's clock."""
         ...
 
-    def hear_sound(self, wanted: bool) -> None:
+    def hear_sound(self, wanted: bool, person: int = 0) -> None:
         """Keep the sound that is listened to from now on for :meth:`poll_sound`, or keep none and let go of what there is.
+
+        Of two people it is that of `person` (from 0), on the first one's clock.
 
         Off at first; it costs nothing then.
         """

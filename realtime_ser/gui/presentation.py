@@ -122,6 +122,7 @@ class _Top(_Part):
     def __init__(self, parent: QtWidgets.QWidget) -> None:
         super().__init__(parent)
         self.state, self.time, self.kept, self.sound, self.warning = "", "", "", False, ""
+        self.person = ""
 
     def draw(self, painter: QtGui.QPainter, look: Look) -> None:
         palette, u = look.palette, self.unit
@@ -148,7 +149,8 @@ class _Top(_Part):
         painter.drawEllipse(disc)
         left = disc.right() + 0.6 * u
         place = rect.adjusted(left, 0, 0, 0)
-        left += self.text(painter, place, f"{self.state}  {self.time}", 1.3, palette.text, bold=True)
+        who = f"   {self.person}" if self.person else ""
+        left += self.text(painter, place, f"{self.state}  {self.time}{who}", 1.3, palette.text, bold=True)
         if self.warning:
             place = rect.adjusted(left + 2.0 * u, 0, 0, 0)
             self.text(painter, place, f"! {self.warning}", SMALLEST, palette.warning, _RIGHT)
@@ -451,6 +453,7 @@ class Presentation(QtWidgets.QWidget):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self._idle = 0
         self._bin = -1
+        self._person = ""
         self._top, self._word, self._scores = _Top(self), _Word(self), _Scores(self)
         self._words, self._flow, self._level, self._bottom = _Words(self), _Flow(self), _Level(self), _Bottom(self)
 
@@ -492,6 +495,10 @@ class Presentation(QtWidgets.QWidget):
         for part, (x, y, x_end, y_end) in places.items():
             part.unit = u
             part.setGeometry(round(x), round(y), max(1, round(x_end - x)), max(1, round(y_end - y)))
+
+    def show_person(self, name: str) -> None:
+        """Say whose voice is shown, of two people; "": of the only one."""
+        self._person = name
 
     def begin(self) -> None:
         """It is shown: keys come here, and the mouse is seen for a while."""
@@ -541,10 +548,11 @@ class Presentation(QtWidgets.QWidget):
         """
         kept = what_is_kept(recording) if recording is not None and recording.phase == "recording" else ""
         top = self._top
+        top.person = self._person
         top.state, top.time, top.kept = state, clock(model.position, model.sample_rate), kept
         top.sound = recording is not None and recording.audio
         top.warning = health_warning(model, problem)
-        top.show_state((top.state, top.time, top.kept, top.sound, top.warning))
+        top.show_state((top.person, top.state, top.time, top.kept, top.sound, top.warning))
         shown = (view.headline, view.explanation, view.class_index, round(view.confidence or 0.0, 2))
         self._word.view = self._scores.view = view
         self._word.show_state(shown)
@@ -576,6 +584,7 @@ class Presentation(QtWidgets.QWidget):
     def _speak(self, view: NowView) -> None:
         confidence = f", {100.0 * view.confidence:.0f} percent" if view.confidence else ""
         said = [
+            self._person,
             f"{view.headline}{confidence}, {view.explanation}",
             self._words.words,
             self._top.kept,

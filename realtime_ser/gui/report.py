@@ -105,6 +105,7 @@ def health_sections(
     recognizer: str,
     frames: FrameTimes,
     use: tuple[float, float],
+    person: str = "",
 ) -> tuple[Section, ...]:
     """Everything that is known, by part.
 
@@ -114,7 +115,10 @@ def health_sections(
         ``None`` where nothing runs or is recorded.
     use
         Of :meth:`ProcessUse.measure`.
+    person
+        Whose sound, engine and words these are, where there are two people.
     """
+    whose = f" of {person}" if person else ""
     figures = {item.name: item for item in health_items(health)}
     device = [HealthItem("input", "none", "nothing is listened to")]
     if source is not None:
@@ -150,9 +154,11 @@ def health_sections(
             HealthItem("written", f"{recording.seconds:.0f} s", str(recording.folder)),
         ]
     return (
-        Section("Sound", (*device, figures["overruns"], figures["dropped"], figures["clock"])),
-        Section("Engine", (figures["windows"], figures["skipped"], figures["latency"], figures["load"])),
-        Section("Words", (HealthItem("recogniser", recognizer or "none", "what writes the words"), figures["words lag"])),
+        Section(f"Sound{whose}", (*device, figures["overruns"], figures["dropped"], figures["clock"])),
+        Section(f"Engine{whose}", (figures["windows"], figures["skipped"], figures["latency"], figures["load"])),
+        Section(
+            f"Words{whose}", (HealthItem("recogniser", recognizer or "none", "what writes the words"), figures["words lag"])
+        ),
         Section("Session", tuple(written)),
         Section(
             "Program",

@@ -178,6 +178,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
         Whether to show the first steps, unless they were seen before; a start then waits until they are done.
     given
         The choices that the command line or the environment has made for this run.
+    people
+        Two people to listen to, to begin with; the first on the input that is chosen.
     """
 
     def __init__(
@@ -189,6 +191,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         start: bool = False,
         first_start: bool = False,
         given: Collection[ChoiceName] = (),
+        people: PeopleInput | None = None,
     ) -> None:
         super().__init__()
         self.setWindowTitle("realtime-ser")
@@ -202,6 +205,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
         # Of the second person, while two are shown.
         self._second: DashboardModel | None = None
         self._people: PeopleInput | None = None
+        # Whom everything shows that has room for one: 0 is the first.
+        self._followed_person = 0
         self._notices: dict[str, Notice] = {}
         self._phase: Phase = "loading"
         self._start_when_ready = start and self._settings.listens_at_start
@@ -261,6 +266,9 @@ class DashboardWindow(QtWidgets.QMainWindow):
             self.resize(QtCore.QSize(1280, 800).boundedTo(self.screen().availableSize()))
         if recording is not None:
             self._transport.add_file(recording)
+        if people is not None:
+            self._people_bar.choose(people)
+            self._transport.ask_two_people(True)
 
         self._controller_made: Future[DashboardController] = self._worker.ask(
             controller_factory, self._take_controller, lambda failure: self._fail("program", failure)
@@ -354,8 +362,12 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._transport.presentation_asked.connect(self.toggle_presentation)
         self._transport.input_chosen.connect(self._remember_input)
         self._transport.people_asked.connect(lambda _two: self._refresh_text())
-        self._now.inside_asked.connect(self.show_inside)
-        self._timeline.utterance_chosen.connect(self.show_inside)
+        for person, now, timeline in (
+            (0, self._now, self._timeline),
+            (1, self._second_now, self._second_timeline),
+        ):
+            now.inside_asked.connect(partial(self._look_inside, person))
+            timeline.utterance_chosen.connect(partial(self._look_inside, person))
         self._timeline.span_changed.connect(lambda seconds: self._remember("span", str(seconds)))
         self._timeline.span_changed.connect(self._second_timeline.show_span)
         self._transport.sessions_asked.connect(self.show_sessions)
@@ -367,12 +379,14 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._filters.explore_asked.connect(self.show_explorer)
         self._filters.live_asked.connect(self.show_sincgram)
         self._filters.axis_changed.connect(lambda axis: self._remember("axis", axis))
+        self._filters.person_asked.connect(self.follow_next_person)
         actions: list[tuple[str, Callable[[], object]]] = [
             ("Space", self._press_space),
             ("Ctrl+I", self._transport.open_chooser),
             ("Ctrl+O", self._transport.open_file),
             ("Ctrl+P", lambda: self._transport.ask_two_people(not self._transport.two_people)),
             ("Ctrl+R", self.record),
+            ("P", self.follow_next_person),
             ("N", self._recording_bar.begin_note),
             *((str(number), partial(self.mark, str(number))) for number in range(1, 10)),
             ("F5", self.refresh_inputs),
@@ -603,7 +617,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         first, second = names or ("", "")
         self._now.show_person(first)
         self._timeline.show_person(first)
-        self._second_now.show_person(second, inside=False)
+        self._second_now.show_person(second)
         self._second_timeline.show_person(second or "Timeline", controls=False)
         self._second_timeline.show_span(self._timeline.shown_seconds)
         for panel in (self._second_now, self._second_level, self._second_timeline):
@@ -614,6 +628,47 @@ class DashboardWindow(QtWidgets.QMainWindow):
         if (before is None) is not (people is None):
             self._upper.setSizes(_ALONE if people is None else _BESIDE)
             self._lower.setSizes(_LOG_ALONE if people is None else _LOG_BESIDE)
+        self._tell_followed()
+
+    # ------------------------------------------------------------------------------------------------- whose voice is shown
+
+    @property
+    def followed(self) -> DashboardModel:
+        """Of the person whom presentation, inside, sincgram, filters and health show."""
+        return self._second if self._second is not None and self._followed_person == 1 else self._model
+
+    @property
+    def _followed_number(self) -> int:
+        return self._followed_person if self._second is not None else 0
+
+    def follow_person(self, person: int) -> None:
+        """Show the voice of `person` (from 0) wherever there is room for one; nothing happens while one is listened to."""
+        if self._second is None or person == self._followed_person:
+            return
+        self._followed_person = person
+        self._tell_followed()
+        self._refresh_text()
+        if self._health_dialog is not None and self._health_dialog.isVisible():
+            self._refresh_health(self._health_dialog)
+
+    def follow_next_person(self) -> None:
+        """The other one of two."""
+        self.follow_person(1 - self._followed_person)
+
+    def _tell_followed(self) -> None:
+        """Let everything know whose voice it shows, and name it."""
+        person = self._followed_number
+        name = self._people.names[person] if self._people is not None else ""
+        self._filters.show_person(name)
+        self._presentation.show_person(name)
+        if self._inside is not None:
+            self._inside.show_person(name)
+        if self._sincgram is not None:
+            self._sincgram.show_person(person, name)
+
+    def _look_inside(self, person: int, utterance: int | None = None) -> None:
+        self.follow_person(person)
+        self.show_inside(utterance)
 
     def stop(self) -> None:
         """Stop listening."""
@@ -707,10 +762,10 @@ class DashboardWindow(QtWidgets.QMainWindow):
             if self.presenting:
                 self._presentation.pass_time()
                 if moves:
-                    self._presentation.refresh_plots(self._model)
+                    self._presentation.refresh_plots(self.followed)
             elif moves:
                 self._draw_timelines()
-                self._filters.refresh_plots(self._model)
+                self._filters.refresh_plots(self.followed)
                 self._level.refresh_plots(self._model.meter)
         if self._sincgram is not None:
             self._sincgram.tick(moves=moves)
@@ -737,13 +792,15 @@ class DashboardWindow(QtWidgets.QMainWindow):
         for _ in range(POLLS_PER_TICK):
             outputs = self._controller.poll(POLL_LIMIT)
             self._model.consume(outputs)
-            if self._sincgram is not None:
+            if self._sincgram is not None and self.followed is self._model:
                 self._sincgram.take(outputs)
             if self._calibration is not None:
                 self._calibration.take(outputs)
             others = () if self._second is None else self._controller.poll_second(POLL_LIMIT)
             if self._second is not None:
                 self._second.consume(others)
+                if self._sincgram is not None and self.followed is self._second:
+                    self._sincgram.take(others)
                 self._tell_of_second(others)
             if len(outputs) < POLL_LIMIT and len(others) < POLL_LIMIT:
                 break
@@ -819,7 +876,9 @@ class DashboardWindow(QtWidgets.QMainWindow):
         if self.presenting:
             problem = shown.problem if shown is not None and shown.severity is not Severity.INFO else ""
             status = self._controller.recording() if self._controller is not None else None
-            self._presentation.refresh_text(view, model, self._transport.state, status, problem)
+            one = self.followed
+            audience = view if one is model else now_view(phase, one.estimate, one.classes, away=one.away is not None)
+            self._presentation.refresh_text(audience, one, self._transport.state, status, problem)
         self._level.refresh_text(self._model.meter)
         # Nothing of it can be chosen now, and who is who stands above the panels.
         self._people_bar.setVisible(self._transport.two_people and phase not in {"starting", "running", "stopping"})
@@ -829,7 +888,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
             self._second_now.show_view(about, second.last_verdict)
             self._second_level.refresh_text(second.meter)
         self._log.refresh_text(self._model, recognizer, second)
-        self._health.refresh_text(health_items(self._model.health, self._model.sample_rate))
+        self._health.refresh_text(health_items(self.followed.health, self.followed.sample_rate))
         self._follow_inside()
         self._show_news()
 
@@ -1026,12 +1085,13 @@ class DashboardWindow(QtWidgets.QMainWindow):
         if self._use is None:  # only who looks at the figures pays for the list of processes
             self._use = ProcessUse()
         return health_sections(
-            self._model.health,
-            controller.source_status() if controller is not None else None,
+            self.followed.health,
+            controller.source_status(self._followed_number) if controller is not None else None,
             controller.recording() if controller is not None else None,
             state.recognizer if state is not None else "",
             self._frames,
             self._use.measure(),
+            self._people.names[self._followed_number] if self._people is not None else "",
         )
 
     def _refresh_health(self, dialog: HealthDialog) -> None:
@@ -1072,6 +1132,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         if self._sincgram is None:
             look = Look(self._palette, class_styles(self._model.classes, self._palette))
             self._sincgram = SincgramWindow(self._controller, self._bank, self._facts, look, self._settings.raw, self)
+            self._tell_followed()
         self._sincgram.show()
         self._sincgram.raise_()
         self._sincgram.activateWindow()
@@ -1080,6 +1141,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         """Look inside the fusion: live, or at a committed utterance."""
         if self._inside is None:
             self._inside = InsideWindow(Look(self._palette, class_styles(self._model.classes, self._palette)), self)
+            self._tell_followed()
         if utterance is not None:
             self._inside.choose(utterance)
         self._inside.show()
@@ -1091,7 +1153,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         inside, controller = self._inside, self._controller
         if inside is None or not inside.isVisible() or controller is None:
             return
-        inside.follow(self._model, self._phase, controller.state().recognizer)
+        inside.follow(self.followed, self._phase, controller.state().recognizer)
         words = inside.wanted
         if not words or self._reading:
             return
@@ -1150,7 +1212,11 @@ class DashboardWindow(QtWidgets.QMainWindow):
             self._transport.add_file(paths[0])
 
     def closeEvent(self, event: QtGui.QCloseEvent) -> None:  # noqa: N802 - Qt's name
-        """Stop everything, in the order in which it depends on each other."""
+        """Stop everything, in the order in which it depends on each other, once nothing is left unsaved."""
+        if self._sessions is not None and self._sessions.unsaved:
+            event.ignore()
+            self._sessions.ask_to_end(self.close)
+            return
         self._timer.stop()
         if self._sessions is not None:
             self._sessions.end()

@@ -32,6 +32,8 @@ class SessionFacts:
         Whether these are kept, and not deleted since.
     message
         How it ended, or why it cannot be read, in words.
+    people
+        Names, where there are two.
     """
 
     folder: Path
@@ -43,6 +45,7 @@ class SessionFacts:
     audio: bool
     phase: ListedPhase
     message: str
+    people: tuple[str, ...] = ()
 
 
 def read_facts(folder: Path) -> SessionFacts:
@@ -60,6 +63,7 @@ def read_facts(folder: Path) -> SessionFacts:
                 any(one.has_audio for one in people),
                 state.phase,
                 state.message,
+                tuple(one.name for one in header.people),
             )
     except RealtimeSerError as error:
         return SessionFacts(folder, "", "", "", 0.0, False, False, "unreadable", str(error))

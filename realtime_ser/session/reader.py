@@ -247,8 +247,8 @@ class Session:
 
         `label` is ``None`` where the tool abstained. `words` are those of the recogniser ("" where they were not kept);
         `corrected` and `annotation` are what somebody wrote or thought later, or ``None``; what was emptied again counts as
-        nothing. `bleed` is the share that was probably another person's voice, ``None`` where there was nobody else or nobody can
-        tell; it is the recording's, also beside the scores of a later scoring (see :func:`is_bleed`).
+        nothing. `bleed` is the share that was probably another person's voice, ``None`` where there was nobody else or nobody
+        can tell; it is the recording's, also beside the scores of a later scoring (see :func:`is_bleed`).
         """
         words: dict[int, list[str]] = {}
         for word in self.words():

@@ -6,6 +6,7 @@ Utterances of one recording are no independent observations. So a row about a pa
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,12 +18,12 @@ from numpy.typing import NDArray
 from realtime_ser.errors import SessionError
 from realtime_ser.session.reader import Session, is_bleed
 
-__all__ = ["MEANING", "bootstrap", "summarise"]
+__all__ = ["MEANING", "bootstrap", "summarise", "summary_cells"]
 
 MEANING = (
     "Intervals hold 95 % of 2,000 bootstrap samples. Rows of a participant resample that participant's utterances and describe "
-    "the recording; rows of all participants (*) resample participants, of which two at least are needed. What is probably another "
-    "person's voice (bleed) is left out, and counted."
+    "the recording; rows of all participants (*) resample participants, of which two at least are needed. What is probably "
+    "another person's voice (bleed) is left out, and counted."
 )
 
 _SAMPLES = 2_000
@@ -68,8 +69,8 @@ def summarise(folders: Sequence[Path]) -> list[dict[str, Any]]:
     """Rows by participant and condition, then (participant ``*``) by condition over participants. Two people of one session are
     two participants.
 
-    Every row has `participant`, `condition`, `sessions`, `minutes`, `utterances`, `bleed` (how many more were left out, since they
-    are probably another person's voice), and for every class and for `abstained`
+    Every row has `participant`, `condition`, `sessions`, `minutes`, `utterances`, `bleed` (how many more were left out, since
+    they are probably another person's voice), and for every class and for `abstained`
     (share of verdicts without a label) the mean, and its interval in ``…_low`` and ``…_high``; class means are of the scores of
     all verdicts, those without a label included.
 
@@ -109,6 +110,22 @@ def summarise(folders: Sequence[Path]) -> list[dict[str, Any]]:
         if len(those) > 1:
             rows.append(_row("*", condition, those, np.stack([group.means() for group in those]), classes))
     return rows
+
+
+def summary_cells(rows: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """Rows of :func:`summarise` to be read: a line of names, then a line a group, where a mean has its interval beside it."""
+    if not rows:
+        return []
+    means = [name for name in rows[0] if f"{name}_low" in rows[0]]
+    facts = ["participant", "condition", "sessions", "minutes", "utterances", "bleed"]
+    lines = [facts + means]
+    for row in rows:
+        told = [f"{row[name]:.1f}" if isinstance(row[name], float) else str(row[name]) for name in facts]
+        for name in means:
+            low, high = row[f"{name}_low"], row[f"{name}_high"]
+            told.append(f"{row[name]:.2f}" + ("" if math.isnan(low) else f" ({low:.2f}–{high:.2f})"))
+        lines.append(told)
+    return lines
 
 
 def _row(

@@ -478,7 +478,7 @@ class ScriptedController:
         live = choice.kind == "microphone"
         self._state = State("running", "", "", choice.title, str(RECOGNIZER), live)
 
-    def source_status(self) -> SourceStatus | None:
+    def source_status(self, person: int = 0) -> SourceStatus | None:
         return SourceStatus("Built-in Microphone", 48_000, 1, input_latency_seconds=0.012) if self.started else None
 
     def recording(self) -> RecordingStatus | None:
@@ -527,7 +527,8 @@ class ScriptedController:
     def emit(self, *outputs: Output) -> None:
         self._outputs.extend(outputs)
 
-    def hear_sound(self, wanted: bool) -> None:
+    def hear_sound(self, wanted: bool, person: int = 0) -> None:
+        self.heard_person = person
         self.sound = deque(maxlen=512) if wanted else None
 
     def poll_sound(self) -> Sequence[Block]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,11 +11,11 @@ from realtime_ser.session.catalogue import read_facts
 from realtime_ser.session.export.figure import write_figure
 from realtime_ser.session.export.files import export_files
 from realtime_ser.session.export.methods import methods_paragraph
-from realtime_ser.session.export.tables import write_frame
+from realtime_ser.session.export.tables import write_rows
 from realtime_ser.session.format import session_folders
 from realtime_ser.session.header import read_header
-from realtime_ser.session.reader import Row, Session, is_bleed, person_number, scorings, utc_text
-from realtime_ser.session.summary import MEANING, summarise
+from realtime_ser.session.reader import Session, is_bleed, person_number, scorings, utc_text
+from realtime_ser.session.summary import MEANING, summarise, summary_cells
 
 __all__ = ["describe", "export", "figure", "list_sessions", "methods", "summary"]
 
@@ -163,35 +162,20 @@ def summary(root: Path, out: str | None) -> list[str]:
     SessionError, ConfigError
         There are no sessions; they do not go together; the table cannot be written.
     """
-    import pandas as pd
-
     rows = summarise(session_folders(root))
     if not rows:
         raise SessionError(f"No session in {root} has an utterance.", "`realtime-ser sessions list` shows what there is.")
     if out is None:
-        return [*_summary_table(rows), "", MEANING]
-    frame = pd.DataFrame(rows)
+        cells = summary_cells(rows)
+        widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
+        lines = ("  ".join(f"{text:<{width}}" for text, width in zip(line, widths, strict=True)).rstrip() for line in cells)
+        return [*lines, "", MEANING]
     path = Path(out)
     try:
-        write_frame(frame, path)
+        write_rows(rows, path)
     except OSError as error:
         raise SessionError(f"{path} cannot be written: {error.strerror or error}.", "Choose another place.") from error
     return [f"Wrote {path}", MEANING]
-
-
-def _summary_table(rows: Sequence[Row]) -> list[str]:
-    """Means with their intervals, a line a group; everything in full is in the file."""
-    means = [name for name in rows[0] if f"{name}_low" in rows[0]]
-    facts = ["participant", "condition", "sessions", "minutes", "utterances", "bleed"]
-    lines = [facts + means]
-    for row in rows:
-        told = [f"{row[name]:.1f}" if isinstance(row[name], float) else str(row[name]) for name in facts]
-        for name in means:
-            low, high = row[f"{name}_low"], row[f"{name}_high"]
-            told.append(f"{row[name]:.2f}" + ("" if math.isnan(low) else f" ({low:.2f}–{high:.2f})"))
-        lines.append(told)
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    return ["  ".join(f"{text:<{width}}" for text, width in zip(line, widths, strict=True)).rstrip() for line in lines]
 
 
 def _at(sample: int, rate: int) -> str:

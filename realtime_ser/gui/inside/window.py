@@ -276,6 +276,7 @@ class InsideWindow(QtWidgets.QDialog):
         self.resize(900, 820)
         self.setMinimumSize(620, 480)
         self._view = InsideView("")
+        self._person = ""
         self._known: list[int] = []
         self._chosen: int | None = None
         self._words = ""
@@ -395,6 +396,16 @@ class InsideWindow(QtWidgets.QDialog):
         """Number of the committed utterance that was chosen; ``None``: live."""
         return self._chosen
 
+    def show_person(self, name: str) -> None:
+        """Say whose utterances they are, of two people; "": of the only one. It is live again then."""
+        title = f"Inside the fusion: {name}" if name else "Inside the fusion"
+        if title != self.windowTitle():
+            self.setWindowTitle(title)
+            self._person = name
+            self._known = []
+            self.forget_words()
+            self.go_live()
+
     def choose(self, utterance: int) -> None:
         """Look into a committed utterance."""
         self._chosen = utterance
@@ -469,7 +480,7 @@ class InsideWindow(QtWidgets.QDialog):
 
     def _show(self) -> None:
         view, detail = self._view, self._view.detail
-        set_text(self._title, view.title)
+        set_text(self._title, f"{self._person}: {view.title}" if self._person else view.title)
         self.live.setChecked(self._chosen is None)
         self.earlier.setEnabled(bool(self._known) and self._chosen != self._known[0])
         self.later.setEnabled(self._chosen is not None)

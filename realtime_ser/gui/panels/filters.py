@@ -16,6 +16,8 @@ from realtime_ser.gui.theme import blend
 __all__ = ["FilterPanel"]
 
 GUTTER = 62
+_SHORT = 12
+"""Characters of a name for which there is room."""
 ENERGY_RANGE_DB = 60.0
 DECIBELS_PER_NEPER = 10.0 / np.log(10.0)
 TICKS_HZ = {
@@ -31,6 +33,8 @@ class FilterPanel(Panel):
     """``"mel"`` or ``"Hz"``."""
     explore_asked = QtCore.Signal()
     live_asked = QtCore.Signal()
+    person_asked = QtCore.Signal()
+    """Another person's voice shall be shown."""
 
     def __init__(self) -> None:
         super().__init__("Filter bank")
@@ -45,6 +49,11 @@ class FilterPanel(Panel):
         self.header.addWidget(self._legend)
         self._movement = ElidedLabel()
         self.header.addWidget(self._movement, 1)
+        self._person = QtWidgets.QToolButton()
+        self._person.setToolTip("Whose voice is shown here, in presentation, inside, sincgram and health (P switches)")
+        self._person.clicked.connect(self.person_asked)
+        self.header.addWidget(self._person)
+        self.show_person("")
         self._buttons: dict[str, QtWidgets.QToolButton] = {}
         group = QtWidgets.QButtonGroup(self)
         for name in ("mel", "Hz"):
@@ -205,6 +214,13 @@ class FilterPanel(Panel):
         self._chosen_band.setData([], [])
         self._describe(bank.describe_movement())
         self._view.setAccessibleDescription(f"{bank.bands} bands, {bank.describe_movement()}")
+        self._drawn_bin = -1
+
+    def show_person(self, name: str) -> None:
+        """Say whose voice is shown, of two people; "": of the only one."""
+        set_text(self._person, f"{name[:_SHORT]} ⇄")
+        self._person.setAccessibleName(f"the voice of {name} is shown; switch to the other")
+        self._person.setVisible(bool(name))
         self._drawn_bin = -1
 
     def refresh_plots(self, model: DashboardModel) -> None:

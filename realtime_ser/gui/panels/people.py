@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
-from realtime_ser.gui.controller import InputChoice
+from realtime_ser.errors import ConfigError
+from realtime_ser.gui.controller import InputChoice, PickedFile
 from realtime_ser.gui.panels.panel import make_label
 from realtime_ser.gui.qt import QtWidgets
 from realtime_ser.inputs import DEFAULT_NAMES, LONGEST_NAME, Input, PeopleInput, parse_names, same_input, two_inputs
@@ -33,6 +35,7 @@ class PeopleBar(QtWidgets.QFrame):
         self.second.setSizeAdjustPolicy(QtWidgets.QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.second.setMinimumContentsLength(20)
         self.second.currentIndexChanged.connect(self._update)
+        self.second.activated.connect(self._forget_wanted)
         for number, default in enumerate(DEFAULT_NAMES):
             name = QtWidgets.QLineEdit(default)
             name.setMaxLength(LONGEST_NAME)
@@ -59,6 +62,8 @@ class PeopleBar(QtWidgets.QFrame):
         row.addWidget(self.channels[1])
         row.addStretch(1)
         self._choices: list[InputChoice] = []
+        # What the second person shall speak into, as long as it was not found among the inputs.
+        self._wanted: Input | None = None
         self.show_inputs(())
         self.hide()
 
@@ -71,7 +76,35 @@ class PeopleBar(QtWidgets.QFrame):
         self.second.addItems([_SAME, *(choice.title for choice in self._choices)])
         self.second.setCurrentIndex(max(0, self.second.findText(before)))
         self.second.blockSignals(blocked)
+        self._find_wanted()
         self._update()
+
+    def choose(self, people: PeopleInput) -> None:
+        """Show two people as the command line names them."""
+        for field, name in zip(self.names, people.names, strict=True):
+            field.setText(name)
+        for box, channel in zip(self.channels, people.channels, strict=False):
+            box.setValue(channel + 1)
+        self._wanted = people.inputs[1] if len(people.inputs) > 1 else None
+        self._find_wanted()
+
+    def _find_wanted(self) -> None:
+        wanted = self._wanted
+        if wanted is None:
+            return
+        if wanted.kind != "microphone":  # there as long as nothing else is chosen
+            self._choices.append(PickedFile(wanted.id, Path(wanted.id).name or str(wanted), kind=wanted.kind))
+            self.second.addItem(self._choices[-1].title)
+            self.second.setCurrentIndex(len(self._choices))
+            return
+        exact = [number for number, choice in enumerate(self._choices, 1) if choice.id == wanted.id]
+        alike = [number for number, choice in enumerate(self._choices, 1) if wanted.id.casefold() in choice.title.casefold()]
+        if exact or alike:
+            self._wanted = None
+            self.second.setCurrentIndex((exact + alike)[0])
+
+    def _forget_wanted(self) -> None:
+        self._wanted = None  # the user has chosen
 
     def _update(self) -> None:
         shared = self.second.currentIndex() <= 0
@@ -88,6 +121,9 @@ class PeopleBar(QtWidgets.QFrame):
             Names or inputs do not go together.
         """
         names = parse_names([name.text() for name in self.names])
+        if self._wanted is not None and self._wanted.kind == "microphone":
+            problem = f"There is no microphone “{self._wanted.id}” that can be used."
+            raise ConfigError(problem, "Choose what the second person speaks into.")
         index = self.second.currentIndex()
         if index > 0:
             chosen = self._choices[index - 1]

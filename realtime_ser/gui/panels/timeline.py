@@ -20,7 +20,7 @@ from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets, pg
 from realtime_ser.gui.theme import Shape, blend, heat_table, ink_on
 from realtime_ser.types import Verdict
 
-__all__ = ["Mark", "Marks", "bleed_mark", "TimeAxis", "TimelinePanel", "band_image"]
+__all__ = ["Mark", "Marks", "TimeAxis", "TimelinePanel", "band_image", "bleed_mark"]
 
 GUTTER = 56
 _HIGH, _LOW = 200, 96

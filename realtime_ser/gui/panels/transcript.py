@@ -86,7 +86,9 @@ class _Row(QtWidgets.QWidget):
         if row.verdict.is_bleed:
             share = 100.0 * (row.verdict.bleed or 0.0)
             scored = self._chip.toolTip()
-            self._chip.setToolTip(f"Probably another person's voice, heard in this microphone ({share:.0f} %). Scored: {scored}")
+            self._chip.setToolTip(
+                f"Probably another person's voice, heard in this microphone ({share:.0f} %). Scored: {scored}"
+            )
             set_text(self._chip, "↔ bleed")
             self._chip.setStyleSheet(f"{base} color: {palette.dim}; border: 1px dashed {palette.dim};")
             return "probably another person's voice"

@@ -42,6 +42,8 @@ class MarkerPage(QtWidgets.QWidget):
         self._rows: dict[int, Row] = {}
         self._chosen: int | None = None
         self._filling = False
+        # What was asked for, and is not yet in the rows.
+        self._asked: dict[str, Any] = {}
         layout = QtWidgets.QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
@@ -69,7 +71,7 @@ class MarkerPage(QtWidgets.QWidget):
         self.time.setDecimals(3)
         self.time.setSingleStep(0.1)
         self.time.setSuffix(" s")
-        self.time.editingFinished.connect(self._move)
+        self.time.editingFinished.connect(self.commit)
         self.add = self._button("Add", "Mark where you are (M)", "add a marker", self.add_asked.emit)
         self.here = self._button(
             "Move here", "Move it to where you are (Ctrl+M)", "move the marker to the position", self._here
@@ -123,11 +125,13 @@ class MarkerPage(QtWidgets.QWidget):
         """Show the markers of a session that is `seconds` long; the one that was chosen stays chosen."""
         self._rate = rate
         self._rows = {row["id"]: row for row in markers}
+        self._asked = {}
         self._filling = True
         self.time.setRange(0.0, seconds)
         self.list.clear()
+        swatches = {colour: _swatch(colour) for colour in {row["colour"] for row in markers}}
         for row in markers:
-            item = QtWidgets.QListWidgetItem(_swatch(row["colour"]), f"{clock_text(row['sample'] / rate)}  {row['name']}")
+            item = QtWidgets.QListWidgetItem(swatches[row["colour"]], f"{clock_text(row['sample'] / rate)}  {row['name']}")
             item.setData(Qt.ItemDataRole.UserRole, row["id"])
             was = ", ".join(f"{field} was {value}" for field, value in row["original"].items())
             item.setToolTip(f"{row['name']}, {row['source']}" + (f" ({was})" if was else ""))
@@ -146,6 +150,8 @@ class MarkerPage(QtWidgets.QWidget):
 
     def choose(self, marker: int | None) -> None:
         """Show a marker in the fields."""
+        if marker != self._chosen:
+            self._asked = {}
         self._chosen = marker
         self._filling = True
         self.list.setCurrentRow(list(self._rows).index(marker) if marker in self._rows else -1)
@@ -175,29 +181,50 @@ class MarkerPage(QtWidgets.QWidget):
         marker = item.data(Qt.ItemDataRole.UserRole) if item is not None else None
         if self._filling or marker is None:
             return
-        self._chosen = int(marker)
+        self._chosen, self._asked = int(marker), {}
         self._show_chosen()
         self.chosen_by_user.emit(self._chosen)
 
-    def _rename(self) -> None:
-        text = self.name.text().strip()
+    @property
+    def dirty(self) -> bool:
+        """Whether something stands in the fields that was not asked for yet."""
+        return bool(self._written())
+
+    def _written(self) -> dict[str, Any]:
+        """Name and sample, as far as they differ from the row and from what was asked for."""
         row = self._rows.get(self._chosen) if self._chosen is not None else None
-        if row is not None and not self._filling and text and text != row["name"]:
-            self.changed.emit(row["id"], {"name": text})
-        elif row is not None and not text:
-            self.name.setText(row["name"])
+        if row is None or self._filling:
+            return {}
+        written: dict[str, Any] = {}
+        text, sample = self.name.text().strip(), round(self.time.value() * self._rate)
+        if text and text not in (row["name"], self._asked.get("name")):
+            written["name"] = text
+        # What is shown is rounded; only what somebody has chosen is a move.
+        if abs(sample - row["sample"]) > 0.0005 * self._rate and sample != self._asked.get("sample"):
+            written["sample"] = sample
+        return written
+
+    def commit(self) -> None:
+        """Ask for what stands in the fields."""
+        written = self._written()
+        if written and self._chosen is not None:
+            self._asked |= written
+            self.changed.emit(self._chosen, written)
+
+    def discard(self) -> None:
+        """Forget what stands in the fields."""
+        self.name.clearFocus()
+        self._show_chosen()
+
+    def _rename(self) -> None:
+        if self._chosen in self._rows and not self.name.text().strip() and not self._filling:
+            self.name.setText(self._rows[self._chosen]["name"])
+        self.commit()
 
     def _recolour(self) -> None:
         row = self._rows.get(self._chosen) if self._chosen is not None else None
         if row is not None and self.colour.currentData() != row["colour"]:
             self.changed.emit(row["id"], {"colour": self.colour.currentData()})
-
-    def _move(self) -> None:
-        row = self._rows.get(self._chosen) if self._chosen is not None else None
-        sample = round(self.time.value() * self._rate)
-        # What is shown is rounded; only what somebody has chosen is a move.
-        if row is not None and not self._filling and abs(sample - row["sample"]) > 0.0005 * self._rate:
-            self.changed.emit(row["id"], {"sample": sample})
 
     def _here(self) -> None:
         if self._chosen is not None:

@@ -24,6 +24,7 @@ from realtime_ser.gui.replay.markers import NEW_COLOUR, NEW_NAME, MarkerPage
 from realtime_ser.gui.replay.rescoring import RescoreDialog
 from realtime_ser.gui.replay.utterance import UtterancePanel
 from realtime_ser.gui.sessions.export import ExportDialog
+from realtime_ser.gui.sessions.report import ReportDialog
 from realtime_ser.gui.settings import Settings
 from realtime_ser.gui.theme import Palette, class_styles, style_sheet
 from realtime_ser.gui.worker import Failure, Worker
@@ -90,6 +91,10 @@ class ReplayWindow(QtWidgets.QMainWindow):
         self._changes: list[_Change] = []
         self._saving = False
         self._export: ExportDialog | None = None
+        self._report: ReportDialog | None = None
+        self._question: QtWidgets.QMessageBox | None = None
+        # What is to be done once that which is being saved is saved.
+        self._then: Callable[[], object] | None = None
         self._rescore: RescoreDialog | None = None
         self._worker = Worker()
         # NB: what reads the sound through may take long, and nothing waits for it.
@@ -141,6 +146,7 @@ class ReplayWindow(QtWidgets.QMainWindow):
             ("Ctrl+Z", self.undo),
             ("Ctrl+M", self._move_marker_here),
             ("Ctrl+E", self.show_export),
+            ("Ctrl+Shift+E", self.show_report),
             ("Ctrl+R", self.show_rescore),
             ("Ctrl+P", self._switch_person),
             ("Ctrl+W", self.close),
@@ -177,6 +183,8 @@ class ReplayWindow(QtWidgets.QMainWindow):
             self._again.setEnabled(False)
             self._again.setToolTip("It cannot be scored again: no sound was kept.")
         self._button(row, "Export…", "Write it in the formats of other tools (Ctrl+E)", self.show_export)
+        tip = "Methods paragraph, figure and summary (Ctrl+Shift+E)"
+        self._button(row, "For a paper…", tip, self.show_report)
         return row
 
     def _make_timeline(self) -> QtWidgets.QWidget:
@@ -318,6 +326,21 @@ class ReplayWindow(QtWidgets.QMainWindow):
         return self._utterance.dirty
 
     @property
+    def unsaved(self) -> bool:
+        """Whether something would be lost if the window were closed now."""
+        return (self.dirty and not self._saving) or self._markers.dirty
+
+    @property
+    def question(self) -> QtWidgets.QMessageBox | None:
+        """What is being asked before the window is closed."""
+        return self._question
+
+    @property
+    def report_dialog(self) -> ReportDialog | None:
+        """Once it was asked for."""
+        return self._report
+
+    @property
     def busy(self) -> bool:
         """Whether something is being read or written."""
         return self._worker.busy
@@ -338,9 +361,10 @@ class ReplayWindow(QtWidgets.QMainWindow):
         return self._rescore
 
     def apply_palette(self, palette: Palette) -> None:
-        """Take on a theme."""
-        self._palette = palette
-        self._show_document()
+        """Take on a theme; where it is that already, nothing is drawn anew."""
+        if palette is not self._palette:
+            self._palette = palette
+            self._show_document()
 
     def _show_document(self) -> None:
         document = self._document
@@ -496,9 +520,14 @@ class ReplayWindow(QtWidgets.QMainWindow):
         self._ticks += 1
         self._worker.deliver()
         self._reader.deliver()
-        for dialog in (self._export, self._rescore):
+        for dialog in (self._export, self._rescore, self._report):
             if dialog is not None:
                 dialog.follow()
+        if self._then is not None and not self._worker.busy:
+            then, self._then = self._then, None
+            if not self.unsaved:  # otherwise it could not be saved, and was told
+                then()
+                return
         if self._peaks is not None and self.reading_sound and self._ticks % _SOUND_TICKS == 0:
             self._lanes.show_peaks(self._peaks)
         self._follow_sound()
@@ -741,6 +770,23 @@ class ReplayWindow(QtWidgets.QMainWindow):
         )
         self._export.show()
 
+    def show_report(self) -> None:
+        """Show what a paper needs of the session, with the figure of what is in view."""
+        document = self._document
+        if self._report is not None:
+            self._report.end()
+            self._report.deleteLater()
+        self._report = ReportDialog(
+            self,
+            self._settings,
+            [document.folder],
+            scores=document.scores,
+            seconds=document.seconds,
+            people=document.people,
+            span=self._lanes.visible_range,
+        )
+        self._report.show()
+
     # What goes wrong, and the end -----------------------------------------------------------------------------------------
 
     def report(self, error: BaseException) -> None:
@@ -767,12 +813,63 @@ class ReplayWindow(QtWidgets.QMainWindow):
             case _:
                 super().keyPressEvent(event)
 
+    def ask_to_close(self, then: Callable[[], object]) -> None:
+        """Ask what to do with what is not saved; `then` is done once it is saved, or shall be lost, and never if neither."""
+        if self._question is not None:
+            self._question.raise_()
+            return
+        if not self.unsaved:
+            then()
+            return
+        self.show()
+        self.raise_()
+        self.activateWindow()
+        question = self._question = QtWidgets.QMessageBox(self)
+        question.setWindowTitle("Not saved")
+        question.setIcon(QtWidgets.QMessageBox.Icon.Question)
+        question.setText(f"Save what you wrote in {self._document.folder.name}?")
+        about = ["the marker"] if self._markers.dirty else []
+        if self.dirty and self._chosen is not None:
+            about.insert(0, f"utterance {self._chosen.number} at {clock_text(self._chosen.start)}")
+        question.setInformativeText(f"It is about {' and '.join(about)}. The original stays in any case.")
+        save = question.addButton("&Save", QtWidgets.QMessageBox.ButtonRole.AcceptRole)
+        discard = question.addButton("&Discard", QtWidgets.QMessageBox.ButtonRole.DestructiveRole)
+        cancel = question.addButton("&Cancel", QtWidgets.QMessageBox.ButtonRole.RejectRole)
+        question.setDefaultButton(save)
+        question.setEscapeButton(cancel)
+
+        def save_first() -> None:
+            self._then = then
+            self._markers.commit()
+            self.save()
+
+        def lose() -> None:
+            self._markers.discard()
+            self.discard()
+            then()
+
+        def end(_result: int) -> None:
+            self._question = None
+            pressed = question.clickedButton()
+            question.deleteLater()
+            if pressed is save:
+                save_first()
+            elif pressed is discard:
+                lose()
+
+        question.finished.connect(end)
+        question.open()
+
     def closeEvent(self, event: QtGui.QCloseEvent) -> None:  # noqa: N802 - Qt's name
-        """Give the sound up, and end all threads."""
+        """Ask for what is not saved; then give the sound up, and end all threads."""
+        if self.unsaved:
+            event.ignore()
+            self.ask_to_close(self.close)
+            return
         self._ticker.stop()
         self._halt()
         self._over.set()
-        for dialog in (self._export, self._rescore):
+        for dialog in (self._export, self._rescore, self._report):
             if dialog is not None:
                 dialog.end()
         # What somebody has saved is saved, however soon the window is closed.

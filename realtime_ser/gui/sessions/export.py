@@ -11,7 +11,7 @@ from realtime_ser.gui.qt import QtCore, QtGui, QtWidgets
 from realtime_ser.session.export.files import FORMATS, export_files
 from realtime_ser.session.format import AUDIO_NAME
 
-__all__ = ["ExportDialog"]
+__all__ = ["ExportDialog", "exports_folder"]
 
 _AS_RECORDED = "as recorded"
 _KEY = "exports"
@@ -70,11 +70,7 @@ class ExportDialog(JobDialog):
             box.setEnabled(name != "flac" or audio)
             box.toggled.connect(self._update)
             grid.addWidget(box, index % half, index // half)
-        start = str(settings.value(_KEY, "")) or str(
-            Path(QtCore.QStandardPaths.writableLocation(QtCore.QStandardPaths.StandardLocation.DocumentsLocation))
-            / "realtime-ser exports"
-        )
-        self.place = QtWidgets.QLineEdit(start)
+        self.place = QtWidgets.QLineEdit(str(exports_folder(settings)))
         self.place.setAccessibleName("folder to export to")
         self.place.setToolTip("Where to write; made if it is not there")
         self.place.textChanged.connect(self._update)
@@ -153,6 +149,13 @@ class ExportDialog(JobDialog):
     def _take(self, written: int) -> None:
         self.tell(f"Wrote {written} files into {self._written}")
         self.show_folder.setVisible(True)
+
+
+def exports_folder(settings: QtCore.QSettings) -> Path:
+    """Where was exported to the last time, or a folder among the user's documents."""
+    kept = str(settings.value(_KEY, ""))
+    documents = QtCore.QStandardPaths.writableLocation(QtCore.QStandardPaths.StandardLocation.DocumentsLocation)
+    return Path(kept) if kept else Path(documents) / "realtime-ser exports"
 
 
 def _has_sound(folder: Path) -> bool:

@@ -16,6 +16,7 @@ from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets
 from realtime_ser.gui.replay.document import Document
 from realtime_ser.gui.replay.window import ReplayWindow
 from realtime_ser.gui.sessions.export import ExportDialog
+from realtime_ser.gui.sessions.report import ReportDialog
 from realtime_ser.gui.sessions.table import COLUMNS, SessionFilter, SessionTable, length_text
 from realtime_ser.gui.settings import Settings
 from realtime_ser.gui.theme import Palette, style_sheet
@@ -66,6 +67,7 @@ class SessionsWindow(QtWidgets.QMainWindow):
         self._reading = False
         self._again = False
         self._export: ExportDialog | None = None
+        self._report: ReportDialog | None = None
         self._question: QtWidgets.QMessageBox | None = None
         self._ticks = 0
         self.setWindowTitle("Sessions")
@@ -85,6 +87,7 @@ class SessionsWindow(QtWidgets.QMainWindow):
         for keys, action in (
             ("Ctrl+F", self._begin_search),
             ("Ctrl+E", self.show_export),
+            ("Ctrl+Shift+E", self.show_report),
             ("F5", self.refresh),
             ("Ctrl+W", self.close),
         ):
@@ -158,6 +161,9 @@ class SessionsWindow(QtWidgets.QMainWindow):
         self.export = self._button(
             row, "Export…", "Write what is selected in the formats of other tools (Ctrl+E)", self.show_export
         )
+        self.paper = self._button(
+            row, "For a paper…", "Methods paragraph, figure and summary of what is selected (Ctrl+Shift+E)", self.show_report
+        )
         self.open = self._button(row, "Open", "Open in replay (Enter)", self.open_selected)
         self.open.setObjectName("primary")
         self.open.setProperty("running", "false")
@@ -204,6 +210,24 @@ class SessionsWindow(QtWidgets.QMainWindow):
     def export_dialog(self) -> ExportDialog | None:
         """Once it was asked for."""
         return self._export
+
+    @property
+    def report_dialog(self) -> ReportDialog | None:
+        """Once it was asked for."""
+        return self._report
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether in some window something was written that is not saved."""
+        return any(window.unsaved for window in self._replays.values())
+
+    def ask_to_end(self, then: Callable[[], object]) -> None:
+        """Have every window ask what to do with what is not saved; where nothing stands in the way any more, do `then`."""
+        window = next((window for window in self._replays.values() if window.unsaved), None)
+        if window is None:
+            then()
+        else:
+            window.ask_to_close(lambda: self.ask_to_end(then))
 
     @property
     def question(self) -> QtWidgets.QMessageBox | None:
@@ -253,8 +277,9 @@ class SessionsWindow(QtWidgets.QMainWindow):
             self._table.add_facts(found)
             self._show_selection()
         self._worker.deliver()
-        if self._export is not None:
-            self._export.follow()
+        for dialog in (self._export, self._report):
+            if dialog is not None:
+                dialog.follow()
         if self._ticks % _REFRESH_TICKS == 0 and self.isActiveWindow():
             self.refresh()
 
@@ -296,6 +321,7 @@ class SessionsWindow(QtWidgets.QMainWindow):
         self.open.setEnabled(readable and not running)
         self.open.setToolTip("It is being recorded: stop that first." if running else "Open in replay (Enter)")
         self.export.setEnabled(readable and not running)
+        self.paper.setEnabled(readable and not running)
         self.delete.setEnabled(bool(chosen) and not running)
         self.reveal.setEnabled(len(chosen) == 1)
         if len(chosen) == 1:
@@ -339,7 +365,8 @@ class SessionsWindow(QtWidgets.QMainWindow):
         self._replays[document.folder] = window
         self._notice.show_notice(None)
         self._show_selection()
-        window.show()
+        # Building it is one piece of work for the event loop, drawing it another.
+        QtCore.QTimer.singleShot(0, window, window.show)
 
     def _miss_opening(self, folder: Path, failure: Failure) -> None:
         self._opening.discard(folder)
@@ -375,6 +402,20 @@ class SessionsWindow(QtWidgets.QMainWindow):
         audio = any(one.audio for one in chosen)
         self._export = ExportDialog(self, self._settings, [one.folder for one in chosen], later, audio=audio)
         self._export.show()
+
+    def show_report(self) -> None:
+        """Show what a paper needs of what is selected."""
+        chosen = self.selected
+        if not self.paper.isEnabled() or not chosen:
+            return
+        if self._report is not None:
+            self._report.end()
+            self._report.deleteLater()
+        first = chosen[0]
+        self._report = ReportDialog(
+            self, self._settings, [one.folder for one in chosen], seconds=first.seconds, people=first.people
+        )
+        self._report.show()
 
     def ask_delete(self) -> None:
         """Ask, and delete what is selected for good."""
@@ -442,8 +483,9 @@ class SessionsWindow(QtWidgets.QMainWindow):
         """Close this and every window that was opened from here; their threads have ended then."""
         for window in list(self._replays.values()):
             window.close()
-        if self._export is not None:
-            self._export.end()
+        for dialog in (self._export, self._report):
+            if dialog is not None:
+                dialog.end()
         self._timer.stop()
         self._worker.close()
         self.close()

@@ -95,6 +95,7 @@ class SincgramWindow(QtWidgets.QDialog):
         self._settings = settings
         self._model = SincgramModel(bank, FrameGrid(facts.hop, facts.kernel, facts.stride))
         self._still: SincgramModel | None = None
+        self._person, self._name = 0, ""
         self._outputs: list[Output] = []
         self._open = False
         self._ticks = 0
@@ -370,6 +371,18 @@ class SincgramWindow(QtWidgets.QDialog):
 
     # Following ------------------------------------------------------------------------------------------------------------
 
+    def show_person(self, person: int, name: str) -> None:
+        """Show the voice of `person` (from 0), of two people called `name`; "": of the only one."""
+        if (person, name) == (self._person, self._name):
+            return
+        another, self._person, self._name = person != self._person, person, name
+        self.setWindowTitle(f"Live sincgram: {name}" if name else "Live sincgram")
+        self._show_title()
+        if another and self._open:
+            self._controller.hear_sound(True, person)
+        if another:
+            self.restart()
+
     def restart(self) -> None:
         """Another stream begins: forget this one."""
         self._player.stop()
@@ -414,7 +427,9 @@ class SincgramWindow(QtWidgets.QDialog):
     def _show_title(self) -> None:
         grouped = self._pictures.stride
         loudest = f", the loudest of {grouped} frames in each column" if grouped > 1 else ""
-        title = f"Above: energy of the {self._bank.bands} learnt filters. Below: as many mel bands{loudest}. dB re full scale."
+        whose = f"{self._name}. " if self._name else ""
+        pictures = f"Above: energy of the {self._bank.bands} learnt filters. Below: as many mel bands{loudest}."
+        title = f"{whose}{pictures} dB re full scale."
         self._title.show_text(title)
 
     def _refresh_text(self) -> None:
@@ -605,7 +620,7 @@ class SincgramWindow(QtWidgets.QDialog):
         """Ask for the sound."""
         if not self._open:
             self._open = True
-            self._controller.hear_sound(True)
+            self._controller.hear_sound(True, self._person)
         super().showEvent(event)
         self._refresh_text()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from realtime_ser.session.reader import Row, Session
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["ENDINGS", "TABLES", "table", "write_frame", "write_tables"]
+__all__ = ["ENDINGS", "TABLES", "table", "write_frame", "write_rows", "write_tables"]
 
 ENDINGS = (".csv", ".parquet", ".jsonl")
 
@@ -158,6 +158,13 @@ def write_frame(frame: pd.DataFrame, path: Path, on_progress: Callable[[float], 
                     on_progress(min(1.0, (first + _ROWS) / max(len(frame), 1)))
         case _:
             raise ConfigError(f"{path.name} does not say how to write it.", f"Its name must end in {', '.join(ENDINGS)}.")
+
+
+def write_rows(rows: Sequence[Row], path: Path) -> None:
+    """Write rows with the same keys as a table; see :func:`write_frame`."""
+    import pandas as pd
+
+    write_frame(pd.DataFrame(rows), path)
 
 
 def write_tables(
