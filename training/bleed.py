@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from realtime_ser.acoustic.model import AcousticModel
 from realtime_ser.assembly import load_models
 from realtime_ser.audio.voice import DETECTOR_CHUNK, Segmenter, VoiceDetector
-from realtime_ser.config import VoiceSettings
+from realtime_ser.config import EngineSettings, VoiceSettings
 from realtime_ser.engine.bleed import BleedWatch
 from realtime_ser.errors import ConfigError
 from realtime_ser.types import BLEED, EndReason, FloatArray, Span, UtteranceEnd, WindowScores
@@ -43,6 +43,7 @@ NOISE_DB = -65.0
 OWN_LEAST, BLEED_MOST = 0.6, 0.1
 """Share of an utterance's voice in which the microphone's own speaker spoke: from here on it is theirs; up to here not."""
 VOICE = VoiceSettings().on_threshold
+LABELLED_SECONDS = EngineSettings().min_voiced_ms / 1_000
 
 
 @dataclass(frozen=True)
@@ -55,13 +56,18 @@ class Conversation:
 
 @dataclass
 class Rates:
-    """Counts of utterances: bleed and how many of it were marked, own and how many of them were, and those that are neither."""
+    """Counts of utterances: bleed and how many of it were marked, own and how many of them were, and those that are neither.
+
+    `long_bleed` and `long_hits` are those with half a second of voice: of less the program never gives a label.
+    """
 
     corpus: str
     bleed_db: float | None
     gain_db: float
     bleed: int = 0
     hits: int = 0
+    long_bleed: int = 0
+    long_hits: int = 0
     own: int = 0
     false_alarms: int = 0
     mixed: int = 0
@@ -70,6 +76,8 @@ class Rates:
         """In words."""
         level = "no bleed" if self.bleed_db is None else f"bleed {self.bleed_db:+.0f} dB"
         found = f"{self.hits} of {self.bleed} found" if self.bleed else "none to find"
+        if self.bleed:
+            found += f" ({self.long_hits} of {self.long_bleed} of those that can have a label)"
         return (
             f"{self.corpus:10} {level:13} gain {self.gain_db:+3.0f} dB: {found}, "
             f"{self.false_alarms} of {self.own} own utterances marked, {self.mixed} mixed"
@@ -109,7 +117,7 @@ def run(args: argparse.Namespace) -> int:
     for level in [*args.levels, None]:
         those = [one for one in rates if one.bleed_db == level]
         total = Rates("all", level, 0.0)
-        for name in ("bleed", "hits", "own", "false_alarms", "mixed"):
+        for name in ("bleed", "hits", "long_bleed", "long_hits", "own", "false_alarms", "mixed"):
             setattr(total, name, sum(getattr(one, name) for one in those))
         print(total.line().replace(" gain  +0 dB", ""))
     print(f"written: {args.out / RESULT}")
@@ -183,6 +191,9 @@ def judge_conversation(acoustic: AcousticModel, conversation: Conversation, rate
             elif share <= BLEED_MOST and bool((alone[1 - who][chunks] & heard).any()):
                 rates.bleed += 1
                 rates.hits += marked
+                if heard.sum() * DETECTOR_CHUNK >= LABELLED_SECONDS * SAMPLE_RATE:
+                    rates.long_bleed += 1
+                    rates.long_hits += marked
             else:
                 rates.mixed += 1
 

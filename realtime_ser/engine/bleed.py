@@ -2,9 +2,8 @@
 
 An utterance is judged by the energies of the learnt filters, which the encoder has computed anyway. Over stretches of half a
 second two questions are asked. Was the other microphone clearly louder? And does what was heard here follow what was heard
-there, filter by filter, as an echo of it in the noise of this microphone would? Only where both hold is a stretch taken for
-bleed; who speaks softly into a loud conversation answers the second question with no. ``python -m training bleed`` measures how
-often this is right.
+there, filter by filter, as an echo of it would? Only where both hold is a stretch taken for bleed; who speaks softly into a
+loud conversation answers the second question with no. ``python -m training bleed`` measures how often this is right.
 """
 
 from __future__ import annotations
@@ -132,7 +131,7 @@ class BleedWatch:
             )
 
     def judge(self, person: int, span: Span) -> float | None:
-        """Share of the utterance `span` of this person's stream that was probably another's voice; ``None``: nobody can tell."""
+        """Share of the utterance `span` of this person's stream that was probably another's voice; ``None``: unknown."""
         with self._guard:
             own = self._memories[person]
             if not own.hop:

@@ -22,6 +22,7 @@ from session_parts import Recorded, agreed
 
 from realtime_ser.assembly import Models, build_people
 from realtime_ser.audio.sources import ArraySource, Source, SourceStatus
+from realtime_ser.cli import main
 from realtime_ser.commands.sessions.rescore import rescore_session
 from realtime_ser.commands.sessions.show import describe, list_sessions
 from realtime_ser.engine.channel import Channel, Policy
@@ -33,6 +34,8 @@ from realtime_ser.gui.replay.picture import lane_rects
 from realtime_ser.gui.replay.window import ReplayWindow
 from realtime_ser.inputs import Input, PeopleInput
 from realtime_ser.session import edit
+from realtime_ser.session.export.annotations import tiers
+from realtime_ser.session.export.figure import write_figure
 from realtime_ser.session.export.files import FORMATS, export_session
 from realtime_ser.session.export.methods import methods_paragraph
 from realtime_ser.session.export.tables import TABLES, table
@@ -556,3 +559,81 @@ def test_the_sound_of_a_second_device_is_heard_in_its_place(drifting: Conversati
     assert [first for first, _ in pieces[1:]] == [first + len(samples) for first, samples in pieces[:-1]]
     end = pieces[-1][0] + len(pieces[-1][1])
     assert end == pytest.approx(on_first_clock(150_000), abs=3)
+
+
+@pytest.fixture
+def bled(recorded_two: Conversation, tmp_path: Path) -> Path:
+    """Ben's first utterance is probably Anna's voice, and nobody can tell about Anna's."""
+    folder = shutil.copytree(recorded_two.folder, tmp_path / "bled")
+    for stream, share in ((person_folder(folder, 2), 0.9), (folder, None)):
+        with sqlite3.connect(stream / "session.sqlite") as database:
+            first = "WHERE utterance = (SELECT min(utterance) FROM utterances)"
+            database.execute(f"UPDATE utterances SET bleed = ? {first}", (share,))
+        database.close()
+    return folder
+
+
+def test_bleed_is_recorded_as_it_was_judged(recorded_two: Conversation) -> None:
+    with Session(recorded_two.folder) as session:
+        for one, said in zip(session.everybody(), recorded_two.outputs, strict=True):
+            shares = [output.bleed for output in said if isinstance(output, Verdict)]
+            assert None not in shares
+            assert [row["bleed"] for row in one.utterances()] == shares
+
+
+def test_bleed_is_told_in_every_export_and_left_out_of_summaries(bled: Path, tmp_path: Path) -> None:
+    with Session(bled) as session:
+        rows = table(session, "utterances")
+        assert rows[rows["person"] == "Ben"]["bleed"].iloc[0] == 0.9
+        assert rows[rows["person"] == "Anna"]["bleed"].isna().iloc[0]
+        (tier,) = (tier for tier in tiers(session) if tier.name == "bleed@Ben")
+        assert [one.text for one in tier.annotations] == ["probably another's voice 90%"]
+        for name in ("srt", "vtt", "xdf"):
+            export_session(session, tmp_path, name)
+        paragraph = methods_paragraph(session)
+        everybodys = [len(one.utterances()) for one in session.everybody()]
+    for name in ("srt", "vtt"):
+        assert (tmp_path / f"session.{name}").read_text(encoding="utf-8").count(", probably bleed]") == 1
+    assert b'"bleed": 0.9' in (tmp_path / "session.xdf").read_bytes()
+    assert "1 of the utterances were marked as probably another's voice" in paragraph
+    assert "1 could not be judged" in paragraph
+    summed = {row["participant"]: row for row in summarise([bled])}
+    assert (summed["P01"]["utterances"], summed["P01"]["bleed"]) == (everybodys[0], 0)
+    assert (summed["P02"]["utterances"], summed["P02"]["bleed"]) == (everybodys[1] - 1, 1)
+    assert any("probably bleed (90%)" in line for line in describe(bled))
+    document = Document(bled, person=2)
+    assert [one.is_bleed for one in document.utterances] == [True] + [False] * (everybodys[1] - 1)
+
+
+def test_sessions_from_before_bleed_was_judged_are_read(recorded_two: Conversation, tmp_path: Path) -> None:
+    folder = shutil.copytree(recorded_two.folder, tmp_path / "before")
+    with sqlite3.connect(folder / "session.sqlite") as database:
+        database.execute("ALTER TABLE utterances DROP COLUMN bleed")
+    database.close()
+    with Session(folder) as session:
+        assert {row["bleed"] for row in session.utterances()} == {None}
+        assert methods_paragraph(session)
+
+
+def test_a_session_of_one_has_nothing_about_bleed(recorded: Recorded, tmp_path: Path) -> None:
+    with Session(recorded.folder) as session:
+        assert "bleed" not in table(session, "utterances")
+        export_session(session, tmp_path, "xdf")
+    assert b"bleed" not in (tmp_path / "session.xdf").read_bytes()
+
+
+def test_a_figure_has_a_lane_for_each_on_one_clock(bled: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="Matplotlib draws the figure: install the 'dev' extra")
+    found = {}
+    with Session(bled) as session:
+        for person in (None, 1, 2):
+            write_figure(session, tmp_path / "figure.svg", person=person)
+            found[person] = (tmp_path / "figure.svg").read_text(encoding="utf-8")
+    for name in (*NAMES, "another\N{RIGHT SINGLE QUOTATION MARK}s voice"):
+        assert name in found[None]
+    assert [found[None].count(f">{text}<") for text in ("score", "time (s)", "stimulus")] == [2, 1, 1]
+    assert "Ben" not in found[1]
+    assert "Anna" not in found[2]
+    out = tmp_path / "one.svg"
+    assert main(["sessions", "figure", str(bled), "--out", str(out), "--person", "ben"]) == 0
+    assert "Anna" not in out.read_text(encoding="utf-8")

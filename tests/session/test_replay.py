@@ -596,3 +596,60 @@ def test_jumps_and_rows_of_names() -> None:
     assert [preceding(times, at) for at in (1.0, 1.5, 4.0, 9.0)] == [None, 1.0, 2.0, 4.0]
     assert place_flags([(0.0, 2.0), (1.0, 1.0), (1.5, 1.0), (2.0, 1.0)], 2) == [0, 1, None, 0]
     assert [tick_step(seconds / 1_000) for seconds in (0.5, 60.0, 600.0, 10_800.0)] == [0.05, 10, 60, 1800]
+
+
+def press(window: ReplayWindow, text: str) -> None:
+    assert window.question is not None
+    (button,) = (one for one in window.question.buttons() if one.text().replace("&", "") == text)
+    button.click()
+
+
+def test_closing_asks_for_what_is_not_saved(folder: Path, show: Callable[..., ReplayWindow], qtbot: Any) -> None:
+    window = show(folder)
+    window.jump("utterance", 1)
+    window._utterance.said.setText("what was really said")
+    qtbot.keyClick(window, Qt.Key.Key_W, Qt.KeyboardModifier.ControlModifier)
+    assert window.isVisible()
+    press(window, "Cancel")
+    assert window.isVisible()
+    assert window.dirty
+    window.close()
+    press(window, "Save")
+    qtbot.waitUntil(lambda: not window.isVisible())
+    with Session(folder) as session:
+        assert session.utterances()[0]["corrected"] == "what was really said"
+
+
+def test_what_shall_be_lost_is_lost(folder: Path, show: Callable[..., ReplayWindow]) -> None:
+    window = show(folder)
+    window.jump("marker", 1)
+    window._markers.name.setText("half a na")
+    assert window.unsaved
+    window.close()
+    assert "the marker" in window.question.informativeText()
+    press(window, "Discard")
+    assert not window.isVisible()
+    with Session(folder) as session:
+        assert [row["name"] for row in session.markers()] == ["stimulus", "response"]
+
+
+def test_the_name_of_a_marker_is_saved_on_the_way_out(folder: Path, show: Callable[..., ReplayWindow], qtbot: Any) -> None:
+    window = show(folder)
+    window.jump("marker", 1)
+    window._markers.name.setText("another name")
+    window.close()
+    press(window, "Save")
+    qtbot.waitUntil(lambda: not window.isVisible())
+    with Session(folder) as session:
+        assert [row["name"] for row in session.markers()] == ["another name", "response"]
+
+
+def test_the_figure_begins_with_what_is_in_view(folder: Path, show: Callable[..., ReplayWindow], qtbot: Any) -> None:
+    window = show(folder)
+    window.zoom(0.5)
+    window.show_report()
+    dialog = window.report_dialog
+    assert dialog is not None
+    first, end = window._lanes.visible_range
+    assert [box.value() for box in dialog._spans] == pytest.approx([first, end], abs=0.01)
+    qtbot.waitUntil(lambda: not dialog.job.busy)

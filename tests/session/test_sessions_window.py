@@ -18,7 +18,9 @@ from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets
 from realtime_ser.gui.sessions.window import SessionsWindow
 from realtime_ser.gui.theme import DARK, LIGHT
 from realtime_ser.session import edit
+from realtime_ser.session.export.methods import methods_paragraph
 from realtime_ser.session.format import hold_lock
+from realtime_ser.session.reader import Session
 
 
 def put(session: Path, root: Path, name: str, **header: str) -> Path:
@@ -220,3 +222,81 @@ def test_the_time_that_is_left_in_words() -> None:
     assert time_left(0.25, 10.0) == "about 30 s left"
     assert time_left(0.5, 300.0) == "about 5 min left"
     assert time_left(0.1, 3_600.0) == "about 9.0 h left"
+
+
+def test_what_a_paper_needs_is_shown_copied_and_saved(
+    root: Path, show: Callable[[Path], SessionsWindow], tmp_path: Path, qtbot: Any
+) -> None:
+    pytest.importorskip("matplotlib", reason="Matplotlib draws the figure: install the 'dev' extra")
+    window = show(root)
+    choose(window, "1")
+    keys = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier
+    qtbot.keyClick(window, Qt.Key.Key_E, keys)
+    dialog = window.report_dialog
+    assert dialog is not None
+    qtbot.waitUntil(lambda: not dialog.job.busy)
+    with Session(root / "1") as session:
+        paragraph = methods_paragraph(session)
+    assert dialog.methods.toPlainText() == paragraph
+    dialog.copy.click()
+    assert QtWidgets.QApplication.clipboard().text() == paragraph
+    assert dialog.told == "On the clipboard: the paragraph."
+    written = {}
+    for page, name in (("Methods", "methods.txt"), ("Figure", "figure.svg"), ("Summary", "summary.csv")):
+        dialog.switches[page].click()
+        qtbot.waitUntil(lambda: not dialog.drawing and dialog.begin.isEnabled(), timeout=30_000)
+        dialog.place.setText(str(tmp_path / "new" / name))
+        dialog.begin.click()
+        qtbot.waitUntil(lambda: not dialog.job.busy, timeout=30_000)
+        assert dialog.told == f"Wrote {tmp_path / 'new' / name}"
+        written[page] = (tmp_path / "new" / name).read_text(encoding="utf-8")
+    assert written["Methods"] == paragraph + "\n"
+    assert "time (s)" in written["Figure"]
+    assert written["Summary"].startswith("participant,condition,sessions")
+    assert not dialog.picture.empty
+    assert dialog.table.item(0, 0).text() == "P01"
+    dialog.copy.click()
+    assert QtWidgets.QApplication.clipboard().text().split("\t")[:2] == ["participant", "condition"]
+    dialog.show_page("Figure")
+    dialog.place.setText(str(tmp_path / "figure.png"))
+    dialog.begin.click()
+    qtbot.waitUntil(lambda: not dialog.job.busy)
+    assert "does not say how to draw it" in dialog.told
+    choose(window, "1", "2")
+    window.show_report()
+    dialog = window.report_dialog
+    qtbot.waitUntil(lambda: not dialog.job.busy)
+    assert not dialog.switches["Figure"].isEnabled()
+    assert dialog.methods.toPlainText().count("Vocal expression was scored") == 2
+    assert [dialog.table.item(row, 0).text() for row in range(dialog.table.rowCount())] == ["P01", "P02"]
+
+
+def test_before_everything_is_closed_every_window_asks_for_what_is_not_saved(
+    root: Path, show: Callable[[Path], SessionsWindow], qtbot: Any
+) -> None:
+    window = show(root)
+    choose(window, "1", "2")
+    window.open_selected()
+    qtbot.waitUntil(lambda: len(window.replays) == 2 and all(one.isVisible() for one in window.replays.values()))
+    ended: list[bool] = []
+    window.ask_to_end(lambda: ended.append(True))
+    assert ended == [True]  # nothing was written
+    for one in window.replays.values():
+        one.jump("utterance", 1)
+        one._utterance.label.setCurrentText("relief")
+    for pressed in ("Cancel", "Save", "Discard"):
+        if pressed != "Discard":
+            window.ask_to_end(lambda: ended.append(True))
+        asked = [one for one in window.replays.values() if one.question is not None]
+        assert len(asked) == 1
+        (button,) = (one for one in asked[0].question.buttons() if one.text().replace("&", "") == pressed)
+        button.click()
+        if pressed == "Cancel":
+            assert asked[0].question is None
+            assert ended == [True]
+        elif pressed == "Save":
+            saved = asked[0]
+            qtbot.waitUntil(lambda: any(one.question is not None for one in window.replays.values()))
+            assert saved.document.utterances[0].annotation == "relief"
+    assert ended == [True, True]
+    assert not window.unsaved
