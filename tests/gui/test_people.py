@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -217,3 +218,97 @@ def test_the_running_program_records_both(
         assert [len(one.utterances()) for one in people] == [len(window.model.verdicts), len(window._second.verdicts)]
     window.close()
     QtWidgets.QApplication.processEvents()
+
+
+def filters_say(driver: Driver) -> str:
+    return driver.window._filters._person.text() if driver.window._filters._person.isVisible() else ""
+
+
+def test_a_key_says_whose_voice_everything_shows_that_shows_one(two: Driver) -> None:
+    window = two.window
+    two.window.start()
+    speak(two, 9.0)
+    window.show_inside()
+    window.show_sincgram()
+    window.show_health()
+    assert window.followed is window.model
+    assert filters_say(two).startswith("Anna")
+    window.activateWindow()
+    two.qtbot.waitUntil(window.isActiveWindow)
+    two.qtbot.keyClick(window, Qt.Key.Key_P)
+    assert window.followed is window._second
+    two.tick()
+    assert filters_say(two).startswith("Ben")
+    assert window._inside.windowTitle() == "Inside the fusion: Ben"
+    assert window.sincgram.windowTitle() == "Live sincgram: Ben"
+    assert two.controller.heard_person == 1
+    assert "Sound of Ben" in window._health_dialog.text
+    before = len(window.sincgram._model.sinc.view())
+    speak(two, 1.0)
+    assert len(window.sincgram._model.sinc.view()) >= before
+    window.toggle_presentation()
+    two.tick()
+    assert window._presentation.spoken.startswith("Ben. ")
+    assert window._presentation._flow.model is window._second
+    window.follow_next_person()
+    two.tick()
+    assert window._presentation.spoken.startswith("Anna. ")
+    window.leave_presentation()
+    # What is chosen on somebody's timeline is looked into as theirs.
+    window._second_timeline.utterance_chosen.emit(window._second.verdicts[0].utterance)
+    assert window.followed is window._second
+    assert window._inside.chosen == window._second.verdicts[0].utterance
+
+
+def test_one_person_has_no_choice(running: Driver) -> None:
+    running.play(2.0)
+    assert filters_say(running) == ""
+    running.window.follow_next_person()
+    assert running.window.followed is running.window.model
+    running.window.toggle_presentation()
+    running.tick()
+    assert not running.window._presentation.spoken.startswith("Anna")
+
+
+def test_bleed_is_shown_as_that(two: Driver) -> None:
+    two.window.start()
+    speak(two, 9.0)
+    verdict = two.window._second.verdicts[-1]
+    two.controller.second_outputs.append(replace(verdict, bleed=0.93))
+    two.tick()
+    (row,) = (row for row in shown(two, TranscriptList)[1]._rows.values() if row._chip.text() == "↔ bleed")
+    assert "93 %" in row._chip.toolTip()
+    assert "probably another person's voice" in row.accessibleName()
+
+
+@pytest.mark.parametrize(
+    ("people", "told"),
+    [
+        (PeopleInput((Input("microphone", "1"),), ("Anna", "Ben"), (1, 3)), None),
+        (PeopleInput((Input("microphone", "1"), Input("microphone", "right")), ("Anna", "Ben")), None),
+        (PeopleInput((Input("microphone", "1"), Input("microphone", "not there")), ("Anna", "Ben")), "not there"),
+    ],
+)
+def test_two_people_of_the_command_line(drive: Drive, people: PeopleInput, told: str | None) -> None:
+    driver = drive(ScriptedController(inputs=MICROPHONES), choose=("microphone", "1"), start=True, people=people)
+    driver.settle()
+    driver.tick(20)
+    if told is None:
+        started = driver.controller.people
+        assert (started.names, started.channels) == (people.names, people.channels)
+        assert [one.id for one in started.inputs] == ["1", "2"][: len(people.inputs)]
+    else:
+        assert not driver.controller.started
+        notice = driver.window.findChild(NoticeBar).notice
+        assert notice is not None
+        assert told in notice.problem
+
+
+def test_two_files_of_the_command_line(drive: Drive, tmp_path: Path) -> None:
+    people = PeopleInput((Input("file", str(tmp_path / "a.wav")), Input("file", str(tmp_path / "b.wav"))), ("Anna", "Ben"))
+    driver = drive(ScriptedController(inputs=MICROPHONES), recording=tmp_path / "a.wav", start=True, people=people)
+    driver.settle()
+    driver.window.refresh_inputs()
+    driver.settle()
+    driver.tick(20)
+    assert driver.controller.people == people
