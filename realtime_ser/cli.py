@@ -113,7 +113,8 @@ def _parser() -> argparse.ArgumentParser:
     deleted = kept.add_parser("delete", help="delete one")
     deleted.add_argument("name", help="as in the list")
 
-    commands.add_parser("devices", help="list the microphones", description="Lists what can be listened to.")
+    devices = commands.add_parser("devices", help="list the microphones", description="Lists what can be listened to.")
+    devices.add_argument("--json", action="store_true", help="one JSON array on standard output")
 
     models = commands.add_parser(
         "models", help="bundles and speech recognition models", description="Shows and fetches models."
@@ -354,7 +355,7 @@ def _run(options: argparse.Namespace) -> int:
         case "devices":
             from realtime_ser.commands.devices import device_lines
 
-            return _say(device_lines())
+            return _say(device_lines(as_json=options.json))
         case "bench":
             from realtime_ser.commands.bench import bench, run_soak
 

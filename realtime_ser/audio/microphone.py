@@ -25,7 +25,7 @@ from realtime_ser.audio.capture import Capture, Captured
 from realtime_ser.audio.clock import CaptureClock, seconds_asleep
 from realtime_ser.audio.intake import Intake
 from realtime_ser.audio.losses import LossWatch
-from realtime_ser.audio.portaudio import Backend, InputDevice, PortAudio, Selector, choose
+from realtime_ser.audio.portaudio import Backend, InputDevice, PortAudio, RenewableBackend, Selector, choose
 from realtime_ser.audio.sources import LONGEST_WAIT, SourceStatus
 from realtime_ser.config import ENGINE_RATE, RETURN_SECONDS
 from realtime_ser.errors import DeviceError
@@ -399,11 +399,29 @@ class MicrophoneSource:
         else:
             self._next_look = now + self._retry_seconds
             try:
-                capture = self._open_device(self._found_again(self._backend.devices(anew=True)))
+                capture = self._open_device(self._found_anywhere())
             except DeviceError:
                 return False
             self._listen_to(capture)
         return True
+
+    def _found_anywhere(self) -> InputDevice:
+        """The device to go on with, by its name, wherever it is by now. Raises :class:`DeviceError` where it is not there.
+
+        While another stream is open the system's list is old, and what it calls a place may be another device's. Then another
+        process looks; only where it finds the device at another place is the list made anew, for which the other streams end
+        and begin again: a short gap for them, and none as long as the device is away.
+        """
+        backend = self._backend
+        beside = backend.devices_beside() if isinstance(backend, RenewableBackend) else None
+        if beside is None:
+            return self._found_again(backend.devices(anew=True))
+        device = self._found_again(beside)
+        if _place(device) not in map(_place, backend.devices()):
+            assert isinstance(backend, RenewableBackend)  # it has told what is beside
+            if not backend.renew():
+                raise DeviceError(f"The microphone “{device.name}” is at another place, which cannot be opened now.")
+        return self._found_again(backend.devices())
 
     def _found_again(self, devices: list[InputDevice]) -> InputDevice:
         """The device to go on with. Raises :class:`~realtime_ser.errors.DeviceError` where it is not there."""
@@ -473,6 +491,11 @@ class MicrophoneSource:
 def _lasting_name(device: InputDevice) -> tuple[str, str]:
     """What stays the same when a device is plugged in again: ALSA's card number does not."""
     return device.host_api, re.sub(r" \(hw:\d+,\d+\)", "", device.name)
+
+
+def _place(device: InputDevice) -> tuple[int, str, str]:
+    """What a device is opened by."""
+    return device.index, device.name, device.host_api
 
 
 def _spoken(seconds: float) -> str:

@@ -6,10 +6,12 @@ nor may two threads be in it at once. So all of this process's streams are count
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import platform
 import re
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -17,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal, Protocol, TextIO, TypeAlias
+from typing import Any, Literal, Protocol, TextIO, TypeAlias, runtime_checkable
 
 from realtime_ser.errors import DeviceError
 from realtime_ser.types import FloatArray
@@ -28,6 +30,7 @@ __all__ = [
     "InputDevice",
     "InputStream",
     "PortAudio",
+    "RenewableBackend",
     "Selector",
     "StreamFlags",
     "choose",
@@ -47,6 +50,9 @@ _ENDS_WITHIN = 5.0
 """Seconds that a stream gets to end."""
 
 _log = logging.getLogger(__name__)
+
+_LIST_SECONDS = 10.0
+"""That another process may take to list the devices."""
 
 # NB: any thread. PortAudio's own thread never takes the lock: callbacks come from there.
 _portaudio = threading.RLock()
@@ -146,8 +152,66 @@ class Backend(Protocol):
         ...
 
 
+@runtime_checkable
+class RenewableBackend(Backend, Protocol):
+    """A sound system whose list of devices grows old while a stream is open."""
+
+    def devices_beside(self) -> list[InputDevice] | None:
+        """All devices as they are now, where :meth:`devices` cannot tell because a stream is open; else ``None``.
+
+        Takes a second. Nothing that is open is disturbed.
+        """
+        ...
+
+    def renew(self) -> bool:
+        """End all streams of this process, so that the list is made anew; whether that could be done.
+
+        Whoever had a stream finds it ended, as if the device had gone away.
+        """
+        ...
+
+
 class PortAudio:
     """The real sound system, through sounddevice."""
+
+    def devices_beside(self) -> list[InputDevice] | None:
+        """What another process, which has no streams, sees; ``None`` where this one has none either, or where that fails."""
+        with _portaudio:
+            if not _open_streams:
+                return None
+        program = [sys.executable] if getattr(sys, "frozen", False) else [sys.executable, "-m", "realtime_ser"]
+        flags = subprocess.CREATE_NO_WINDOW if sys.platform == "win32" else 0
+        try:
+            done = subprocess.run(
+                [*program, "devices", "--json"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                timeout=_LIST_SECONDS,
+                check=True,
+                creationflags=flags,
+            )
+            return [InputDevice(**row) for row in json.loads(done.stdout)]
+        except (OSError, subprocess.SubprocessError, ValueError, TypeError) as error:
+            _log.warning("Another process cannot list the devices: %s", error)
+            return None
+
+    def renew(self) -> bool:
+        """End all inputs, and initialise PortAudio again; not while something is played, or a stream hangs."""
+        sd = _sounddevice()
+        with _portaudio:
+            if any(stream.plays or stream.stuck for stream in _open_streams):
+                return False
+            for stream in list(_open_streams):
+                stream.close()
+            if _open_streams:  # one hangs, and must not lose what it waits for
+                return False
+            try:
+                _initialise_again(sd)
+            except sd.PortAudioError as error:
+                _log.warning("PortAudio cannot be initialised again: %s", error)
+                return False
+        return True
 
     def devices(self, *, anew: bool = False) -> list[InputDevice]:
         """All devices that can capture, as they were when PortAudio was initialised: now, with `anew` and no stream open."""
@@ -247,7 +311,7 @@ def open_output(rate: int, callback: Callback) -> tuple[InputStream, int]:
             except (sd.PortAudioError, ValueError) as error:
                 refusal = error
                 continue
-            return _Stream(stream, sd, f"The output “{device['name']}”"), wanted
+            return _Stream(stream, sd, f"The output “{device['name']}”", plays=True), wanted
     problem = "" if refusal is None else f" ({_reason(refusal)})"
     raise DeviceError(
         f"The output “{device['name']}” refuses to open{problem}.", "Close other programs that may hold it."
@@ -257,11 +321,14 @@ def open_output(rate: int, callback: Callback) -> tuple[InputStream, int]:
 class _Stream:
     """sounddevice's stream with its errors translated; counted as open until it is closed."""
 
-    def __init__(self, stream: Any, sd: Any, name: str) -> None:
+    def __init__(self, stream: Any, sd: Any, name: str, *, plays: bool = False) -> None:
         self._stream = stream
         self._sd = sd
         self._name = name
-        self._stuck = False
+        self.stuck = False
+        self.plays = plays
+        # NB: set under the lock. What PortAudio has given up must not be touched again, and somebody else may have closed it.
+        self._closed = False
         _open_streams.add(self)
 
     @property
@@ -271,13 +338,15 @@ class _Stream:
     @property
     def active(self) -> bool:
         try:
-            return bool(self._stream.active)
+            return not self._closed and bool(self._stream.active)
         except self._sd.PortAudioError:
             return False
 
     def start(self) -> None:
         try:
             with _portaudio:
+                if self._closed:
+                    raise DeviceError(f"{self._name} was given up before it started.", "Start again.")
                 self._stream.start()
         except self._sd.PortAudioError as error:
             raise DeviceError(
@@ -287,12 +356,17 @@ class _Stream:
 
     def abort(self) -> None:
         with _portaudio:
-            self._end(lambda: self._stream.abort(ignore_errors=True))
+            if not self._closed:
+                self._end(lambda: self._stream.abort(ignore_errors=True))
 
     def close(self) -> None:
         with _portaudio:
-            if self._end(lambda: self._stream.close(ignore_errors=True)):
-                _open_streams.discard(self)
+            if not self._closed:
+                self._closed = True
+                # Aborted first: only then the stream's end is told to whoever listens to it.
+                self._end(lambda: self._stream.abort(ignore_errors=True))
+                if self._end(lambda: self._stream.close(ignore_errors=True)):
+                    _open_streams.discard(self)
 
     def _end(self, call: Callable[[], None]) -> bool:
         """Do `call`, in a thread that can be left alone should it never return; whether it did.
@@ -300,15 +374,15 @@ class _Stream:
         When a sound server is killed, its library may wait for itself for ever. Such a stream stays counted as open, so that
         PortAudio is not initialised again under it; another one can be opened beside it.
         """
-        if self._stuck:
+        if self.stuck:
             return False
         thread = threading.Thread(target=call, name="end of a stream", daemon=True)
         thread.start()
         thread.join(_ENDS_WITHIN)
-        self._stuck = thread.is_alive()
-        if self._stuck:
+        self.stuck = thread.is_alive()
+        if self.stuck:
             _log.error("%s does not end its stream: the sound system hangs, and the stream is left to itself.", self._name)
-        return not self._stuck
+        return not self.stuck
 
 
 def list_devices(*, anew: bool = False) -> list[InputDevice]:

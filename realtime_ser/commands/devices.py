@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+
 from realtime_ser.audio.portaudio import list_devices
 from realtime_ser.errors import DeviceError
 
 __all__ = ["device_lines"]
 
 
-def device_lines() -> list[str]:
-    """A line per microphone.
+def device_lines(*, as_json: bool = False) -> list[str]:
+    """A line per microphone; `as_json`: one JSON array of all, which may be empty.
 
     Raises
     ------
@@ -17,6 +20,8 @@ def device_lines() -> list[str]:
         PortAudio is missing, or there is nothing to capture from.
     """
     devices = list_devices()
+    if as_json:
+        return [json.dumps([dataclasses.asdict(device) for device in devices])]
     if not devices:
         raise DeviceError("There is no microphone.", "Plug one in, and check that the system's sound settings show it.")
     lines = [f"{'ID':>3}  {'Rate':>6}  {'Channels':>8}  Name"]

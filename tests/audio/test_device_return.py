@@ -341,3 +341,61 @@ def test_closing_while_the_device_is_being_opened_closes_it() -> None:
     assert backend.stream.closed
     assert source.read(0.0) is None
     assert source.exhausted
+
+
+class Aged(FakeBackend):
+    """A sound system whose list is old, since another stream is open; `beside` is how it is."""
+
+    def __init__(self) -> None:
+        super().__init__(a_device())
+        self.beside: list[InputDevice] = []
+        self.renewals = 0
+        self.may_renew = True
+
+    def devices_beside(self) -> list[InputDevice] | None:
+        return list(self.beside)
+
+    def renew(self) -> bool:
+        self.renewals += self.may_renew
+        if self.may_renew:
+            self._listed = list(self.beside)
+        return self.may_renew
+
+    def now_has(self, *devices: InputDevice) -> None:
+        self.beside = list(devices)
+        self.inventory[:] = devices
+
+
+def test_beside_an_open_stream_it_is_found_by_its_name_wherever_it_is() -> None:
+    backend = Aged()
+    source = MicrophoneSource(4, backend=backend, now=backend.clock, asleep=lambda: 0.0)
+    source.open()
+    first = backend.stream
+    first.deliver(160)
+    everything(source)
+    # Another device is at its place now, which the old list knows nothing of.
+    camera = replace(a_device(), name="Camera")
+    backend.now_has(camera)
+    first.end()
+    assert source.read(0.0) is None
+    for _ in range(5):
+        backend.clock.time += 1.0
+        assert source.read(0.0) is None
+    assert backend.stream is first  # nothing else was opened in its place
+    assert backend.renewals == 0  # and nobody was disturbed
+    backend.now_has(camera, replace(a_device(), index=7))
+    backend.may_renew = False  # something is played
+    backend.clock.time += 1.0
+    assert source.read(0.0) is None
+    assert backend.stream is first
+    backend.may_renew = True
+    stream = heard_again(source, backend)
+    assert backend.renewals == 1
+    stream.deliver(160)
+    (after,) = everything(source)
+    assert after.gap_before
+    assert kinds(source.drain_events()) == ["device-lost", "device-back"]
+    stream.end()
+    assert source.read(0.0) is None
+    heard_again(source, backend)
+    assert backend.renewals == 1  # at the same place: no other stream is ended

@@ -7,13 +7,16 @@ import platform
 import subprocess
 import sys
 import threading
+import time
 from typing import Any
 
 import pytest
 
 from realtime_ser.audio import portaudio
+from realtime_ser.audio.microphone import MicrophoneSource
 from realtime_ser.audio.portaudio import InputDevice, PortAudio, choose, list_devices
 from realtime_ser.errors import DeviceError
+from realtime_ser.types import Block
 
 
 def device(index: int, name: str, api: str = "ALSA", default: bool = False) -> InputDevice:
@@ -192,3 +195,31 @@ def test_a_stream_that_does_not_end_is_left_to_itself(
     inner.released.set()
     (thread,) = [thread for thread in threading.enumerate() if thread.name == "end of a stream"]
     thread.join(60)
+
+
+@pytest.mark.usefixtures("virtual_microphone")
+def test_the_list_is_made_anew_beside_an_open_stream_which_goes_on_behind_a_gap() -> None:
+    source = MicrophoneSource(retry_seconds=0.1)
+    assert PortAudio().devices_beside() is None  # nothing is open: this process can look by itself
+    source.open()
+    try:
+        assert next_block(source).span.first == 0
+        beside = PortAudio().devices_beside()
+        assert beside is not None
+        assert [device.name for device in beside] == [device.name for device in PortAudio().devices()]
+        assert PortAudio().renew()
+        while not (block := next_block(source)).gap_before:
+            pass
+        assert [event.kind for event in source.drain_events()] == ["device-lost", "device-back"]
+        assert block.span.first > 0
+        assert PortAudio().renew()
+        assert source.status().device.startswith("default")
+    finally:
+        source.close()  # a stream that was ended by others is closed again without harm
+
+
+def next_block(source: MicrophoneSource) -> Block:
+    deadline = time.monotonic() + 60
+    while (block := source.read(0.2)) is None:
+        assert time.monotonic() < deadline
+    return block
