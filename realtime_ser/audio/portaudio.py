@@ -180,7 +180,8 @@ class PortAudio:
             if not _open_streams:
                 return None
         program = [sys.executable] if getattr(sys, "frozen", False) else [sys.executable, "-m", "realtime_ser"]
-        flags = subprocess.CREATE_NO_WINDOW if sys.platform == "win32" else 0
+        # No console window on Windows; the name is there only.
+        flags = int(getattr(subprocess, "CREATE_NO_WINDOW", 0))
         try:
             done = subprocess.run(
                 [*program, "devices", "--json"],

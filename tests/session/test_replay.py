@@ -21,6 +21,7 @@ from realtime_ser.assembly import Models, load_models
 from realtime_ser.errors import DeviceError
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets
 from realtime_ser.gui.replay.document import Document, following, preceding
+from realtime_ser.gui.replay.opening import OpeningWindow
 from realtime_ser.gui.replay.picture import lane_rects, place_flags, tick_step
 from realtime_ser.gui.replay.window import ReplayWindow
 from realtime_ser.session import edit
@@ -86,6 +87,7 @@ def show(qtbot: Any, tmp_path: Path) -> Iterator[Callable[..., ReplayWindow]]:
 
     yield make
     for window in windows:
+        window.discard()  # otherwise it would ask
         window.close()
     assert set(threading.enumerate()) <= before
 
@@ -653,3 +655,26 @@ def test_the_figure_begins_with_what_is_in_view(folder: Path, show: Callable[...
     first, end = window._lanes.visible_range
     assert [box.value() for box in dialog._spans] == pytest.approx([first, end], abs=0.01)
     qtbot.waitUntil(lambda: not dialog.job.busy)
+
+
+def test_while_a_session_is_read_that_is_shown_and_what_is_wrong_is_told(folder: Path, tmp_path: Path, qtbot: Any) -> None:
+    settings = QtCore.QSettings(str(tmp_path / "replay.ini"), QtCore.QSettings.Format.IniFormat)
+    before = set(threading.enumerate())
+    opening = OpeningWindow(folder, None, settings)
+    qtbot.addWidget(opening)
+    opening.show()
+    assert opening.text == f"Opening {folder.name} …"
+    qtbot.waitUntil(lambda: not opening.isVisible())
+    assert opening.replay is not None
+    assert opening.replay.isVisible()
+    assert opening.replay.document.folder == folder
+    opening.replay.close()
+    shutil.rmtree(folder)
+    opening = OpeningWindow(folder, None, settings)
+    qtbot.addWidget(opening)
+    opening.show()
+    qtbot.waitUntil(lambda: opening.cancel.text() == "Close")
+    assert "cannot be read" in opening.text
+    opening.cancel.click()
+    assert not opening.isVisible()
+    assert set(threading.enumerate()) <= before

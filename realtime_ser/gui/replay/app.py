@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from realtime_ser.gui.application import run_window
+from realtime_ser.gui.application import MainWindow, run_window
+
+if TYPE_CHECKING:
+    from realtime_ser.gui.qt import QtCore
 
 __all__ = ["run_replay"]
 
@@ -19,8 +23,15 @@ def run_replay(folder: Path, scores: str | None = None) -> int:
     SessionError
         The session cannot be read, or has no scoring `scores`.
     """
-    from realtime_ser.gui.replay.document import Document
-    from realtime_ser.gui.replay.window import ReplayWindow
+    from realtime_ser.session.reader import Session
 
-    document = Document(folder, scores)
-    return run_window(lambda settings: ReplayWindow(document, settings))
+    # What is wrong with the whole of it is said in the terminal, where it was asked for.
+    with Session(folder, scores):
+        pass
+
+    def make(settings: QtCore.QSettings) -> MainWindow:
+        from realtime_ser.gui.replay.opening import OpeningWindow
+
+        return OpeningWindow(folder, scores, settings)
+
+    return run_window(make)
