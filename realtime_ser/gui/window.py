@@ -660,6 +660,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         person = self._followed_number
         name = self._people.names[person] if self._people is not None else ""
         self._filters.show_person(name)
+        self._health.show_person(name)
         self._presentation.show_person(name)
         if self._inside is not None:
             self._inside.show_person(name)

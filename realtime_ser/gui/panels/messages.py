@@ -152,6 +152,9 @@ class HealthLine(QtWidgets.QWidget):
         self._layout = QtWidgets.QHBoxLayout(self)
         self._layout.setContentsMargins(0, 0, 0, 0)
         self._layout.setSpacing(16)
+        self._person = make_label("", "dim")
+        self._person.setVisible(False)
+        self._layout.addWidget(self._person)
         self._layout.addStretch(1)
         self._labels: list[QtWidgets.QLabel] = []
         self._shown: tuple[HealthItem, ...] = ()
@@ -161,6 +164,11 @@ class HealthLine(QtWidgets.QWidget):
         self._look = look
         shown, self._shown = self._shown, ()
         self.refresh_text(shown)
+
+    def show_person(self, name: str) -> None:
+        """Say whose engine it is, of two people; "": of the only one."""
+        set_text(self._person, name)
+        self._person.setVisible(bool(name))
 
     def refresh_text(self, items: tuple[HealthItem, ...]) -> None:
         """Show the figures."""
@@ -172,7 +180,7 @@ class HealthLine(QtWidgets.QWidget):
             label.setTextFormat(Qt.TextFormat.RichText)
             label.setFont(numeric_font(11))
             self._labels.append(label)
-            self._layout.insertWidget(len(self._labels) - 1, label)
+            self._layout.insertWidget(len(self._labels), label)
         for label, item in zip(self._labels, items, strict=True):
             colour = palette.warning if item.worrying else palette.text
             sign = "! " if item.worrying else ""
