@@ -110,7 +110,7 @@ def verdict_row(verdict: Verdict, classes: Sequence[str]) -> Record:
         "transcript_confidence": _known(transcript.confidence) if transcript is not None else None,
         "recognizer": str(transcript.recognizer) if transcript is not None else "",
         "note": estimate.note,
-    }
+    } | _bleed(verdict)
 
 
 def _scores(scores: FloatArray, classes: Sequence[str]) -> dict[str, float]:

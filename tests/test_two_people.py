@@ -111,6 +111,8 @@ def test_live_replay_and_batch_give_everybody_the_scores_of_their_channel_alone(
         assert [row["start"] for row in together] == sorted(row["start"] for row in together)
         for name, path in zip(NAMES, alone, strict=True):
             mine = [row for row in together if row.pop("person", None) == name]
+            # Whose voice it was is told only where there are two.
+            assert all((row.pop("bleed", None) is not None) is not by_window for row in mine)
             assert [{**row, "file": ""} for row in mine] == [{**row, "file": ""} for row in rows(path)]
             together = [{**row, "person": NAMES[1]} for row in together if row not in mine]
 

@@ -120,6 +120,7 @@ def analyze(
         "end",
         *classes,
         *(("voiced",) if windows else VERDICT_COLUMNS),
+        *(("bleed",) if people and not windows else ()),
     ]
     with _work_folder(out, run) as folder, progress_bars(counted=True) as progress:
         job = Job(

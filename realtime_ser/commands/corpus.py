@@ -12,7 +12,7 @@ import os
 import platform
 import struct
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from realtime_ser.assembly import SegmentationKind
 from realtime_ser.audio.file import FileSource
 from realtime_ser.bundle.loader import DEFAULT_BUNDLE
 from realtime_ser.config import ENGINE_RATE
+from realtime_ser.engine.bleed import BleedWatch
 from realtime_ser.errors import BundleError, ConfigError, RealtimeSerError
 from realtime_ser.profiles import SpeakerProfile
 from realtime_ser.records import Record, verdict_row, window_rows
@@ -231,11 +232,54 @@ def _rows(model: EmotionRecognizer, job: Job, recording: Recording, heard: Heard
         yield from _rows_of(model, job, recording, heard)
         return
     # Everybody's rows are those of their channel alone; what is said first stands first.
+    if not job.windows:
+        yield from _conversation(model, job, recording, heard)
+        return
     lanes = [
         _rows_of(model, job, recording, None if number else heard, channel, name)
         for number, (name, channel) in enumerate(job.people)
     ]
     yield from heapq.merge(*lanes, key=lambda row: float(row["start"]))
+
+
+def _conversation(model: EmotionRecognizer, job: Job, recording: Recording, heard: Heard | None) -> Iterator[Record]:
+    """Verdicts of several people, each with the share that was probably another's voice; heard side by side."""
+    sources = [FileSource(recording.path, block=FILE_BLOCK, channel=channel) for _, channel in job.people]
+    streams = [model.stream(source, job.segmentation) for source in sources]
+    watch = BleedWatch(len(streams))
+    positions: dict[int, int] = dict.fromkeys(range(len(streams)), 0)
+    verdicts: list[list[Verdict]] = [[] for _ in streams]
+    rows: list[Record] = []
+
+    def settle(*, everything: bool = False) -> None:
+        for person, waiting in enumerate(verdicts):
+            while waiting and (everything or watch.ready(person, waiting[0].span.end)):
+                verdict = waiting.pop(0)
+                judged = replace(verdict, bleed=watch.judge(person, verdict.span))
+                row = {"bleed": None, **verdict_row(judged, model.classes)}
+                rows.append({"file": recording.name, "person": job.people[person][0], **row})
+
+    while positions:
+        person = min(positions, key=positions.__getitem__)  # whoever is behind
+        match next(streams[person], None):
+            case None:
+                del positions[person]
+                watch.end(person)
+                settle()
+            case WindowScores() as windows:
+                watch.hear(person, windows)
+                settle()
+            case Verdict() as verdict:
+                verdicts[person].append(verdict)
+            case Level() as level:
+                positions[person] = level.span.end
+                if heard is not None and person == 0:
+                    rate = sources[0].status().native_rate
+                    heard(level.span.end / ENGINE_RATE, sources[0].frames / rate if rate else None)
+            case _:
+                pass
+    settle(everything=True)
+    yield from sorted(rows, key=lambda row: float(row["start"]))
 
 
 def _rows_of(

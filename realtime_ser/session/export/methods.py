@@ -24,7 +24,9 @@ def methods_paragraph(session: Session) -> str:
     people = session.everybody()
     utterances = [row for one in people for row in one.utterances()]
     abstained = sum(row["label"] is None for row in utterances)
-    devices = [(one.devices() or [{"device": one.header.input}])[0]["device"] for one in people]
+    # A file's path belongs in no paper; its name is in the header.
+    heard = [one.devices() if one.header.live else [] for one in people]
+    devices = [(rows or [{"device": one.header.input}])[0]["device"] for one, rows in zip(people, heard, strict=True)]
     source = " and ".join(devices)
     missing = sum(row["end_sample"] - row["start_sample"] for one in people for row in one.gaps()) / rate
     gaps = f" {missing:.2f} s of the input were lost and are marked as gaps." if missing else " No input was lost."
