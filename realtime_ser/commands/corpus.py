@@ -256,7 +256,7 @@ def _conversation(model: EmotionRecognizer, job: Job, recording: Recording, hear
             while waiting and (everything or watch.ready(person, waiting[0].span.end)):
                 verdict = waiting.pop(0)
                 judged = replace(verdict, bleed=watch.judge(person, verdict.span))
-                row = {"bleed": None, **verdict_row(judged, model.classes)}
+                row = {**verdict_row(judged, model.classes), "bleed": judged.bleed}
                 rows.append({"file": recording.name, "person": job.people[person][0], **row})
 
     while positions:

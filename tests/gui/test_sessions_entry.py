@@ -6,9 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from gui.conftest import Driver
 
 from realtime_ser.gui.qt import Qt, QtWidgets
+from realtime_ser.gui.sessions.window import SessionsWindow
 from realtime_ser.gui.theme import LIGHT
 
 
@@ -35,3 +37,22 @@ def test_sessions_open_by_key_and_button_follow_the_theme_and_close_with_the_win
     assert LIGHT.window in sessions.styleSheet()
     driver.window.close()
     assert not sessions.isVisible()
+
+
+def test_the_program_ends_only_once_nothing_is_left_unsaved(
+    drive: Callable[..., Driver], settings: Any, tmp_path: Path, qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.setValue("sessions", str(tmp_path / "none"))
+    driver = drive()
+    driver.settle()
+    driver.window.show_sessions()
+    unsaved, asked = True, []
+    monkeypatch.setattr(SessionsWindow, "unsaved", property(lambda _window: unsaved))
+    monkeypatch.setattr(SessionsWindow, "ask_to_end", lambda _window, then: asked.append(then))
+    qtbot.keyClick(driver.window, Qt.Key.Key_Q, Qt.KeyboardModifier.ControlModifier)
+    assert driver.window.isVisible()
+    assert not driver.controller.closed
+    unsaved = False  # it was saved
+    asked.pop()()
+    assert not driver.window.isVisible()
+    assert driver.controller.closed
