@@ -54,6 +54,7 @@ class SessionDialog(QtWidgets.QDialog):
         self.folder.setPlaceholderText(str(sessions_folder()))
         browse = QtWidgets.QPushButton("Choose…")
         browse.setAccessibleName("choose the folder")
+        browse.setAutoDefault(False)
         browse.clicked.connect(self._choose_folder)
         place = QtWidgets.QHBoxLayout()
         place.addWidget(self.folder, 1)
@@ -97,7 +98,6 @@ class SessionDialog(QtWidgets.QDialog):
         self.begin = self.buttons.addButton("Start recording", QtWidgets.QDialogButtonBox.ButtonRole.AcceptRole)
         self.begin.setObjectName("primary")
         self.begin.setProperty("running", "false")
-        self.begin.setDefault(True)
         self.buttons.accepted.connect(self.accept)
         self.buttons.rejected.connect(self.reject)
 
@@ -112,6 +112,8 @@ class SessionDialog(QtWidgets.QDialog):
         for box in self._agreeing:
             layout.addWidget(box)
         layout.addWidget(self.buttons)
+        # NB: only now that it belongs to the dialog; Enter in a field presses it.
+        self.begin.setDefault(True)
         self.participant.setFocus(Qt.FocusReason.OtherFocusReason)
         self._update()
 
