@@ -70,10 +70,10 @@ class HeldUp:
 
     def __init__(self) -> None:
         self.hold: Callable[[], None] | None = None
-        self._reader = threading.current_thread()
+        self._reader = threading.get_ident()
 
     def __call__(self) -> float:
-        if self.hold is not None and threading.current_thread() is not self._reader:
+        if self.hold is not None and threading.get_ident() != self._reader:
             hold, self.hold = self.hold, None
             hold()
         return time.perf_counter()

@@ -94,7 +94,7 @@ def check(blocks: list[Block], rate: int, above: float) -> None:
         assert np.abs(samples[inner] - expected[inner]).max(initial=0.0) <= (0.6 + 16_000 / rate) * SLOPE
 
 
-@settings(max_examples=40, derandomize=True)
+@settings(max_examples=25, derandomize=True)
 @given(
     data=st.data(),
     rate=st.one_of(st.sampled_from(RATES), st.integers(8_000, 192_000)),

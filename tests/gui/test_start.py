@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from realtime_ser.errors import DisplayError
@@ -60,6 +61,38 @@ def test_a_signal_closes_the_window(tmp_path: Path, number: signal.Signals) -> N
     assert running.returncode == 0, errors
     assert "Traceback" not in errors
     assert list(tmp_path.rglob("dashboard.ini"))  # it was closed, not killed
+
+
+LISTENING = """
+import sys
+from realtime_ser.gui.settings import Settings, open_store
+from realtime_ser.cli import main
+
+store = open_store()
+Settings(store).first_steps_seen = True
+store.sync()
+sys.exit(main(["gui", "--demo", "--recognizer", "pocketsphinx", "--log", "/dev/stderr"]))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the log is read through standard error, which is a file here")
+def test_a_signal_ends_the_engine_and_its_recogniser_too(tmp_path: Path, random_bundle: Path) -> None:
+    environment = {**os.environ, "XDG_CONFIG_HOME": str(tmp_path), "REALTIME_SER_BUNDLE": str(random_bundle)}
+    with subprocess.Popen([sys.executable, "-c", LISTENING], env=environment, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        told = ""
+        while " windows, " not in told:  # it listens, and says so with its first figures
+            line = running.stderr.readline()
+            assert line, told
+            told += line
+        recognisers = psutil.Process(running.pid).children()
+        assert recognisers
+        running.send_signal(signal.SIGTERM)
+        _, errors = running.communicate(timeout=60)
+    assert running.returncode == 0, errors
+    assert " windows, " in errors  # the last figures: the stream was ended, not cut off
+    assert "Traceback" not in errors
+    assert not psutil.wait_procs(recognisers, timeout=10)[1]
 
 
 def test_a_missing_library_is_named_with_its_package() -> None:

