@@ -23,9 +23,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import screenshots
+import pictures
 import soundfile
 from bundle_factory import write_bundle
+from pictures.tools import save, save_image, settle, wait
 from PySide6 import QtSvg
 from virtual_microphone import VirtualMicrophone
 
@@ -91,7 +92,7 @@ class Terminal:
         page.resize(page.width(), page.cursorRect().bottom() + 32)
         page.moveCursor(QtGui.QTextCursor.MoveOperation.Start)
         QtWidgets.QApplication.processEvents()
-        screenshots.save(page, path)
+        save(page, path)
         page.close()
 
 
@@ -103,39 +104,38 @@ def record_in_the_dashboard(microphone: VirtualMicrophone, clips: Sequence[Path]
     window = DashboardWindow(lambda: controller, settings)
     window.resize(*SIZE)
     window.show()
-    screenshots.settle(window)
+    settle(window)
     window.refresh_inputs()
-    screenshots.settle(window, 1.0)
+    settle(window, 1.0)
     window.record()
     dialog: Any = window.findChild(SessionDialog)
     dialog.participant.setText("P01")
     dialog.condition.setText("rest")
     dialog.note.setText("a pilot")
     dialog.marker_names.setText("stimulus, response, break")
-    dialog.folder.setText("study")
+    dialog.folder.setText("~/study")
     dialog.keep_words.setChecked(True)
     dialog.keep_audio.setChecked(True)
     dialog.agreed.setChecked(True)
     QtWidgets.QApplication.processEvents()
-    screenshots.save(dialog, folder / "study-consent.png")
-    dialog.folder.setText(str(study))
+    save(dialog, folder / "study-consent.png")
     dialog.begin.click()
     while (status := controller.recording()) is None or status.seconds < 2.0:
-        screenshots.settle(window, 0.1)
+        settle(window, 0.1)
     for number, clip in enumerate(clips):
         last = number == len(clips) - 1
         window.mark("1")
         player = microphone.start_playing(clip)
-        screenshots.settle(window, soundfile.info(clip).duration * (0.8 if last else 0.5))
+        settle(window, soundfile.info(clip).duration * (0.8 if last else 0.5))
         if last:
-            screenshots.save(window, folder / "study-recording.png")
+            save(window, folder / "study-recording.png")
         while player.poll() is None:
-            screenshots.settle(window, 0.05)
-        screenshots.settle(window, PAUSE)
+            settle(window, 0.05)
+        settle(window, PAUSE)
     window.mark("3")
     window.stop()
     while window.recording:
-        screenshots.settle(window, 0.1)
+        settle(window, 0.1)
     window.close()
 
 
@@ -150,9 +150,9 @@ def record_and_be_killed(microphone: VirtualMicrophone, clips: Sequence[Path], s
         program.stdout.readline()  # it hears
         for clip in clips[:-1]:
             microphone.play(clip)
-            screenshots.wait(PAUSE)
+            wait(PAUSE)
         player = microphone.start_playing(clips[-1])
-        screenshots.wait(soundfile.info(clips[-1]).duration / 2)
+        wait(soundfile.info(clips[-1]).duration / 2)
         program.send_signal(signal.SIGKILL)
         player.wait()
 
@@ -171,8 +171,8 @@ def replay(session: Path, folder: Path, scores: str | None, name: str) -> None:
         label.setCurrentText("irritation")
         window.save()
     while window.busy or window.reading_sound:
-        screenshots.wait(0.05)
-    screenshots.save(window, folder / name)
+        wait(0.05)
+    save(window, folder / name)
     window.close()
 
 
@@ -183,14 +183,14 @@ def find(study: Path, folder: Path) -> None:
     window = SessionsWindow(settings, DARK)
     window.resize(SIZE[0], 300)
     window.show()
-    screenshots.wait(0.1)
+    wait(0.1)
     while window.busy:
-        screenshots.wait(0.05)
+        wait(0.05)
     for row, one in enumerate(window.shown):
         if one.phase == "interrupted":
             window.view.selectRow(row)
-    screenshots.wait(0.1)
-    screenshots.save(window, folder / "study-sessions.png")
+    wait(0.1)
+    save(window, folder / "study-sessions.png")
     window.end()
 
 
@@ -210,7 +210,7 @@ def main() -> int:
     """Parse the command line and run the study."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("clips", nargs="+", type=Path, metavar="CLIP", help="speech; the first one is said to be “kids are …”")
-    parser.add_argument("--folder", type=Path, default=screenshots.ROOT / "docs" / "images")
+    parser.add_argument("--folder", type=Path, default=pictures.ROOT / "docs" / "images")
     arguments = parser.parse_args()
     application = QtWidgets.QApplication(sys.argv[:1])
     application.setStyle("Fusion")
@@ -218,6 +218,8 @@ def main() -> int:
     os.environ.update(microphone.settings)
     clips, folder = arguments.clips, arguments.folder
     with tempfile.TemporaryDirectory() as place:
+        # The user's own folder, so that windows show "~/study" and nothing of this machine.
+        os.environ["HOME"] = place
         root = Path(place)
         study = root / "study"
         # A room is never exactly silent, which the program would take for a muted microphone.
@@ -245,7 +247,7 @@ def main() -> int:
         terminal.run("sessions", "show", str(first), "--methods")
         terminal.save(folder / "study-report.png")
         terminal.run("sessions", "figure", str(first), "--out", str(root / "timeline.svg"))
-        screenshots.save_image(drawn(root / "timeline.svg"), folder / "study-timeline.png")
+        save_image(drawn(root / "timeline.svg"), folder / "study-timeline.png")
     microphone.close()
     return 0
 

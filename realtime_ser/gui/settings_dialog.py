@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from realtime_ser.bundle.providers import Provider
 from realtime_ser.gui.controller import InputChoice
-from realtime_ser.gui.panels.panel import make_label
+from realtime_ser.gui.panels.panel import ElidedBox, make_label, open_at
+from realtime_ser.gui.paths import shown_path
 from realtime_ser.gui.qt import Qt, QtCore, QtWidgets
 from realtime_ser.gui.settings import SCALES, SPANS, THEMES, ChoiceName, Settings
 from realtime_ser.session.format import sessions_folder
@@ -58,7 +59,7 @@ class SettingsDialog(QtWidgets.QDialog):
     def __init__(self, parent: QtWidgets.QWidget, settings: Settings) -> None:
         super().__init__(parent)
         self.setWindowTitle("Settings")
-        self.resize(660, 720)
+        open_at(self, 660, 720)
         self.setMinimumSize(460, 320)
         self._settings = settings
         self._boxes: dict[ChoiceName, QtWidgets.QComboBox] = {}
@@ -76,6 +77,7 @@ class SettingsDialog(QtWidgets.QDialog):
         area.setFrameShape(QtWidgets.QFrame.Shape.NoFrame)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         area.setAccessibleName("settings")
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # whatever is in it has a key, and is scrolled to
         area.setWidget(rows)
         self._area = area
         self.reset = QtWidgets.QPushButton("Reset to defaults")
@@ -143,7 +145,7 @@ class SettingsDialog(QtWidgets.QDialog):
         self._fill("axis", [("mel", "mel"), ("Hz", "Hz")])
         self._heading("Sessions")
         self._sessions = QtWidgets.QLineEdit()
-        self._sessions.setPlaceholderText(str(sessions_folder()))
+        self._sessions.setPlaceholderText(shown_path(sessions_folder()))
         self._sessions.editingFinished.connect(lambda: self._choose("sessions", self._sessions.text().strip()))
         self._row("sessions", "&Kept in", self._sessions, "From the next recording on", self._choose_sessions)
 
@@ -185,7 +187,7 @@ class SettingsDialog(QtWidgets.QDialog):
         label = QtWidgets.QLabel(title if not isinstance(control, QtWidgets.QCheckBox) else "")
         label.setBuddy(control)
         label.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignTop)
-        label.setContentsMargins(0, 5, 0, 0)
+        label.setContentsMargins(0, 8, 0, 0)
         self._rows.addRow(label, column)
 
     def _box(
@@ -196,7 +198,7 @@ class SettingsDialog(QtWidgets.QDialog):
         browse: Callable[[], None] | None = None,
         asked: tuple[str, str] | None = None,
     ) -> None:
-        box = QtWidgets.QComboBox()
+        box = ElidedBox()
         box.setMinimumContentsLength(16)
         box.setSizeAdjustPolicy(QtWidgets.QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         # A wheel that scrolls the page must not choose on its way.

@@ -32,12 +32,13 @@ from realtime_ser.gui.panels.health import HealthDialog
 from realtime_ser.gui.panels.level import LevelPanel
 from realtime_ser.gui.panels.messages import HealthLine, MessageList, Notice, NoticeBar, severity_colour, severity_mark
 from realtime_ser.gui.panels.now import NowPanel
-from realtime_ser.gui.panels.panel import ElidedLabel, Look, Panel, make_label, set_text
+from realtime_ser.gui.panels.panel import ElidedLabel, Look, Panel, make_label, open_at, set_text
 from realtime_ser.gui.panels.people import PeopleBar
 from realtime_ser.gui.panels.recording import MarkerKey, RecordingBar
 from realtime_ser.gui.panels.timeline import TimelinePanel
 from realtime_ser.gui.panels.transcript import TranscriptList
 from realtime_ser.gui.panels.transport import Transport
+from realtime_ser.gui.paths import shown_path
 from realtime_ser.gui.presentation import Presentation
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets
 from realtime_ser.gui.recording import SessionDialog
@@ -70,6 +71,8 @@ _ALONE, _BESIDE = [290, 76, 900], [460, 156, 660]
 """Sizes of now, level and timeline, for one person and for two."""
 _LOG_ALONE, _LOG_BESIDE = [560, 640], [780, 420]
 """Sizes of the utterances and the filter bank."""
+_GAP = 6
+"""Pixels between panels."""
 _SHORT = 8
 """Characters of a name for which there is room above a level."""
 
@@ -79,7 +82,7 @@ def _together(layout: QtWidgets.QBoxLayout, *parts: QtWidgets.QWidget) -> QtWidg
     holder = QtWidgets.QWidget()
     holder.setLayout(layout)
     layout.setContentsMargins(0, 0, 0, 0)
-    layout.setSpacing(6)
+    layout.setSpacing(_GAP)
     for part in parts:
         layout.addWidget(part, 1)
     return holder
@@ -99,12 +102,16 @@ class _LogPanel(Panel):
         lists.setContentsMargins(0, 0, 0, 0)
         lists.setSpacing(8)
         self._whose = (make_label("", "dim"), make_label("", "dim"))
+        self._lanes = []
         for name, transcript in zip(self._whose, (self.transcript, self.second_transcript), strict=True):
-            lane = QtWidgets.QVBoxLayout()
-            lane.setSpacing(2)
-            lane.addWidget(name)
-            lane.addWidget(transcript, 1)
-            lists.addLayout(lane, 1)
+            lane = QtWidgets.QWidget()
+            rows = QtWidgets.QVBoxLayout(lane)
+            rows.setContentsMargins(0, 0, 0, 0)
+            rows.setSpacing(2)
+            rows.addWidget(name)
+            rows.addWidget(transcript, 1)
+            lists.addWidget(lane, 1)
+            self._lanes.append(lane)
         self._pages.addWidget(beside)
         self._pages.addWidget(self.messages)
         self.body.addWidget(self._pages, 1)
@@ -130,7 +137,7 @@ class _LogPanel(Panel):
             label.setVisible(bool(names))
         self.transcript.setAccessibleName(f"utterances of {names[0]}" if names else "utterances")
         self.second_transcript.setAccessibleName(f"utterances of {names[1]}" if names else "utterances of the second person")
-        self.second_transcript.setVisible(bool(names))
+        self._lanes[1].setVisible(bool(names))
 
     def show_page(self, page: int) -> None:
         """0 is the transcript, 1 the messages."""
@@ -251,8 +258,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         if not self._settings.geometry.isEmpty():
             self.restoreGeometry(self._settings.geometry)
         else:
-            # No larger than the screen: a first window that hangs over its edge hides half the filter bank.
-            self.resize(QtCore.QSize(1280, 800).boundedTo(self.screen().availableSize()))
+            open_at(self, 1280, 800)
         if recording is not None:
             self._transport.add_file(recording)
 
@@ -270,9 +276,11 @@ class DashboardWindow(QtWidgets.QMainWindow):
     def _lay_out(self) -> None:
         upper = QtWidgets.QSplitter(Qt.Orientation.Horizontal)
         upper.addWidget(_together(QtWidgets.QHBoxLayout(), self._now, self._second_now))
-        upper.addWidget(_together(QtWidgets.QHBoxLayout(), self._level, self._second_level))
+        self._levels = _together(QtWidgets.QHBoxLayout(), self._level, self._second_level)
+        upper.addWidget(self._levels)
         upper.addWidget(_together(QtWidgets.QVBoxLayout(), self._timeline, self._second_timeline))
         upper.setStretchFactor(0, 1)
+        upper.setStretchFactor(1, 1)  # or it would keep the share of the width that it was given at first, whatever its own is
         upper.setStretchFactor(2, 5)
         self._upper = upper
         upper.setSizes(_ALONE)
@@ -288,7 +296,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         whole.setStretchFactor(1, 2)
         whole.setSizes([420, 300])
         for splitter in (upper, lower, whole):
-            splitter.setHandleWidth(6)
+            splitter.setHandleWidth(_GAP)
             splitter.setChildrenCollapsible(False)
 
         help_button = QtWidgets.QPushButton("What this can and cannot tell")
@@ -602,6 +610,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._second_timeline.show_span(self._timeline.shown_seconds)
         for panel in (self._second_now, self._second_level, self._second_timeline):
             panel.setVisible(people is not None)
+        levels = (self._level,) if people is None else (self._level, self._second_level)
+        self._levels.setFixedWidth(sum(level.minimumWidth() for level in levels) + _GAP * (len(levels) - 1))
         self._level.show_title(first[:_SHORT] or "dBFS")
         self._second_level.show_title(second[:_SHORT] or "dBFS")
         self._log.show_people(names)
@@ -671,7 +681,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         if status.phase == "failed":
             self._fail("recording", Failure(status.problem, status.remedy), "Record again")
         elif status.phase == "closed":
-            told = f"Recorded {clock(round(status.seconds * ENGINE_RATE), ENGINE_RATE)} in {status.folder}"
+            told = f"Recorded {clock(round(status.seconds * ENGINE_RATE), ENGINE_RATE)} in {shown_path(status.folder)}"
             self._notices["recording"] = Notice(Severity.INFO, told, "", "Open folder")
             self._log_event("recorded", Severity.INFO, told)
 
@@ -1019,7 +1029,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
     def _refresh_health(self, dialog: HealthDialog) -> None:
         dialog.show_sections(self._sections())
         path = log_file()
-        dialog.show_log(log_tail(path), str(path or ""))
+        dialog.show_log(log_tail(path), shown_path(path) if path is not None else "")
 
     def _report(self) -> str:
         path = log_file()
@@ -1107,7 +1117,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
         if self._help is None:
             dialog = QtWidgets.QDialog(self)
             dialog.setWindowTitle("What this can and cannot tell")
-            dialog.resize(640, 620)
+            open_at(dialog, 640, 620)
+            dialog.setMinimumSize(360, 300)
             browser = QtWidgets.QTextBrowser()
             browser.setAccessibleName("limits, law, model and keys")
             QtWidgets.QVBoxLayout(dialog).addWidget(browser)

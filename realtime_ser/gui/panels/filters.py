@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from realtime_ser.gui.filterbank import FilterBank, mel_from_hz
 from realtime_ser.gui.models import DashboardModel
-from realtime_ser.gui.panels.panel import ElidedLabel, Look, Panel, make_label, set_text
+from realtime_ser.gui.panels.panel import ElidedLabel, Look, Panel, legend_markup, make_label, set_text
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets, pg
 from realtime_ser.gui.theme import blend
 
@@ -87,6 +87,7 @@ class FilterPanel(Panel):
             layout.setRowStretchFactor(row, stretch)
         self._response.showAxis("bottom")
         self._response.getAxis("bottom").setHeight(20)
+        self._response.getAxis("bottom").setTicks([[]])  # until there is a bank
         self._initial_bands = pg.PlotCurveItem(connect="pairs")
         self._learnt_bands = pg.PlotCurveItem(connect="pairs")
         self._chosen_band = pg.PlotCurveItem(connect="pairs")
@@ -162,8 +163,7 @@ class FilterPanel(Panel):
         self._energies.setBrush(pg.mkBrush(blend(palette.good, palette.well, 0.35)))
         self._initial_response.setPen(pg.mkPen(palette.ghost, width=1, style=Qt.PenStyle.DashLine))
         self._learnt_response.setPen(pg.mkPen(palette.accent, width=2))
-        learnt, initial = f"color:{palette.accent}", f"color:{palette.ghost}"
-        set_text(self._legend, f'<span style="{learnt}">▮ learnt</span>&nbsp; <span style="{initial}">▮ initial</span>')
+        set_text(self._legend, legend_markup((palette.accent, "learnt"), (palette.ghost, "initial")))
         self._draw_bank()
 
     def _place(self, hertz: NDArray[np.float64]) -> NDArray[np.float64]:

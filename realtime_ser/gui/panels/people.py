@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from realtime_ser.gui.controller import InputChoice
-from realtime_ser.gui.panels.panel import make_label
+from realtime_ser.gui.panels.panel import ElidedBox, make_label
 from realtime_ser.gui.qt import QtWidgets
 from realtime_ser.inputs import DEFAULT_NAMES, LONGEST_NAME, Input, PeopleInput, parse_names, same_input, two_inputs
 
@@ -27,7 +27,7 @@ class PeopleBar(QtWidgets.QFrame):
         row.setSpacing(8)
         self.names: list[QtWidgets.QLineEdit] = []
         self.channels: list[QtWidgets.QSpinBox] = []
-        self.second = QtWidgets.QComboBox()
+        self.second = ElidedBox()
         self.second.setAccessibleName("what the second person speaks into")
         self.second.setToolTip("Another channel of the same input, or a microphone of their own")
         self.second.setSizeAdjustPolicy(QtWidgets.QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)

@@ -16,7 +16,7 @@ from realtime_ser.audio.playback import Playback
 from realtime_ser.audio.portaudio import Callback, InputStream, open_output
 from realtime_ser.errors import RealtimeSerError
 from realtime_ser.gui.panels.messages import Notice, NoticeBar
-from realtime_ser.gui.panels.panel import ElidedLabel, Look, Panel, make_label, numeric_font, set_text
+from realtime_ser.gui.panels.panel import ElidedLabel, Look, Panel, make_label, numeric_font, open_at, set_text
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets
 from realtime_ser.gui.replay.document import Document, Edited, Utterance, clock_text, following, preceding
 from realtime_ser.gui.replay.lanes import ReplayLanes
@@ -109,7 +109,7 @@ class ReplayWindow(QtWidgets.QMainWindow):
         self._resume.setInterval(_RESUME_MS)
         self._resume.timeout.connect(self.play)
         self.setWindowTitle(f"Replay: {folder.name}")
-        self.resize(1100, 760)
+        open_at(self, 1100, 760)
         self.setMinimumSize(860, 600)
         root = QtWidgets.QWidget()
         root.setObjectName("root")

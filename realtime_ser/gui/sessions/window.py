@@ -11,7 +11,8 @@ from functools import partial
 from pathlib import Path
 
 from realtime_ser.gui.panels.messages import Notice, NoticeBar
-from realtime_ser.gui.panels.panel import ElidedLabel, Look, make_label
+from realtime_ser.gui.panels.panel import ElidedLabel, Look, make_label, open_at
+from realtime_ser.gui.paths import shown_path
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets
 from realtime_ser.gui.replay.document import Document
 from realtime_ser.gui.replay.window import ReplayWindow
@@ -69,7 +70,7 @@ class SessionsWindow(QtWidgets.QMainWindow):
         self._question: QtWidgets.QMessageBox | None = None
         self._ticks = 0
         self.setWindowTitle("Sessions")
-        self.resize(980, 560)
+        open_at(self, 980, 560)
         self.setMinimumSize(720, 400)
         root = QtWidgets.QWidget()
         root.setObjectName("root")
@@ -231,7 +232,7 @@ class SessionsWindow(QtWidgets.QMainWindow):
             return
         self._reading = True
         root = self.root
-        self._place.show_text(str(root))
+        self._place.show_text(shown_path(root))
         self._show_selection()
 
         def read() -> list[SessionFacts]:
@@ -285,7 +286,7 @@ class SessionsWindow(QtWidgets.QMainWindow):
     def _show_selection(self) -> None:
         count, shown, chosen = self._table.rowCount(), self._filter.rowCount(), self.selected
         if not count:
-            none = f"There are no sessions in {self.root}."
+            none = f"There are no sessions in {shown_path(self.root)}."
             what = "“Record…” in the dashboard (Ctrl+R) records one; “Folder…” looks elsewhere."
             self._empty.setText("Reading …" if self._reading else f"{none}\n\n{what}")
         elif not shown:

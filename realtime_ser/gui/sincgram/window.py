@@ -18,7 +18,7 @@ from realtime_ser.gui.controller import BundleFacts, DashboardController
 from realtime_ser.gui.explorer.exports import FORMATS, export_plot
 from realtime_ser.gui.filterbank import FilterBank, sinc_kernels
 from realtime_ser.gui.panels.messages import Notice, NoticeBar
-from realtime_ser.gui.panels.panel import ElidedLabel, Look, make_label, set_text
+from realtime_ser.gui.panels.panel import ElidedLabel, Look, make_label, minus, open_at, set_text
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets, pg
 from realtime_ser.gui.sincgram.listening import BandPlayer, Excerpt
 from realtime_ser.gui.sincgram.model import REMEMBERED_SECONDS, FrameGrid, SincgramModel
@@ -88,7 +88,7 @@ class SincgramWindow(QtWidgets.QDialog):
         self.setWindowTitle("Live sincgram")
         self.setWindowFlag(Qt.WindowType.WindowMaximizeButtonHint)
         self.setMinimumSize(900, 520)
-        self.resize(1024, 700)
+        open_at(self, 1024, 700)
         self._controller = controller
         self._bank = bank
         self._kernels = sinc_kernels(bank.low, bank.high, facts.kernel, bank.sample_rate)
@@ -439,7 +439,7 @@ class SincgramWindow(QtWidgets.QDialog):
 
     def _show_listening(self, live: bool) -> None:
         active, gain = self._player.active, self._player.gain_db
-        louder = "" if gain is None else f" ({gain:+.0f} dB)".replace("-", "−")
+        louder = "" if gain is None else minus(f" ({gain:+.0f} dB)")
         set_text(self._band_button, f"■ Stop{louder}" if active and self._heard_kernel else "▶ Listen to this band")
         set_text(self._all_button, f"■ Stop{louder}" if active and not self._heard_kernel else "▶ Unfiltered")
         enough = bool(len(self.shown.sound.span))
@@ -499,7 +499,7 @@ class SincgramWindow(QtWidgets.QDialog):
 
     def _level_text(self, picture: str, column: int, band: int) -> str:
         level = self.shown.level(cast(Literal["sinc", "mel"], picture), column, band)
-        return f"{level:.1f} dB".replace("-", "−") if np.isfinite(level) else "nothing"
+        return minus(f"{level:.1f} dB") if np.isfinite(level) else "nothing"
 
     def move_cursor(self, columns: int) -> None:
         """Freeze, and read the filter chosen off so many frames later (or earlier) than before, beginning at the newest."""
