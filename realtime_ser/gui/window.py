@@ -64,7 +64,7 @@ POLL_LIMIT = 512
 POLLS_PER_TICK = 4
 SHARED_EVENTS = {"gap", "device-lost", "device-back", "invalid-samples", "file-truncated", "same-channels", "source-lost"}
 """What happens to an input: where two people share it, it is told once."""
-NOTICE_ORDER = ("program", "bundle", "engine", "recording", "inputs", "words")
+NOTICE_ORDER = ("program", "bundle", "engine", "recording", "outlets", "inputs", "words")
 
 
 _ALONE, _BESIDE = [290, 76, 900], [460, 156, 660]
@@ -233,6 +233,9 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._recording_bar = RecordingBar()
         self._recorded = ("", "")
         self._who = ""
+        self._unsent = ""
+        self._sending = ElidedLabel()
+        self._sending.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self._notice_bar = NoticeBar()
         self._now = NowPanel()
         self._level = LevelPanel()
@@ -307,7 +310,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
         footer.setContentsMargins(6, 0, 6, 0)
         footer.setSpacing(2)
         figures = QtWidgets.QHBoxLayout()
-        figures.addWidget(self._health, 1)
+        figures.addWidget(self._health)
+        figures.addWidget(self._sending, 1)
         details = QtWidgets.QPushButton("Health…")
         details.setObjectName("link")
         details.setToolTip("Every figure with what it means, the log, and a report to copy (F2)")
@@ -570,8 +574,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
         choice = self._transport.choice
         if self._controller is None or not self.ready or choice is None:
             return
-        self._notices.pop("engine", None)
-        self._notices.pop("recording", None)
+        for source in ("engine", "recording", "outlets"):
+            self._notices.pop(source, None)
         try:
             people = self._people_bar.people(choice) if self._transport.two_people else None
         except RealtimeSerError as error:
@@ -584,6 +588,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._show_people(people)
         if self._sincgram is not None:
             self._sincgram.restart()
+        self._choose_outlets(self._controller)
         try:
             if people is None:
                 self._controller.start(choice, session)
@@ -591,6 +596,26 @@ class DashboardWindow(QtWidgets.QMainWindow):
                 self._controller.start(choice, session, people)
         except RealtimeSerError as error:
             self._fail("engine", Failure.of(error), "Start again")
+
+    def _choose_outlets(self, controller: DashboardController) -> None:
+        """Hand over what shall be sent from now on; listening goes on without what cannot be."""
+        try:
+            controller.send(self._settings.outlets)
+        except RealtimeSerError as error:
+            controller.send(None)
+            remedy = f"{error.remedy} It was written in the settings (Ctrl+,)."
+            self._fail("outlets", Failure(f"Nothing is sent: {error.problem}", remedy))
+        self._unsent = ""
+
+    def _follow_sending(self) -> None:
+        """Show what leaves the machine, and tell once why nothing does although it should."""
+        sending = self._controller.sending() if self._controller is not None else None
+        text = sending.text if sending is not None else ""
+        self._sending.show_text(f"▲ {text}" if text else "")
+        problem = sending.problem if sending is not None else ""
+        if sending is not None and problem and problem != self._unsent:
+            self._fail("outlets", Failure(problem, sending.remedy))
+        self._unsent = problem
 
     def _show_people(self, people: PeopleInput | None) -> None:
         """Lay out for two people, or for one."""
@@ -789,6 +814,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         live = state.live if state is not None else False
         recognizer = state.recognizer if state is not None and state.recognizer else ""
         self._follow_recording()
+        self._follow_sending()
         if self._settings.palette is not self._palette:  # the system went dark or light
             self._palette = self._settings.palette
             self._apply_theme()
@@ -947,6 +973,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
     def _apply_theme(self) -> None:
         look = Look(self._palette, class_styles(self._model.classes, self._palette))
         self.setStyleSheet(style_sheet(self._palette))
+        self._sending.setStyleSheet(f"color: {self._palette.warning};")
         for part in (
             self._transport,
             self._recording_bar,
@@ -1063,7 +1090,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
             return
         if self._sincgram is None:
             look = Look(self._palette, class_styles(self._model.classes, self._palette))
-            self._sincgram = SincgramWindow(self._controller, self._bank, self._facts, look, self._settings.raw, self)
+            self._sincgram = SincgramWindow(self._controller, self._bank, self._facts, look, self._settings, self)
         self._sincgram.show()
         self._sincgram.raise_()
         self._sincgram.activateWindow()

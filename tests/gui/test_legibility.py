@@ -1,4 +1,4 @@
-"""Every screen in every state, in its smallest size and both themes, also at 200 %: no text is cut off, covered or too faint."""
+"""Every screen in every state, in its smallest size and both themes, also at 200 %: no text is cut off, covered or faint."""
 
 from __future__ import annotations
 

@@ -18,17 +18,12 @@ from realtime_ser.gui.models import BinnedRing
 from realtime_ser.gui.panels.panel import Look
 from realtime_ser.gui.panels.timeline import Mark, Marks, TimeAxis
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets, pg
+from realtime_ser.gui.sincgram.looks import AXES, COLOUR_MAPS
 from realtime_ser.gui.sincgram.model import VOICED, FrameGrid, SincgramModel
 from realtime_ser.gui.theme import blend
 from realtime_ser.types import Span
 
-__all__ = ["AXES", "COLOUR_MAPS", "PICTURES", "Pictures", "RingImage", "colour_table"]
-
-AXES = ("filters", "mel", "Hz")
-"""Every filter and every mel band as high as every other, or both pictures over the same frequency axis."""
-
-COLOUR_MAPS = ("viridis", "cividis", "inferno", "magma")
-"""Perceptually uniform: lightness grows evenly with the level, so that they can be read without seeing hues, and in print."""
+__all__ = ["PICTURES", "Pictures", "RingImage", "colour_table"]
 
 PICTURES = ("sinc", "mel")
 GUTTER = 66
