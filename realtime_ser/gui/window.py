@@ -67,7 +67,7 @@ SHARED_EVENTS = {"gap", "device-lost", "device-back", "invalid-samples", "file-t
 NOTICE_ORDER = ("program", "bundle", "engine", "recording", "outlets", "inputs", "words")
 
 
-_ALONE, _BESIDE = [290, 76, 900], [460, 156, 660]
+_ALONE, _BESIDE = [260, 76, 930], [460, 158, 658]
 """Sizes of now, level and timeline, for one person and for two."""
 _LOG_ALONE, _LOG_BESIDE = [560, 640], [780, 420]
 """Sizes of the utterances and the filter bank."""
@@ -318,6 +318,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         details.clicked.connect(self.show_health)
         figures.addWidget(details)
         footer.addLayout(figures)
+        figures.setSpacing(16)
         notes = QtWidgets.QHBoxLayout()
         notes.addWidget(self._news)
         notes.addStretch(1)

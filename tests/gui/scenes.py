@@ -157,7 +157,7 @@ def dashboard_listening(place: Path) -> Iterator[Scene]:
 
 
 def dashboard_recording(place: Path) -> Iterator[Scene]:
-    """The strip, and a disk that is full."""
+    """The strip, a disk that is full, and what is sent."""
     stage = Stage(place)
     try:
         stage.settle()
@@ -177,6 +177,13 @@ def dashboard_recording(place: Path) -> Iterator[Scene]:
         stage.controller.fill_the_disk()
         stage.tick()
         yield stage.scene("dashboard", "disk full")
+        window.stop()
+        stage.tick()
+        for name in ("lsl", "osc", "websocket", "send_words"):
+            window._settings.store(name, "true")
+        window.start()
+        stage.play(27.0)
+        yield stage.scene("dashboard", "sending")
     finally:
         stage.close()
 

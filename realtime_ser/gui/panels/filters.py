@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from realtime_ser.gui.filterbank import FilterBank, mel_from_hz
 from realtime_ser.gui.models import DashboardModel
 from realtime_ser.gui.panels.panel import ElidedLabel, Look, Panel, legend_markup, make_label, set_text
+from realtime_ser.gui.panels.plots import add_still_plot
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets, pg
 from realtime_ser.gui.theme import blend
 
@@ -103,18 +104,9 @@ class FilterPanel(Panel):
         self._pointer = pg.SignalProxy(self._view.scene().sigMouseMoved, rateLimit=20, slot=self._point)
 
     def _add_plot(self, row: int, unit: str) -> Any:
-        plot = self._view.addPlot(row=row, col=0)
-        plot.setMenuEnabled(False)
-        plot.setMouseEnabled(False, False)
-        plot.hideButtons()
+        plot = add_still_plot(self._view, row, GUTTER)
         plot.hideAxis("bottom")
-        box = plot.getViewBox()
-        box.setDefaultPadding(0.0)
-        box.disableAutoRange()
-        left = plot.getAxis("left")
-        left.setWidth(GUTTER)
-        left.setStyle(tickLength=-4, tickTextOffset=4)
-        left.setTicks([[(0.5, unit)]])
+        plot.getAxis("left").setTicks([[(0.5, unit)]])
         return plot
 
     @property

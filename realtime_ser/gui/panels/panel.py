@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets
@@ -15,9 +15,11 @@ __all__ = [
     "Form",
     "Look",
     "Panel",
+    "add_button",
     "draw_shape",
     "legend_markup",
     "make_label",
+    "make_page",
     "minus",
     "numeric_font",
     "open_at",
@@ -163,6 +165,26 @@ class Form(QtWidgets.QFormLayout):
         if isinstance(buddy, QtWidgets.QWidget):
             label.setBuddy(buddy)
         self.addRow(label, row)
+
+
+def make_page(window: QtWidgets.QMainWindow) -> QtWidgets.QVBoxLayout:
+    """Give a window its one page, whose rows go into what is returned."""
+    root = QtWidgets.QWidget()
+    root.setObjectName("root")
+    window.setCentralWidget(root)
+    layout = QtWidgets.QVBoxLayout(root)
+    layout.setContentsMargins(10, 8, 10, 10)
+    layout.setSpacing(8)
+    return layout
+
+
+def add_button(row: QtWidgets.QBoxLayout, text: str, tip: str, action: Callable[[], None]) -> QtWidgets.QPushButton:
+    """Add a button that does `action`."""
+    button = QtWidgets.QPushButton(text)
+    button.setToolTip(tip)
+    button.clicked.connect(lambda _checked=False: action())
+    row.addWidget(button)
+    return button
 
 
 def legend_markup(*entries: tuple[str, str]) -> str:

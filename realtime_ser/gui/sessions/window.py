@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from realtime_ser.gui.panels.messages import Notice, NoticeBar
-from realtime_ser.gui.panels.panel import ElidedLabel, Look, make_label, open_at
+from realtime_ser.gui.panels.panel import ElidedLabel, Look, add_button, make_label, make_page, open_at
 from realtime_ser.gui.paths import shown_path
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets
 from realtime_ser.gui.replay.document import Document
@@ -72,12 +72,7 @@ class SessionsWindow(QtWidgets.QMainWindow):
         self.setWindowTitle("Sessions")
         open_at(self, 980, 560)
         self.setMinimumSize(720, 400)
-        root = QtWidgets.QWidget()
-        root.setObjectName("root")
-        self.setCentralWidget(root)
-        layout = QtWidgets.QVBoxLayout(root)
-        layout.setContentsMargins(10, 8, 10, 10)
-        layout.setSpacing(8)
+        layout = make_page(self)
         self._notice = NoticeBar()
         layout.addLayout(self._make_head())
         layout.addWidget(self._notice)
@@ -109,8 +104,8 @@ class SessionsWindow(QtWidgets.QMainWindow):
         row.addWidget(self.search, 2)
         self._place = ElidedLabel("dim")
         row.addWidget(self._place, 3)
-        self._button(row, "Folder…", "Look into another folder", self._choose_folder)
-        self._button(row, "⟳", "Look again (F5)", self.refresh).setAccessibleName("look again")
+        add_button(row, "Folder…", "Look into another folder", self._choose_folder)
+        add_button(row, "⟳", "Look again (F5)", self.refresh).setAccessibleName("look again")
         return row
 
     def _make_table(self) -> QtWidgets.QWidget:
@@ -154,23 +149,16 @@ class SessionsWindow(QtWidgets.QMainWindow):
         row = QtWidgets.QHBoxLayout()
         self._said = ElidedLabel("dim")
         row.addWidget(self._said, 1)
-        self.delete = self._button(row, "Delete…", "Remove the sessions that are selected, for good (Delete)", self.ask_delete)
-        self.reveal = self._button(row, "Show folder", "Open the session's folder", self._reveal)
-        self.export = self._button(
+        self.delete = add_button(row, "Delete…", "Remove the sessions that are selected, for good (Delete)", self.ask_delete)
+        self.reveal = add_button(row, "Show folder", "Open the session's folder", self._reveal)
+        self.export = add_button(
             row, "Export…", "Write what is selected in the formats of other tools (Ctrl+E)", self.show_export
         )
-        self.open = self._button(row, "Open", "Open in replay (Enter)", self.open_selected)
+        self.open = add_button(row, "Open", "Open in replay (Enter)", self.open_selected)
         self.open.setObjectName("primary")
         self.open.setProperty("running", "false")
         self.open.setMinimumWidth(92)
         return row
-
-    def _button(self, row: QtWidgets.QHBoxLayout, text: str, tip: str, action: Callable[[], None]) -> QtWidgets.QPushButton:
-        button = QtWidgets.QPushButton(text)
-        button.setToolTip(tip)
-        button.clicked.connect(lambda _checked=False: action())
-        row.addWidget(button)
-        return button
 
     # What is shown --------------------------------------------------------------------------------------------------------
 
