@@ -1,6 +1,6 @@
 """Write the pictures of the program that the documentation shows.
 
-    .venv/bin/python packaging/screenshots.py [--microphone CLIP …] [--folder FOLDER]
+    .venv/bin/python packaging/screenshots.py [--microphone CLIP … | --sheets] [--folder FOLDER]
 
 Without options, every screen is drawn in every state that it has, in both themes and two sizes (dialogs: as they open, and as
 small as they may be at 200 %); see pictures/sheets.py for what becomes of that, and tests/gui/scenes.py for what there is. Live
@@ -29,6 +29,7 @@ def main() -> int:
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--microphone", nargs="+", type=Path, metavar="CLIP", help="play these into a virtual microphone")
     source.add_argument("--draw", type=int, metavar="FACTOR", help="draw whole pictures alone, in this process")
+    source.add_argument("--sheets", action="store_true", help="draw nothing: put together what was drawn before")
     arguments = parser.parse_args()
     from realtime_ser.gui.qt import QtWidgets
 
@@ -40,11 +41,13 @@ def main() -> int:
         shoot_microphone(arguments.microphone, arguments.folder)
         return 0
     from gui.scenes import GROUPS
-    from pictures.sheets import draw, draw_in_processes
+    from pictures.sheets import draw, draw_in_processes, put_together
 
     if arguments.draw:
         arguments.whole.mkdir(parents=True, exist_ok=True)
         draw(arguments.only or list(GROUPS), arguments.draw, arguments.whole)
+    elif arguments.sheets:
+        put_together(arguments.whole, arguments.folder)
     else:
         draw_in_processes(arguments.folder, arguments.whole)
     return 0

@@ -1,11 +1,11 @@
-"""Write the pictures of docs/researchers.md: a small study, run from start to end with real speech.
+"""Write the pictures of commands in docs/researchers.md: a small study, run from start to end with real speech.
 
     .venv/bin/python packaging/study.py CLIP CLIP … [--folder FOLDER]
 
 The clips are played into a virtual microphone (PulseAudio's null sink), in which there is a little noise. The dashboard records
-one participant; the program in the terminal records another one and is killed; then both sessions are listed, replayed,
-corrected, scored again by random networks, exported, summed up and drawn. Everything that is shown is what the program wrote or
-painted.
+one participant; the program in the terminal records another one and is killed; then both sessions are listed, scored again by
+random networks, exported, summed up and drawn. Everything that is shown is what the program wrote. Windows are drawn by
+screenshots.py.
 """
 
 from __future__ import annotations
@@ -34,9 +34,6 @@ from realtime_ser.cli import main as realtime_ser
 from realtime_ser.controller import Controller
 from realtime_ser.gui.qt import QtCore, QtGui, QtWidgets
 from realtime_ser.gui.recording import SessionDialog
-from realtime_ser.gui.replay.document import Document
-from realtime_ser.gui.replay.window import ReplayWindow
-from realtime_ser.gui.sessions.window import SessionsWindow
 from realtime_ser.gui.theme import DARK
 from realtime_ser.gui.window import DashboardWindow
 from realtime_ser.session.format import session_folders
@@ -96,8 +93,8 @@ class Terminal:
         page.close()
 
 
-def record_in_the_dashboard(microphone: VirtualMicrophone, clips: Sequence[Path], study: Path, folder: Path) -> None:
-    """The dialog with its consent, and the window while it records."""
+def record_in_the_dashboard(microphone: VirtualMicrophone, clips: Sequence[Path], study: Path) -> None:
+    """One participant, with the consent to keep everything."""
     settings = QtCore.QSettings(str(study.parent / "dashboard.ini"), QtCore.QSettings.Format.IniFormat)
     settings.setValue("sessions", str(study))
     controller = Controller()
@@ -113,12 +110,10 @@ def record_in_the_dashboard(microphone: VirtualMicrophone, clips: Sequence[Path]
     dialog.condition.setText("rest")
     dialog.note.setText("a pilot")
     dialog.marker_names.setText("stimulus, response, break")
-    dialog.folder.setText("~/study")
+    dialog.folder.setText(str(study))
     dialog.keep_words.setChecked(True)
     dialog.keep_audio.setChecked(True)
     dialog.agreed.setChecked(True)
-    QtWidgets.QApplication.processEvents()
-    save(dialog, folder / "study-consent.png")
     dialog.begin.click()
     while (status := controller.recording()) is None or status.seconds < 2.0:
         settle(window, 0.1)
@@ -127,8 +122,6 @@ def record_in_the_dashboard(microphone: VirtualMicrophone, clips: Sequence[Path]
         window.mark("1")
         player = microphone.start_playing(clip)
         settle(window, soundfile.info(clip).duration * (0.8 if last else 0.5))
-        if last:
-            save(window, folder / "study-recording.png")
         while player.poll() is None:
             settle(window, 0.05)
         settle(window, PAUSE)
@@ -157,43 +150,6 @@ def record_and_be_killed(microphone: VirtualMicrophone, clips: Sequence[Path], s
         player.wait()
 
 
-def replay(session: Path, folder: Path, scores: str | None, name: str) -> None:
-    """The window that shows a session; without a later scoring, somebody corrects an utterance in it."""
-    settings = QtCore.QSettings(str(session.parent.parent / "replay.ini"), QtCore.QSettings.Format.IniFormat)
-    window = ReplayWindow(Document(session, scores), settings)
-    window.resize(*SIZE)
-    window.show()
-    window.jump("utterance", 1)
-    if scores is None:
-        (said,) = [box for box in window.findChildren(QtWidgets.QLineEdit) if box.accessibleName() == "what was really said"]
-        (label,) = [box for box in window.findChildren(QtWidgets.QComboBox) if box.isEditable()]
-        said.setText("kids are talking by the door")
-        label.setCurrentText("irritation")
-        window.save()
-    while window.busy or window.reading_sound:
-        wait(0.05)
-    save(window, folder / name)
-    window.close()
-
-
-def find(study: Path, folder: Path) -> None:
-    """The window of the sessions, in which the one that was interrupted is chosen."""
-    settings = QtCore.QSettings(str(study.parent / "sessions.ini"), QtCore.QSettings.Format.IniFormat)
-    settings.setValue("sessions", str(study))
-    window = SessionsWindow(settings, DARK)
-    window.resize(SIZE[0], 300)
-    window.show()
-    wait(0.1)
-    while window.busy:
-        wait(0.05)
-    for row, one in enumerate(window.shown):
-        if one.phase == "interrupted":
-            window.view.selectRow(row)
-    wait(0.1)
-    save(window, folder / "study-sessions.png")
-    window.end()
-
-
 def drawn(figure: Path) -> QtGui.QImage:
     """A vector figure on white paper."""
     renderer = QtSvg.QSvgRenderer(str(figure))
@@ -218,15 +174,13 @@ def main() -> int:
     os.environ.update(microphone.settings)
     clips, folder = arguments.clips, arguments.folder
     with tempfile.TemporaryDirectory() as place:
-        # The user's own folder, so that windows show "~/study" and nothing of this machine.
-        os.environ["HOME"] = place
         root = Path(place)
         study = root / "study"
         # A room is never exactly silent, which the program would take for a muted microphone.
         noise = 3e-4 * np.random.default_rng(1).standard_normal(600 * 16_000)
         soundfile.write(root / "room.wav", noise, 16_000)
         room = microphone.start_playing(root / "room.wav")
-        record_in_the_dashboard(microphone, clips, study, folder)
+        record_in_the_dashboard(microphone, clips, study)
         record_and_be_killed(microphone, clips[:3], study)
         room.terminate()
         # Short names, as a user would give them, so that commands fit on a line.
@@ -237,11 +191,8 @@ def main() -> int:
         terminal.run("sessions", "list", str(study))
         terminal.run("sessions", "show", str(second), first=5)
         terminal.save(folder / "study-interrupted.png")
-        find(study, folder)
-        replay(first, folder, None, "study-replay.png")
         terminal.run("sessions", "rescore", str(first), "--bundle", str(write_bundle(root / "other-bundle")), "--name", "other")
         terminal.save(folder / "study-rescored.png")
-        replay(first, folder, "other", "study-compared.png")
         terminal.run("sessions", "export", str(first), "--to", str(root / "out"), "--format", "elan", "--format", "xdf")
         terminal.run("sessions", "summary", str(study))
         terminal.run("sessions", "show", str(first), "--methods")

@@ -22,22 +22,28 @@ from pictures.tools import save_image, write_webp
 from realtime_ser.gui.qt import Qt, QtCore, QtGui
 from realtime_ser.gui.theme import PALETTES
 
-__all__ = ["draw", "draw_in_processes"]
+__all__ = ["draw", "draw_in_processes", "put_together"]
 
 LARGER = 2
 """Factor of the size at which dialogs are drawn the second time; windows are drawn in another size instead."""
 
 SHOWN = {
-    "dashboard, recording, dark, 1024x700": "recording.png",
-    "two people, both heard, light, 1024x700": "two-people.png",
-    "presentation, last minute, dark, 1024x700": "presentation.png",
-    "inside, an utterance, light, 900x820": "inside.png",
-    "settings, above, light, 660x720": "settings.png",
-    "explorer, classes, light, 1024x700": "explorer-classes.png",
-    "explorer, filters, dark, 1024x700": "explorer-filters.png",
-    "sincgram, frozen, dark, 1024x700": "sincgram.png",
+    "dashboard, recording, dark": "recording.png",
+    "two people, both heard, light": "two-people.png",
+    "presentation, last minute, dark": "presentation.png",
+    "inside, an utterance, light": "inside.png",
+    "settings, above, light": "settings.png",
+    "explorer, classes, light": "explorer-classes.png",
+    "sincgram, frozen, dark": "sincgram.png",
+    "record, with consent, one person, dark": "record.png",
+    "sessions, one was interrupted, dark": "sessions.png",
+    "replay, an utterance corrected, dark": "replay.png",
+    "replay, compared with a later scoring, dark": "replay-compared.png",
 }
-"""What the documentation shows whole."""
+"""What the documentation shows whole, in its smallest size of those that are not made larger."""
+
+WITH_DIALOGS = {"inside", "first", "dialogs", "sessions"}
+"""Groups of scenes in which there is one that is drawn larger."""
 
 _CELL = 480
 """Width of a picture on a sheet: letters can be made out, and their contrast, overlaps and cuts can be seen."""
@@ -57,13 +63,15 @@ def _variants(scene: Scene, factor: int) -> list[tuple[tuple[int, int], str]]:
 def draw(groups: Sequence[str], factor: int, folder: Path) -> None:
     """Draw the scenes of these groups into `folder`, in a process whose factor of the size is `factor`."""
     for group in groups:
+        if factor != 1 and group not in WITH_DIALOGS:
+            continue
         with tempfile.TemporaryDirectory() as place:
             for scene in GROUPS[group](Path(place)):
                 for size, called in _variants(scene, factor):
                     for theme in PALETTES:
                         scene.show(theme, size)
                         name = f"{scene.screen}, {scene.state}, {theme}, {called}.png"
-                        scene.widget.grab().save(str(folder / name), "png", 90)
+                        scene.widget.grab().save(str(folder / name))
                 sys.stdout.write(f"{scene.screen}: {scene.state}\n")
                 sys.stdout.flush()
 
@@ -77,19 +85,28 @@ def draw_in_processes(folder: Path, whole: Path) -> None:
     whole.mkdir(parents=True, exist_ok=True)
     for old in whole.glob("*.png"):
         old.unlink()
-    for factor in (1, LARGER):
-        with tempfile.TemporaryDirectory() as home:
-            kept = {
-                name: value
-                for name, value in os.environ.items()
-                if not name.startswith(("XDG_CONFIG", "XDG_DATA", "REALTIME_"))
-            }
+    own = ("XDG_CONFIG", "XDG_DATA", "REALTIME_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(own)}
+    with tempfile.TemporaryDirectory() as home:  # of both, so that the second finds the sessions that the first recorded
+        for factor in (1, LARGER):
             environment = {**kept, "HOME": home, "QT_SCALE_FACTOR": str(factor), "REALTIME_SER_LOG": os.devnull}
             command = [sys.executable, str(ROOT / "packaging" / "screenshots.py"), "--draw", str(factor), "--whole", str(whole)]
             subprocess.run(command, env=environment, check=True)
+    put_together(whole, folder)
+
+
+def put_together(whole: Path, folder: Path) -> None:
+    """Write what is kept from the whole pictures that were drawn."""
+    pictures = _drawn(whole)
     for name, path in SHOWN.items():
-        save_image(QtGui.QImage(str(whole / f"{name}.png")), folder / path)
-    _write_sheets(whole, folder / "screens")
+        usual = [one for one in pictures if f"{one.screen}, {one.state}, {one.theme}" == name and not one.larger]
+        smallest = min((QtGui.QImage(str(one.path)) for one in usual), key=lambda image: image.width())
+        save_image(smallest, folder / path)
+    for old in (folder / "screens").glob("*.webp"):
+        old.unlink()
+    for screen in dict.fromkeys(picture.screen for picture in pictures):
+        sheet = _sheet([picture for picture in pictures if picture.screen == screen])
+        write_webp([sheet], folder / "screens" / f"{screen.replace(' ', '-')}.webp", _QUALITY)
 
 
 @dataclass(frozen=True)
@@ -100,19 +117,19 @@ class _Picture:
     theme: str
     called: str
 
+    @property
+    def larger(self) -> bool:
+        return self.called.endswith("percent")
 
-def _write_sheets(whole: Path, folder: Path) -> None:
-    paths = sorted(whole.glob("*.png"), key=lambda path: path.stat().st_mtime_ns)
+
+def _drawn(whole: Path) -> list[_Picture]:
+    """What lies in the folder, in the order in which it was drawn."""
     pictures = []
-    for path in paths:
+    for path in sorted(whole.glob("*.png"), key=lambda path: path.stat().st_mtime_ns):
         screen, rest = path.stem.split(", ", 1)
         state, theme, called = rest.rsplit(", ", 2)
         pictures.append(_Picture(path, screen, state, theme, called))
-    for old in folder.glob("*.webp"):
-        old.unlink()
-    for screen in dict.fromkeys(picture.screen for picture in pictures):
-        sheet = _sheet([picture for picture in pictures if picture.screen == screen])
-        write_webp([sheet], folder / f"{screen.replace(' ', '-')}.webp", _QUALITY)
+    return pictures
 
 
 def _sheet(pictures: Sequence[_Picture]) -> QtGui.QImage:
@@ -122,7 +139,7 @@ def _sheet(pictures: Sequence[_Picture]) -> QtGui.QImage:
     rows = []
     for state in states:
         row = []
-        for picture in sorted((one for one in pictures if one.state == state), key=lambda one: one.called.endswith("percent")):
+        for picture in sorted((one for one in pictures if one.state == state), key=lambda one: one.larger):
             image = QtGui.QImage(str(picture.path))
             row.append((picture, image.scaledToWidth(min(_CELL, image.width()), smooth)))
         rows.append((state, row))

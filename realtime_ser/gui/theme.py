@@ -276,7 +276,7 @@ def style_sheet(palette: Palette) -> str:
     }}
     QPushButton#link:focus {{ border: 1px solid {p.accent}; }}
     QPushButton#link:hover {{ text-decoration: underline; }}
-    QComboBox {{ padding-right: 4px; }}
+    QComboBox {{ padding-right: 4px; placeholder-text-color: {p.dim}; }}
     QComboBox::drop-down {{ border: none; width: 22px; }}
     QComboBox::down-arrow {{ image: url("{arrow}"); width: 12px; height: 12px; }}
     QComboBox::down-arrow:disabled {{ image: none; }}

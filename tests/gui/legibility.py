@@ -24,14 +24,20 @@ if __name__ == "__main__":
 
 from realtime_ser.gui.panels.panel import ElidedBox, ElidedLabel  # noqa: E402 - the path comes first
 from realtime_ser.gui.qt import QtCore, QtGui, QtWidgets  # noqa: E402 - the path comes first
-from realtime_ser.gui.theme import contrast  # noqa: E402 - the path comes first
+from realtime_ser.gui.theme import blend, contrast  # noqa: E402 - the path comes first
 
 __all__ = ["findings"]
 
 LETTERS, SIGNS = 4.5, 3.0
 """Least contrast with the ground of letters of usual size, and of what is no letter: WCAG 2, level AA."""
 
-_TEXTS = (QtWidgets.QLabel, QtWidgets.QAbstractButton, QtWidgets.QComboBox, QtWidgets.QAbstractSpinBox)
+_TEXTS = (
+    QtWidgets.QLabel,
+    QtWidgets.QAbstractButton,
+    QtWidgets.QComboBox,
+    QtWidgets.QAbstractSpinBox,
+    QtWidgets.QLineEdit,
+)
 
 
 def findings(window: QtWidgets.QWidget) -> Iterator[str]:
@@ -68,14 +74,16 @@ def _text(widget: QtWidgets.QWidget) -> str:
         return widget.currentText()
     if isinstance(widget, QtWidgets.QAbstractSpinBox):
         return widget.text()
+    if isinstance(widget, QtWidgets.QLineEdit):
+        return widget.text() or widget.placeholderText()
     assert isinstance(widget, QtWidgets.QLabel | QtWidgets.QAbstractButton)
     return widget.text()
 
 
 def _cut(widget: QtWidgets.QWidget, text: str) -> Iterator[str]:
     """Whether it has less room than its text needs."""
-    if isinstance(widget, ElidedLabel | ElidedBox):
-        return  # ends with an ellipsis, and has all of it in the tool tip
+    if isinstance(widget, ElidedLabel | ElidedBox | QtWidgets.QLineEdit):
+        return  # ends with an ellipsis, and has all of it in the tool tip; or can be scrolled
     if isinstance(widget, QtWidgets.QComboBox | QtWidgets.QAbstractSpinBox):
         field = widget.lineEdit() if isinstance(widget, QtWidgets.QAbstractSpinBox) or widget.isEditable() else None
         if field is not None:
@@ -143,7 +151,11 @@ def _faint(widget: QtWidgets.QWidget, window: QtWidgets.QWidget, picture: QtGui.
         # What a style sheet says of a state is in no palette: the ink is what differs most from the ground.
         inks = {max((f"#{int(colour):06x}" for colour in colours), key=lambda ink: contrast(ink, ground))}
     else:
-        inks = {widget.palette().color(widget.foregroundRole()).name()}
+        role = widget.foregroundRole()
+        if isinstance(widget, QtWidgets.QLineEdit):
+            role = QtGui.QPalette.ColorRole.Text if widget.text() else QtGui.QPalette.ColorRole.PlaceholderText
+        ink = widget.palette().color(role)
+        inks = {blend(ink.name(), ground, ink.alphaF())}
     text = _text(widget)
     if isinstance(widget, QtWidgets.QLabel) and widget.textFormat() != QtCore.Qt.TextFormat.PlainText and "color:" in text:
         spans = re.findall(r"color: ?(#[0-9a-f]{6})[^>]*>([^<]*)<", text)

@@ -62,7 +62,7 @@ class Stage:
         self.window.resize(*DASHBOARD[0])
         self.window.show()
 
-    def tick(self, times: int = 16) -> None:
+    def tick(self, times: int = 8) -> None:  # after which texts are new, too
         for _ in range(times):
             self.window.tick()
             QtWidgets.QApplication.processEvents()

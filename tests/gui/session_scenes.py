@@ -58,7 +58,7 @@ def record(
     return recorder.folder
 
 
-def make_study(study: Path) -> tuple[Path, Path, Path]:
+def make_study(study: Path, *names: str) -> None:
     """One person with words and sound, scored twice; an interrupted session of scores alone; two people."""
     models = load_models("default-bundle", "pocketsphinx")
     samples, _ = soundfile.read(DEMONSTRATION, dtype="float32")
@@ -70,25 +70,27 @@ def make_study(study: Path) -> tuple[Path, Path, Path]:
 
     both = agreed(words=True, audio=True)
     first = record(models, study, [samples[: 30 * RATE]], SessionRequest("", "P01", "rest", both), during)
-    first = first.rename(study / "P01-rest")
+    first = first.rename(study / names[0])
     silent = record(models, study, [samples[30 * RATE : 42 * RATE]], SessionRequest("", "P02", "stress", Kept(False, False)))
-    silent = silent.rename(study / "P02-stress")
+    silent = silent.rename(study / names[1])
     with sqlite3.connect(silent / "session.sqlite") as database:
         database.execute("DELETE FROM endings")
     database.close()
     voices = [samples[: 22 * RATE], samples[20 * RATE : 42 * RATE]]
     pair = record(models, study, voices, SessionRequest("", "P03", "talk", both, (), (Participant("P04", both),)))
-    pair = pair.rename(study / "P03-P04-talk")
+    pair.rename(study / names[2])
     other = load_models(write_bundle(study.parent / "other-bundle"), "none")
     rescore(first, other, name="other", reason="for the comparison")
-    return first, silent, pair
 
 
 def session_scenes(place: Path) -> Iterator[Scene]:
     """Sessions, replay, and their dialogs."""
     study = Path.home() / "study"
-    study.mkdir(parents=True, exist_ok=True)
-    first, silent, pair = make_study(study)
+    names = ("P01-rest", "P02-stress", "P03-P04-talk")
+    if not all((study / name).is_dir() for name in names):
+        study.mkdir(parents=True, exist_ok=True)
+        make_study(study, *names)
+    first, silent, pair = (study / name for name in names)
     yield from sessions_window(place, study)
     yield from replay_windows(place, first, silent, pair)
 

@@ -240,12 +240,11 @@ class SincgramWindow(QtWidgets.QDialog):
     def _restore(self) -> None:
         """Take on what was chosen the last time."""
         kept = self._settings.stored
-        # Before anything is set, which is kept at once.
-        floor, ceiling = int(kept("sincgram/floor")), int(kept("sincgram/ceiling"))
         self._spans.setCurrentIndex(_SECONDS.index(int(kept("sincgram/seconds"))))
         self._axes.setCurrentText(kept("sincgram/axis"))
-        self._maps.setCurrentText(kept("sincgram/colours"))
-        self.set_levels(floor, ceiling)
+        with QtCore.QSignalBlocker(self._maps):  # colours without levels cannot be drawn yet
+            self._maps.setCurrentText(kept("sincgram/colours"))
+        self.set_levels(int(kept("sincgram/floor")), int(kept("sincgram/ceiling")))
 
     def _set_span(self, index: int) -> None:
         self._settings.store("sincgram/seconds", str(_SECONDS[index]))
