@@ -34,11 +34,11 @@ format: ## format the code
 doctor: ## say what this machine has and what it lacks
 	$(SETUP) doctor
 
-screenshots: ## draw the pictures of the documentation (CLIPS="a.wav b.wav": play these into a virtual microphone)
+screenshots: ## draw every screen in every state, for the documentation (CLIPS="a.wav b.wav": film these in a virtual microphone)
 	$(SETUP) test
 	@.venv/bin/python packaging/screenshots.py $(if $(CLIPS),--microphone $(CLIPS))
 
-study: ## run a small study with CLIPS="a.wav b.wav" in a virtual microphone, for the pictures of docs/researchers.md
+study: ## run a small study with CLIPS="a.wav b.wav" in a virtual microphone, for the commands' pictures of docs/researchers.md
 	$(SETUP) test
 	@.venv/bin/python packaging/study.py $(CLIPS)
 

@@ -1,11 +1,11 @@
-"""Write the pictures of docs/researchers.md: a small study, run from start to end with real speech.
+"""Write the pictures of commands in docs/researchers.md: a small study, run from start to end with real speech.
 
     .venv/bin/python packaging/study.py CLIP CLIP … [--folder FOLDER]
 
 The clips are played into a virtual microphone (PulseAudio's null sink), in which there is a little noise. The dashboard records
-one participant; the program in the terminal records another one and is killed; then both sessions are listed, replayed,
-corrected, scored again by random networks, exported, summed up and drawn. Everything that is shown is what the program wrote or
-painted.
+one participant; the program in the terminal records another one and is killed; then both sessions are listed, scored again by
+random networks, exported, summed up and drawn. Everything that is shown is what the program wrote. Windows are drawn by
+screenshots.py.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import screenshots
+import pictures
 import soundfile
 from bundle_factory import write_bundle
+from pictures.tools import save, save_image, settle, wait
 from PySide6 import QtSvg
 from virtual_microphone import VirtualMicrophone
 
@@ -33,9 +34,6 @@ from realtime_ser.cli import main as realtime_ser
 from realtime_ser.controller import Controller
 from realtime_ser.gui.qt import QtCore, QtGui, QtWidgets
 from realtime_ser.gui.recording import SessionDialog
-from realtime_ser.gui.replay.document import Document
-from realtime_ser.gui.replay.window import ReplayWindow
-from realtime_ser.gui.sessions.window import SessionsWindow
 from realtime_ser.gui.theme import DARK
 from realtime_ser.gui.window import DashboardWindow
 from realtime_ser.session.format import session_folders
@@ -91,51 +89,46 @@ class Terminal:
         page.resize(page.width(), page.cursorRect().bottom() + 32)
         page.moveCursor(QtGui.QTextCursor.MoveOperation.Start)
         QtWidgets.QApplication.processEvents()
-        screenshots.save(page, path)
+        save(page, path)
         page.close()
 
 
-def record_in_the_dashboard(microphone: VirtualMicrophone, clips: Sequence[Path], study: Path, folder: Path) -> None:
-    """The dialog with its consent, and the window while it records."""
+def record_in_the_dashboard(microphone: VirtualMicrophone, clips: Sequence[Path], study: Path) -> None:
+    """One participant, with the consent to keep everything."""
     settings = QtCore.QSettings(str(study.parent / "dashboard.ini"), QtCore.QSettings.Format.IniFormat)
     settings.setValue("sessions", str(study))
     controller = Controller()
     window = DashboardWindow(lambda: controller, settings)
     window.resize(*SIZE)
     window.show()
-    screenshots.settle(window)
+    settle(window)
     window.refresh_inputs()
-    screenshots.settle(window, 1.0)
+    settle(window, 1.0)
     window.record()
     dialog: Any = window.findChild(SessionDialog)
     dialog.participant.setText("P01")
     dialog.condition.setText("rest")
     dialog.note.setText("a pilot")
     dialog.marker_names.setText("stimulus, response, break")
-    dialog.folder.setText("study")
+    dialog.folder.setText(str(study))
     dialog.keep_words.setChecked(True)
     dialog.keep_audio.setChecked(True)
     dialog.agreed.setChecked(True)
-    QtWidgets.QApplication.processEvents()
-    screenshots.save(dialog, folder / "study-consent.png")
-    dialog.folder.setText(str(study))
     dialog.begin.click()
     while (status := controller.recording()) is None or status.seconds < 2.0:
-        screenshots.settle(window, 0.1)
+        settle(window, 0.1)
     for number, clip in enumerate(clips):
         last = number == len(clips) - 1
         window.mark("1")
         player = microphone.start_playing(clip)
-        screenshots.settle(window, soundfile.info(clip).duration * (0.8 if last else 0.5))
-        if last:
-            screenshots.save(window, folder / "study-recording.png")
+        settle(window, soundfile.info(clip).duration * (0.8 if last else 0.5))
         while player.poll() is None:
-            screenshots.settle(window, 0.05)
-        screenshots.settle(window, PAUSE)
+            settle(window, 0.05)
+        settle(window, PAUSE)
     window.mark("3")
     window.stop()
     while window.recording:
-        screenshots.settle(window, 0.1)
+        settle(window, 0.1)
     window.close()
 
 
@@ -150,48 +143,11 @@ def record_and_be_killed(microphone: VirtualMicrophone, clips: Sequence[Path], s
         program.stdout.readline()  # it hears
         for clip in clips[:-1]:
             microphone.play(clip)
-            screenshots.wait(PAUSE)
+            wait(PAUSE)
         player = microphone.start_playing(clips[-1])
-        screenshots.wait(soundfile.info(clips[-1]).duration / 2)
+        wait(soundfile.info(clips[-1]).duration / 2)
         program.send_signal(signal.SIGKILL)
         player.wait()
-
-
-def replay(session: Path, folder: Path, scores: str | None, name: str) -> None:
-    """The window that shows a session; without a later scoring, somebody corrects an utterance in it."""
-    settings = QtCore.QSettings(str(session.parent.parent / "replay.ini"), QtCore.QSettings.Format.IniFormat)
-    window = ReplayWindow(Document(session, scores), settings)
-    window.resize(*SIZE)
-    window.show()
-    window.jump("utterance", 1)
-    if scores is None:
-        (said,) = [box for box in window.findChildren(QtWidgets.QLineEdit) if box.accessibleName() == "what was really said"]
-        (label,) = [box for box in window.findChildren(QtWidgets.QComboBox) if box.isEditable()]
-        said.setText("kids are talking by the door")
-        label.setCurrentText("irritation")
-        window.save()
-    while window.busy or window.reading_sound:
-        screenshots.wait(0.05)
-    screenshots.save(window, folder / name)
-    window.close()
-
-
-def find(study: Path, folder: Path) -> None:
-    """The window of the sessions, in which the one that was interrupted is chosen."""
-    settings = QtCore.QSettings(str(study.parent / "sessions.ini"), QtCore.QSettings.Format.IniFormat)
-    settings.setValue("sessions", str(study))
-    window = SessionsWindow(settings, DARK)
-    window.resize(SIZE[0], 300)
-    window.show()
-    screenshots.wait(0.1)
-    while window.busy:
-        screenshots.wait(0.05)
-    for row, one in enumerate(window.shown):
-        if one.phase == "interrupted":
-            window.view.selectRow(row)
-    screenshots.wait(0.1)
-    screenshots.save(window, folder / "study-sessions.png")
-    window.end()
 
 
 def drawn(figure: Path) -> QtGui.QImage:
@@ -210,7 +166,7 @@ def main() -> int:
     """Parse the command line and run the study."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("clips", nargs="+", type=Path, metavar="CLIP", help="speech; the first one is said to be “kids are …”")
-    parser.add_argument("--folder", type=Path, default=screenshots.ROOT / "docs" / "images")
+    parser.add_argument("--folder", type=Path, default=pictures.ROOT / "docs" / "images")
     arguments = parser.parse_args()
     application = QtWidgets.QApplication(sys.argv[:1])
     application.setStyle("Fusion")
@@ -224,7 +180,7 @@ def main() -> int:
         noise = 3e-4 * np.random.default_rng(1).standard_normal(600 * 16_000)
         soundfile.write(root / "room.wav", noise, 16_000)
         room = microphone.start_playing(root / "room.wav")
-        record_in_the_dashboard(microphone, clips, study, folder)
+        record_in_the_dashboard(microphone, clips, study)
         record_and_be_killed(microphone, clips[:3], study)
         room.terminate()
         # Short names, as a user would give them, so that commands fit on a line.
@@ -235,17 +191,14 @@ def main() -> int:
         terminal.run("sessions", "list", str(study))
         terminal.run("sessions", "show", str(second), first=5)
         terminal.save(folder / "study-interrupted.png")
-        find(study, folder)
-        replay(first, folder, None, "study-replay.png")
         terminal.run("sessions", "rescore", str(first), "--bundle", str(write_bundle(root / "other-bundle")), "--name", "other")
         terminal.save(folder / "study-rescored.png")
-        replay(first, folder, "other", "study-compared.png")
         terminal.run("sessions", "export", str(first), "--to", str(root / "out"), "--format", "elan", "--format", "xdf")
         terminal.run("sessions", "summary", str(study))
         terminal.run("sessions", "show", str(first), "--methods")
         terminal.save(folder / "study-report.png")
         terminal.run("sessions", "figure", str(first), "--out", str(root / "timeline.svg"))
-        screenshots.save_image(drawn(root / "timeline.svg"), folder / "study-timeline.png")
+        save_image(drawn(root / "timeline.svg"), folder / "study-timeline.png")
     microphone.close()
     return 0
 

@@ -30,8 +30,10 @@ from realtime_ser.bundle.loader import asset_path
 from realtime_ser.config import EngineSettings
 from realtime_ser.engine.channel import Channel, Policy
 from realtime_ser.engine.people import People
-from realtime_ser.errors import BundleError, RealtimeSerError
+from realtime_ser.errors import BundleError, ConfigError, RealtimeSerError
 from realtime_ser.inputs import DEMONSTRATION, Input, InputKind, PeopleInput, open_input, open_people
+from realtime_ser.outlets.feed import Feed, Mark
+from realtime_ser.outlets.wish import OutletWish, open_outlets, sending_text, stream_facts
 from realtime_ser.profiles import Baseline, SpeakerProfile, read_profile, worth
 from realtime_ser.session.recorder import Recorder, RecordingStatus, TappedSource
 from realtime_ser.session.request import RECORDED_OUTPUTS, SessionRequest, open_recorder
@@ -39,12 +41,15 @@ from realtime_ser.session.writer import Marker
 from realtime_ser.text.attention import CrossAttention, CrossAttentionReader
 from realtime_ser.types import Block, Output, Span
 
-__all__ = ["BundleView", "Controller", "ControllerState", "InputEntry", "Startable"]
+__all__ = ["BundleView", "Controller", "ControllerState", "InputEntry", "Sending", "Startable"]
 
 PhaseName: TypeAlias = Literal["loading", "stopped", "starting", "running", "stopping", "finished", "failed"]
 
 _OUTPUTS = 4_096
 """Outputs kept for a window that is not looking: some forty seconds."""
+
+_SENT = 256
+"""Outputs kept for outlets: some two and a half seconds."""
 
 _BLOCKS = 512
 """Blocks of sound kept for a view that is open and not looking: with a sound card's usual blocks, five seconds and more."""
@@ -135,6 +140,15 @@ class ControllerState:
     position: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """What leaves the machine while an engine runs; see ``realtime_ser.gui.controller.SendingState``."""
+
+    text: str = ""
+    problem: str = ""
+    remedy: str = ""
+
+
 class Controller:
     """Owns at most one engine at a time, or those of two people.
 
@@ -190,6 +204,10 @@ class Controller:
         # NB: appended to by the recorder's writing thread, emptied by the window's.
         self._foreign_markers: deque[Marker] = deque()
         self._listened: Sequence[Source] = ()
+        self._wish: OutletWish | None = None
+        self._sending = Sending()
+        # NB: set by the controller's thread, used by the window's and the recorder's.
+        self._feed: Feed | None = None
         self._reader: tuple[str, CrossAttentionReader] | None = None
 
     # Called by the window's worker thread ---------------------------------------------------------------------------------
@@ -411,7 +429,23 @@ class Controller:
         recorder = self._recorder
         if recorder is None or recorder.status().phase != "recording":
             return None
-        return recorder.mark(name, colour=colour, source=source)
+        at = time.perf_counter()
+        marker = recorder.mark(name, colour=colour, source=source, at=at)
+        self._send_mark(marker, at)
+        return marker
+
+    def _send_mark(self, marker: Marker, at: float) -> None:
+        feed = self._feed
+        if feed is not None:
+            feed.mark(Mark(marker.sample, marker.name, marker.colour, marker.source), at)
+
+    def send(self, wish: OutletWish | None) -> None:
+        """Send this from the next start on; ``None``: nothing leaves the machine."""
+        self._wish = wish
+
+    def sending(self) -> Sending:
+        """What is sent where, or why nothing is."""
+        return self._sending
 
     def foreign_markers(self) -> list[Marker]:
         """What other programs have marked in the session since the last call."""
@@ -485,18 +519,20 @@ class Controller:
             self._listened = tuple(sources)
             if session is not None:
                 recorder = self._recorder = open_recorder(session, models, choice, sources[0].live)
-                recorder.on_foreign_marker = self._foreign_markers.append
+                recorder.on_foreign_marker = partial(self._take_foreign, recorder)
                 sources = [recorder.tap(source, person) for person, source in enumerate(sources)]
             sources = [
                 TappedSource(source, partial(self._overhear, stopping, person, choice.one_clock or person == 0))
                 for person, source in enumerate(sources)
             ]
             self._engine = None
-            with self._finished_recording(stopping) as recording:
+            with self._finished_recording(stopping) as recording, self._fed(models, choice) as feed:
                 engine = build_people(models, sources, self._settings, names=choice.names, one_clock=choice.one_clock)
                 outputs = engine.subscribe_each(_OUTPUTS, Policy.DROP_OLDEST)
                 if recording is not None:
                     recording.start(*engine.subscribe_own(RECORDED_OUTPUTS, Policy.KEEP_ALL))
+                if feed is not None:
+                    feed.start(*engine.subscribe_each(_SENT, Policy.DROP_OLDEST))
                 engine.start()
                 self._engine = engine
                 with self._lock:
@@ -544,6 +580,34 @@ class Controller:
                 else:
                     self._recorder = None
                     recorder.discard()
+
+    @contextlib.contextmanager
+    def _fed(self, models: Models, choice: PeopleInput) -> Iterator[Feed | None]:
+        """Outlets that are ready to send, where any are wished for; listening goes on without them where they cannot be had."""
+        self._sending = Sending()
+        wish, recorder = self._wish, self._recorder
+        feed = None
+        if wish is not None:
+            on_clock = None if recorder is None else partial(recorder.clock, "LSL")
+            try:
+                outlets = open_outlets(wish, stream_facts(models, choice.names), on_clock)
+            except ConfigError as error:
+                self._sending = Sending("", f"Nothing is sent: {error.problem}", error.remedy)
+            else:
+                feed = self._feed = Feed(outlets, words=wish.words)
+                self._sending = Sending(sending_text([outlet.name for outlet in outlets], words=wish.words))
+        try:
+            yield feed
+        finally:
+            self._feed = None
+            if feed is not None:
+                self._sending = Sending()
+                feed.finish()
+
+    def _take_foreign(self, recorder: Recorder, marker: Marker) -> None:
+        """What another program has marked. Called by the recorder's writing thread."""
+        self._foreign_markers.append(marker)
+        self._send_mark(marker, recorder.time_of(marker.sample))
 
     def _overhear(self, stopping: threading.Event, person: int, in_time: bool, block: Block) -> None:
         """Hand a block to the view that is open; `in_time`: it is on the first one's clock. NB: signal threads."""

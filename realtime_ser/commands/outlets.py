@@ -6,50 +6,29 @@ import argparse
 import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from realtime_ser.commands.tell import tell
 from realtime_ser.errors import ConfigError
+from realtime_ser.outlets.wish import (
+    LOCAL,
+    TOKEN_VARIABLE,
+    OutletWish,
+    open_outlets,
+    parse_address,
+    sending_text,
+    stream_facts,
+)
 
 if TYPE_CHECKING:
     from realtime_ser.assembly import Models
     from realtime_ser.commands.sessions.record import Recording
     from realtime_ser.engine.people import People
-    from realtime_ser.outlets.feed import Feed, Outlet
+    from realtime_ser.outlets.feed import Feed
 
 __all__ = ["OutletWish", "Sending", "add_outlets", "wanted_outlets"]
 
-_LOCAL = "127.0.0.1"
 _WAITING = 256
-_TOKEN_VARIABLE = "REALTIME_SER_WEBSOCKET_TOKEN"
-"""Environment variable for the token, which the list of processes does not show."""
-
-
-@dataclass(frozen=True, slots=True)
-class OutletWish:
-    """What shall be sent, and where.
-
-    Attributes
-    ----------
-    lsl
-        Whether there are Lab Streaming Layer outlets.
-    lsl_markers
-        Name of the stream whose markers are taken into the recording; empty: none.
-    osc, websocket
-        Host and port.
-    token
-        For the WebSocket.
-    words
-        Whether recognised words are sent.
-    """
-
-    lsl: bool = False
-    lsl_markers: str = ""
-    osc: tuple[str, int] | None = None
-    websocket: tuple[str, int] | None = None
-    token: str = ""
-    words: bool = False
 
 
 def add_outlets(parser: argparse.ArgumentParser) -> None:
@@ -63,7 +42,7 @@ def add_outlets(parser: argparse.ArgumentParser) -> None:
         "--websocket-token",
         metavar="TOKEN",
         help="what clients must show; needed for other hosts; default: what the environment variable "
-        f"{_TOKEN_VARIABLE} says, which other users of the machine cannot see",
+        f"{TOKEN_VARIABLE} says, which other users of the machine cannot see",
     )
     group.add_argument("--send-words", action="store_true", help="send recognised words too, which are left out otherwise")
 
@@ -86,22 +65,15 @@ def wanted_outlets(options: argparse.Namespace) -> OutletWish | None:
         lsl=options.lsl,
         lsl_markers=options.lsl_markers or "",
         osc=_address("--osc", options.osc),
-        websocket=_address("--websocket", options.websocket, _LOCAL),
-        token=(options.websocket_token or os.environ.get(_TOKEN_VARIABLE, "")) if options.websocket else "",
+        websocket=_address("--websocket", options.websocket, LOCAL),
+        token=(options.websocket_token or os.environ.get(TOKEN_VARIABLE, "")) if options.websocket else "",
         words=options.send_words,
     )
     return None if wish == OutletWish() else wish
 
 
 def _address(option: str, text: str | None, default: str = "") -> tuple[str, int] | None:
-    if not text:
-        return None
-    host, _, port = text.rpartition(":")
-    host = host.strip("[]") or default
-    if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65_536:
-        example = f"{option} {_LOCAL}:9000" if not default else f"{option} 8765"
-        raise ConfigError(f"{text!r} is no address for {option}.", f"Write it as in {example}.")
-    return host, int(port)
+    return parse_address(option, text, default) if text else None
 
 
 class Sending:
@@ -121,17 +93,8 @@ class Sending:
     """
 
     def __init__(self, wish: OutletWish, models: Models, recording: Recording | None, names: Sequence[str] = ("",)) -> None:
-        from realtime_ser.outlets.feed import Feed, Mark, StreamFacts
+        from realtime_ser.outlets.feed import Feed, Mark
 
-        manifest = models.manifest
-        facts = StreamFacts(
-            classes=models.classes,
-            hop=manifest.hop,
-            window=manifest.window,
-            bundle=f"{manifest.name} {manifest.version}",
-            fingerprint=models.bundle.fingerprint,
-            people=tuple(names) if len(names) > 1 else (),
-        )
         self._inlet: AbstractContextManager[Any] = nullcontext()
         if wish.lsl_markers and recording is not None:
             from realtime_ser.outlets.lsl import LslMarkers
@@ -142,7 +105,7 @@ class Sending:
                 recording.mark(text, source=f"LSL {name}", at=at)
 
             self._inlet = LslMarkers(name, take, tell, recording.lsl_clock)
-        outlets = _open(wish, facts, recording)
+        outlets = open_outlets(wish, stream_facts(models, names), None if recording is None else recording.lsl_clock)
         self.signs: Sequence[str] = [outlet.name for outlet in outlets]
         """Where something is sent."""
         self.words = wish.words
@@ -164,9 +127,7 @@ class Sending:
     @property
     def sign(self) -> str:
         """What is sent where, in words; empty where only markers come in."""
-        if not self.signs:
-            return ""
-        return f"Sending scores{' and WORDS' if self.words else ''}: {', '.join(self.signs)}"
+        return sending_text(self.signs, words=self.words)
 
     @property
     def inlet(self) -> AbstractContextManager[Any]:
@@ -186,25 +147,3 @@ class Sending:
         if self._feed is not None:
             for line in self._feed.finish():
                 tell(f"Sent – {line}")
-
-
-def _open(wish: OutletWish, facts: Any, recording: Recording | None) -> list[Outlet]:
-    outlets: list[Outlet] = []
-    try:
-        if wish.lsl:
-            from realtime_ser.outlets.lsl import LslOutlet
-
-            outlets.append(LslOutlet(facts) if recording is None else LslOutlet(facts, recording.lsl_clock))
-        if wish.osc is not None:
-            from realtime_ser.outlets.osc import OscOutlet
-
-            outlets.append(OscOutlet(facts, *wish.osc))
-        if wish.websocket is not None:
-            from realtime_ser.outlets.websocket import WebSocketOutlet
-
-            outlets.append(WebSocketOutlet(facts, *wish.websocket, wish.token))
-    except ConfigError:
-        for outlet in outlets:
-            outlet.close()
-        raise
-    return outlets

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from realtime_ser.config import ENGINE_RATE
 from realtime_ser.errors import RealtimeSerError
 from realtime_ser.gui.controller import DashboardController
-from realtime_ser.gui.panels.panel import make_label, set_text
+from realtime_ser.gui.panels.panel import FittedDialog, Form, make_label, set_text
 from realtime_ser.gui.qt import QtCore, QtWidgets
 from realtime_ser.profiles import (
     BASELINE_SECONDS,
@@ -23,7 +23,7 @@ from realtime_ser.types import Output, WindowScores
 __all__ = ["CalibrationDialog"]
 
 
-class CalibrationDialog(QtWidgets.QDialog):
+class CalibrationDialog(FittedDialog):
     """Stays open beside the window, which hands over what the engine puts out.
 
     Parameters
@@ -38,7 +38,8 @@ class CalibrationDialog(QtWidgets.QDialog):
     def __init__(self, parent: QtWidgets.QWidget, controller: DashboardController) -> None:
         super().__init__(parent)
         self.setWindowTitle("A speaker's neutral voice")
-        self.setMinimumSize(520, 420)
+        self.setMinimumWidth(520)
+        self.least_height = 420
         self._controller = controller
         self._baseline: Baseline | None = None
         self._began: int | None = None
@@ -73,8 +74,8 @@ class CalibrationDialog(QtWidgets.QDialog):
         row.addWidget(close)
         row.addStretch(1)
         row.addWidget(self.begin)
-        form = QtWidgets.QFormLayout()
-        form.addRow("&Profile", self.name)
+        form = Form()
+        form.add("&Profile", self.name)
         layout = QtWidgets.QVBoxLayout(self)
         layout.setSpacing(12)
         layout.addLayout(form)

@@ -25,6 +25,7 @@ from realtime_ser.assembly import EngineChoices
 from realtime_ser.audio.sources import SourceStatus
 from realtime_ser.bundle.filter_files import CutoffHistory, Reliance
 from realtime_ser.inputs import PeopleInput
+from realtime_ser.outlets.wish import OutletWish
 from realtime_ser.profiles import Baseline, SpeakerProfile
 from realtime_ser.session.recorder import RecordingStatus
 from realtime_ser.session.request import SessionRequest
@@ -32,7 +33,16 @@ from realtime_ser.session.writer import Marker
 from realtime_ser.text.attention import CrossAttention
 from realtime_ser.types import Block, Output
 
-__all__ = ["BundleFacts", "DashboardController", "EngineState", "InputChoice", "InputKind", "Phase", "PickedFile"]
+__all__ = [
+    "BundleFacts",
+    "DashboardController",
+    "EngineState",
+    "InputChoice",
+    "InputKind",
+    "Phase",
+    "PickedFile",
+    "SendingState",
+]
 
 InputKind: TypeAlias = Literal["microphone", "file", "demo"]
 
@@ -194,6 +204,25 @@ class EngineState(Protocol):
         ...
 
 
+class SendingState(Protocol):
+    """What leaves the machine."""
+
+    @property
+    def text(self) -> str:
+        """What is sent where, in words; empty while nothing is."""
+        ...
+
+    @property
+    def problem(self) -> str:
+        """Why nothing is sent although it should be; otherwise empty."""
+        ...
+
+    @property
+    def remedy(self) -> str:
+        """What the user can do about the problem; may be empty."""
+        ...
+
+
 class DashboardController(Protocol):
     """The engine as the window sees it. See the module's docstring for threads."""
 
@@ -262,6 +291,14 @@ class DashboardController(Protocol):
 
         With `people` two are listened to; `choice` is what the first of them speaks into.
         """
+        ...
+
+    def send(self, wish: OutletWish | None) -> None:
+        """Send this from the next start on; ``None``: nothing leaves the machine. Returns at once."""
+        ...
+
+    def sending(self) -> SendingState:
+        """What is sent, by the engine that runs."""
         ...
 
     def source_status(self, person: int = 0) -> SourceStatus | None:

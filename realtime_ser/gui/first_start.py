@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from realtime_ser.asr.fetch import CATALOGUE, MODELS_URL
 from realtime_ser.gui.controller import InputChoice, Phase
 from realtime_ser.gui.models import DashboardModel
-from realtime_ser.gui.panels.panel import make_label, set_text
+from realtime_ser.gui.panels.panel import FittedDialog, make_label, minus, set_text
 from realtime_ser.gui.qt import QtCore, QtWidgets
 from realtime_ser.gui.worker import Failure
 from realtime_ser.session.notice import USE_NOTICE
@@ -75,7 +75,7 @@ class _Fetching:
             self._one_at_a_time.release()
 
 
-class FirstStart(QtWidgets.QDialog):
+class FirstStart(FittedDialog):
     """Three pages. The window drives it: :meth:`follow` with every text update, and the signals back.
 
     Parameters
@@ -92,7 +92,8 @@ class FirstStart(QtWidgets.QDialog):
     def __init__(self, parent: QtWidgets.QWidget, fetch: FetchWords) -> None:
         super().__init__(parent)
         self.setWindowTitle("First steps")
-        self.setMinimumSize(560, 330)
+        self.setMinimumWidth(560)
+        self.least_height = 330
         self._fetch = fetch
         self._fetching: _Fetching | None = None
         self._choices: list[InputChoice] = []
@@ -248,7 +249,7 @@ class FirstStart(QtWidgets.QDialog):
     def _follow_voice(self, model: DashboardModel, phase: Phase, problem: str) -> None:
         rms = model.meter.rms
         self.meter.setValue(max(_FLOOR, min(0, round(rms))) if math.isfinite(rms) else _FLOOR)
-        set_text(self._level, f"{rms:.0f} dBFS" if math.isfinite(rms) else "silence" if phase == "running" else "")
+        set_text(self._level, minus(f"{rms:.0f} dBFS") if math.isfinite(rms) else "silence" if phase == "running" else "")
         self._heard_voice = self._heard_voice or model.open_onset is not None or bool(model.verdicts)
         if phase == "failed":
             told = f"{problem} Choose another microphone."

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TypeAlias, TypeVar
 
-from realtime_ser.gui.panels.panel import ElidedLabel, make_label, set_text
+from realtime_ser.gui.panels.panel import ElidedLabel, FittedDialog, make_label, set_text
 from realtime_ser.gui.qt import QtWidgets
 from realtime_ser.gui.worker import Failure, Worker
 
@@ -126,7 +126,7 @@ class JobBar(QtWidgets.QWidget):
         self._worker.close()
 
 
-class JobDialog(QtWidgets.QDialog):
+class JobDialog(FittedDialog):
     """Asks what is wanted, and works; who opened it goes on meanwhile and calls :meth:`follow` from its timer.
 
     A subclass adds what it asks for to :attr:`rows`, names that in :attr:`fields`, and calls :meth:`work`.

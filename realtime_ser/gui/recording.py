@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from realtime_ser.gui.panels.panel import make_label
+from realtime_ser.gui.panels.panel import FittedDialog, Form, make_label
 from realtime_ser.gui.panels.recording import MOST_MARKERS, MarkerKey, marker_keys
+from realtime_ser.gui.paths import shown_path
 from realtime_ser.gui.qt import Qt, QtWidgets
 from realtime_ser.gui.settings import Settings
 from realtime_ser.session.format import sessions_folder
@@ -17,7 +18,7 @@ from realtime_ser.session.request import Participant, SessionRequest
 __all__ = ["SessionDialog"]
 
 
-class SessionDialog(QtWidgets.QDialog):
+class SessionDialog(FittedDialog):
     """Asks for a session; :meth:`request` and :meth:`markers` say what was chosen once it is accepted.
 
     Parameters
@@ -51,7 +52,7 @@ class SessionDialog(QtWidgets.QDialog):
         self.marker_names = QtWidgets.QLineEdit(settings.remembered("markers"))
         self.marker_names.setPlaceholderText(f"for the keys 1 to {MOST_MARKERS}, such as: stimulus, response, break")
         self.folder = QtWidgets.QLineEdit(settings.stored("sessions"))
-        self.folder.setPlaceholderText(str(sessions_folder()))
+        self.folder.setPlaceholderText(shown_path(sessions_folder()))
         browse = QtWidgets.QPushButton("Choose…")
         browse.setAccessibleName("choose the folder")
         browse.setAutoDefault(False)
@@ -59,7 +60,7 @@ class SessionDialog(QtWidgets.QDialog):
         place = QtWidgets.QHBoxLayout()
         place.addWidget(self.folder, 1)
         place.addWidget(browse)
-        form = QtWidgets.QFormLayout()
+        form = Form()
         # "&" would mark a key.
         first, second = (name.replace("&", "&&") for name in names or ("", ""))
         for name, field in (
@@ -69,11 +70,9 @@ class SessionDialog(QtWidgets.QDialog):
             ("&Note", self.note),
             ("&Markers", self.marker_names),
         ):
-            form.addRow(name, field)
+            form.add(name, field)
             field.setAccessibleName(name.replace("&", "").lower())
-        where = QtWidgets.QLabel("&Folder")
-        where.setBuddy(self.folder)
-        form.addRow(where, place)
+        form.add("&Folder", place, self.folder)
         self.folder.setAccessibleName("folder")
 
         self.keep_words = QtWidgets.QCheckBox("Keep the recognised &words")
@@ -118,7 +117,7 @@ class SessionDialog(QtWidgets.QDialog):
         self._update()
 
     def _choose_folder(self) -> None:
-        start = self.folder.text() or self.folder.placeholderText()
+        start = str(sessions_folder(self.folder.text() or None))
         chosen = QtWidgets.QFileDialog.getExistingDirectory(self, "Where sessions are kept", start)
         if chosen:
             self.folder.setText(chosen)
@@ -140,7 +139,8 @@ class SessionDialog(QtWidgets.QDialog):
         self.begin.setEnabled(not needed or agreed)
         whose = "everybody's" if len(self._agreeing) > 1 else "the participant's"
         self.begin.setToolTip("" if self.begin.isEnabled() else f"Words and sound need {whose} consent.")
-        self.adjustSize()
+        self.fit()
+        self.resize(self.width(), self.minimumHeight())
 
     def request(self) -> SessionRequest:
         """What is to be recorded."""

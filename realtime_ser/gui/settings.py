@@ -5,6 +5,7 @@ Options of the command line win over what is stored, for that run only: they are
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, cast, get_args
@@ -15,7 +16,9 @@ from realtime_ser.bundle.providers import Provider
 from realtime_ser.config import Buffering
 from realtime_ser.gui.controller import InputKind
 from realtime_ser.gui.qt import Qt, QtCore, QtGui
+from realtime_ser.gui.sincgram.looks import AXES, COLOUR_MAPS, HIGHEST_DB, LOWEST_DB, SECONDS
 from realtime_ser.gui.theme import DARK, LIGHT, PALETTES, Palette
+from realtime_ser.outlets.wish import LOCAL, TOKEN_VARIABLE, OutletWish, parse_address
 
 __all__ = ["SCALES", "SPANS", "THEMES", "ChoiceName", "Settings", "open_store"]
 
@@ -28,8 +31,10 @@ SCALES = (100, 125, 150, 175, 200, 250, 300)
 ChoiceName: TypeAlias = Literal[
     "input", "listen", "buffering", "recognizer", "bundle", "provider", "weights", "profile",
     "theme", "scale", "still", "span", "axis", "sessions",
+    "lsl", "osc", "osc_address", "websocket", "websocket_address", "send_words",
+    "sincgram/seconds", "sincgram/axis", "sincgram/colours", "sincgram/floor", "sincgram/ceiling",
 ]  # fmt: skip
-"""What a user may choose; the names are the keys of the store."""
+"""What a user may choose; the names are the keys of the store. Those with a window's name are chosen in that window."""
 
 _ENGINE: tuple[ChoiceName, ...] = ("buffering", "recognizer", "bundle", "provider", "weights", "profile")
 
@@ -42,9 +47,12 @@ class _Rule:
     allowed: tuple[str, ...] | None = None
 
 
+_YES_NO = ("true", "false")
+_LEVELS = tuple(str(level) for level in range(LOWEST_DB, HIGHEST_DB + 1))
+
 _RULES: dict[ChoiceName, _Rule] = {
     "input": _Rule(""),
-    "listen": _Rule("true", ("true", "false")),
+    "listen": _Rule("true", _YES_NO),
     "buffering": _Rule("", ("", *get_args(Buffering))),
     "recognizer": _Rule(""),
     "bundle": _Rule(""),
@@ -53,10 +61,21 @@ _RULES: dict[ChoiceName, _Rule] = {
     "profile": _Rule(""),
     "theme": _Rule("system", THEMES),
     "scale": _Rule("100", tuple(map(str, SCALES))),
-    "still": _Rule("false", ("true", "false")),
+    "still": _Rule("false", _YES_NO),
     "span": _Rule(str(SPANS[0]), tuple(map(str, SPANS))),
     "axis": _Rule("mel", ("mel", "Hz")),
     "sessions": _Rule(""),
+    "lsl": _Rule("false", _YES_NO),
+    "osc": _Rule("false", _YES_NO),
+    "osc_address": _Rule(f"{LOCAL}:9000"),
+    "websocket": _Rule("false", _YES_NO),
+    "websocket_address": _Rule("8765"),
+    "send_words": _Rule("false", _YES_NO),
+    "sincgram/seconds": _Rule(str(SECONDS[0]), tuple(map(str, SECONDS))),
+    "sincgram/axis": _Rule(AXES[0], AXES),
+    "sincgram/colours": _Rule(COLOUR_MAPS[0], COLOUR_MAPS),
+    "sincgram/floor": _Rule("-90", _LEVELS),
+    "sincgram/ceiling": _Rule("-25", _LEVELS),
 }
 """Of the engine's, an empty text leaves the choice to the program."""
 
@@ -108,9 +127,10 @@ class Settings:
         self._store.setValue(name, value)
 
     def reset(self) -> None:
-        """Every choice is the default again; what was filled in before a recording, and the window's place, stay."""
+        """Every choice is the default again; what was filled in before a recording, looks and places of windows stay."""
         for name in _RULES:
-            self._store.remove(name)
+            if "/" not in name:
+                self._store.remove(name)
 
     @property
     def engine(self) -> EngineChoices:
@@ -158,6 +178,29 @@ class Settings:
     def axis(self) -> str:
         """Frequencies in ``"mel"`` or ``"Hz"``."""
         return self.stored("axis")
+
+    @property
+    def outlets(self) -> OutletWish | None:
+        """What shall be sent; ``None``: nothing leaves the machine.
+
+        Raises
+        ------
+        ConfigError
+            An address is none.
+        """
+        names: tuple[ChoiceName, ...] = ("lsl", "osc", "websocket")
+        wanted = {name for name in names if self.stored(name) == "true"}
+        if not wanted:
+            return None
+        return OutletWish(
+            lsl="lsl" in wanted,
+            osc=parse_address("OSC", self.stored("osc_address")) if "osc" in wanted else None,
+            websocket=parse_address("the WebSocket", self.stored("websocket_address"), LOCAL)
+            if "websocket" in wanted
+            else None,
+            token=os.environ.get(TOKEN_VARIABLE, "") if "websocket" in wanted else "",
+            words=self.stored("send_words") == "true",
+        )
 
     # Memory ---------------------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from realtime_ser.bundle.providers import Provider
 from realtime_ser.gui.controller import InputChoice
-from realtime_ser.gui.panels.panel import make_label
+from realtime_ser.gui.panels.panel import ElidedBox, make_label, open_at
+from realtime_ser.gui.paths import shown_path
 from realtime_ser.gui.qt import Qt, QtCore, QtWidgets
 from realtime_ser.gui.settings import SCALES, SPANS, THEMES, ChoiceName, Settings
 from realtime_ser.session.format import sessions_folder
@@ -16,6 +17,10 @@ __all__ = ["Installed", "SettingsDialog"]
 
 _NEXT_LISTENING = "from the next start of listening on"
 _NEXT_PROGRAM = "when the program is opened the next time"
+_OUTLETS = (
+    "What is switched on here leaves the program, not encrypted, from the next start of listening on: scores, utterances, "
+    "markers and, where you say so, words. Sound never does. What is sent where stands in the window as long as it is."
+)
 _TITLES = {"system": "As the system is", "dark": "Dark", "light": "Light"}
 
 
@@ -58,11 +63,12 @@ class SettingsDialog(QtWidgets.QDialog):
     def __init__(self, parent: QtWidgets.QWidget, settings: Settings) -> None:
         super().__init__(parent)
         self.setWindowTitle("Settings")
-        self.resize(660, 720)
+        open_at(self, 660, 720)
         self.setMinimumSize(460, 320)
         self._settings = settings
         self._boxes: dict[ChoiceName, QtWidgets.QComboBox] = {}
         self._checks: dict[ChoiceName, QtWidgets.QCheckBox] = {}
+        self._fields: dict[ChoiceName, QtWidgets.QLineEdit] = {}
         rows = QtWidgets.QWidget()
         rows.setObjectName("rows")
         self._rows = QtWidgets.QFormLayout(rows)
@@ -76,6 +82,7 @@ class SettingsDialog(QtWidgets.QDialog):
         area.setFrameShape(QtWidgets.QFrame.Shape.NoFrame)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         area.setAccessibleName("settings")
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # whatever is in it has a key, and is scrolled to
         area.setWidget(rows)
         self._area = area
         self.reset = QtWidgets.QPushButton("Reset to defaults")
@@ -136,16 +143,28 @@ class SettingsDialog(QtWidgets.QDialog):
         self._box("theme", "&Theme", "Ctrl+T switches between dark and light")
         self._fill("theme", [(_TITLES[theme], theme) for theme in THEMES])
         self._box("scale", "Si&ze of everything", _NEXT_PROGRAM[0].upper() + _NEXT_PROGRAM[1:])
-        self._check("still", "Reduced m&otion", "Pictures move on a few times a second, not thirty times")
+        self._check("still", "Reduced motio&n", "Pictures move on a few times a second, not thirty times")
         self._box("span", "Time&line", "How much of the past is shown; Z switches")
         self._fill("span", [(f"{span} seconds", str(span)) for span in SPANS])
         self._box("axis", "&Frequency axis", "Of the filter bank; M switches")
         self._fill("axis", [("mel", "mel"), ("Hz", "Hz")])
         self._heading("Sessions")
-        self._sessions = QtWidgets.QLineEdit()
-        self._sessions.setPlaceholderText(str(sessions_folder()))
-        self._sessions.editingFinished.connect(lambda: self._choose("sessions", self._sessions.text().strip()))
-        self._row("sessions", "&Kept in", self._sessions, "From the next recording on", self._choose_sessions)
+        kept = self._field("sessions", "&Kept in", "From the next recording on", self._choose_sessions)
+        kept.setPlaceholderText(shown_path(sessions_folder()))
+        self._heading("Outlets")
+        said = make_label(_OUTLETS, "small")
+        said.setWordWrap(True)
+        self._rows.addRow(said)
+        self._check("lsl", "L&ab Streaming Layer (LSL)", "To whoever is on this network; needs pylsl and liblsl")
+        self._check("osc", "Open Sound &Control (OSC)", "Messages over UDP; needs python-osc")
+        self._field("osc_address", "OSC &goes to", "Such as 127.0.0.1:9000, which stays on this machine")
+        self._check("websocket", "Web&Socket", "JSON records for programs that connect; needs websockets")
+        self._field(
+            "websocket_address",
+            "S&erved at",
+            "Such as 8765: for this machine alone. Others need a host, and a token in the environment",
+        )
+        self._check("send_words", "Send the recognised wor&ds too", "Otherwise scores, utterances and markers alone")
 
     def _heading(self, text: str) -> None:
         label = make_label(text, "title")
@@ -185,7 +204,7 @@ class SettingsDialog(QtWidgets.QDialog):
         label = QtWidgets.QLabel(title if not isinstance(control, QtWidgets.QCheckBox) else "")
         label.setBuddy(control)
         label.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignTop)
-        label.setContentsMargins(0, 5, 0, 0)
+        label.setContentsMargins(0, 8, 0, 0)
         self._rows.addRow(label, column)
 
     def _box(
@@ -196,7 +215,7 @@ class SettingsDialog(QtWidgets.QDialog):
         browse: Callable[[], None] | None = None,
         asked: tuple[str, str] | None = None,
     ) -> None:
-        box = QtWidgets.QComboBox()
+        box = ElidedBox()
         box.setMinimumContentsLength(16)
         box.setSizeAdjustPolicy(QtWidgets.QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         # A wheel that scrolls the page must not choose on its way.
@@ -211,6 +230,13 @@ class SettingsDialog(QtWidgets.QDialog):
         check.clicked.connect(lambda checked: self._choose(name, "true" if checked else "false"))
         self._checks[name] = check
         self._row(name, title, check, note[0].upper() + note[1:])
+
+    def _field(self, name: ChoiceName, title: str, note: str, browse: Callable[[], None] | None = None) -> QtWidgets.QLineEdit:
+        field = QtWidgets.QLineEdit()
+        field.editingFinished.connect(lambda: self._choose(name, field.text().strip()))
+        self._fields[name] = field
+        self._row(name, title, field, note, browse)
+        return field
 
     def eventFilter(self, watched: QtCore.QObject, event: QtCore.QEvent) -> bool:  # noqa: N802 - Qt's name
         """Let the wheel scroll the page unless a control was chosen first."""
@@ -280,7 +306,8 @@ class SettingsDialog(QtWidgets.QDialog):
             box.setCurrentIndex(max(0, box.findData(self._settings.stored(name))))
         for name, check in self._checks.items():
             check.setChecked(self._settings.stored(name) == "true")
-        self._sessions.setText(self._settings.stored("sessions"))
+        for name, field in self._fields.items():
+            field.setText(self._settings.stored(name))
 
     # Choosing -------------------------------------------------------------------------------------------------------------
 
@@ -309,7 +336,7 @@ class SettingsDialog(QtWidgets.QDialog):
         self._choose_folder("sessions", "Where sessions are kept")
 
     def _reset(self) -> None:
-        before = {name: self._settings.stored(name) for name in (*self._boxes, *self._checks)}
+        before = {name: self._settings.stored(name) for name in (*self._boxes, *self._checks, *self._fields)}
         self._settings.reset()
         self.refresh()
         for name, value in before.items():
@@ -323,3 +350,7 @@ class SettingsDialog(QtWidgets.QDialog):
     def check(self, name: ChoiceName) -> QtWidgets.QCheckBox:
         """The control of a choice between yes and no."""
         return self._checks[name]
+
+    def field(self, name: ChoiceName) -> QtWidgets.QLineEdit:
+        """The control of a choice that is written."""
+        return self._fields[name]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,7 @@ __all__ = [
     "contrast",
     "heat_table",
     "ink_on",
+    "progress_ground",
     "style_sheet",
 ]
 
@@ -77,8 +79,9 @@ class Palette:
     ----------
     window, panel, well
         Behind everything; of panels; of plots, bars and fields inside panels.
-    line, grid
-        Borders of panels and controls; lines inside plots.
+    line, edge, grid
+        Borders of buttons; of fields, boxes and ticks, which nothing else tells apart from their ground; of panels, and lines
+        inside plots.
     text, dim
         Text; secondary text (readable as text too).
     accent, good, warning, error
@@ -102,6 +105,7 @@ class Palette:
     panel: str
     well: str
     line: str
+    edge: str
     grid: str
     text: str
     dim: str
@@ -123,6 +127,7 @@ DARK = Palette(
     panel="#191d23",
     well="#11151a",
     line="#3a424d",
+    edge="#6a7582",
     grid="#2a313a",
     text="#e9edf1",
     dim="#a3adb8",
@@ -144,6 +149,7 @@ LIGHT = Palette(
     panel="#fbfcfd",
     well="#f0f2f5",
     line="#b3bcc6",
+    edge="#757f8a",
     grid="#d5dbe1",
     text="#171c21",
     dim="#4f5a66",
@@ -158,6 +164,9 @@ LIGHT = Palette(
     spare=("#00735a", "#96417a", "#6440b0", "#4b6a00"),
     heat=("#f0f2f5", "#cfdcea", "#93b9d6", "#4f93b8", "#2f6a8f", "#254066", "#141c33"),
 )
+
+_ICONS = Path(__file__).parent / "icons"
+"""Of Qt's style sheets, a drop-down's arrow and a tick can only be pictures."""
 
 PALETTES = {palette.name: palette for palette in (DARK, LIGHT)}
 
@@ -227,9 +236,15 @@ def heat_table(palette: Palette) -> NDArray[np.uint8]:
     return np.stack([np.interp(grid, at, stops[:, channel]) for channel in range(3)], axis=1).round().astype(np.uint8)
 
 
+def progress_ground(palette: Palette) -> str:
+    """What is done of a progress bar: text stands over it, and over the rest."""
+    return blend(palette.good, palette.well, 0.45)
+
+
 def style_sheet(palette: Palette) -> str:
     """Qt style sheet of the theme; object names and the ``role`` property are set by the panels."""
     p = palette
+    arrow, tick = ((_ICONS / f"{name}-{p.name}.svg").as_posix() for name in ("down", "check"))
     return f"""
     QWidget {{ color: {p.text}; font-size: 12px; }}
     QMainWindow, QDialog, QWidget#root {{ background: {p.window}; }}
@@ -244,6 +259,7 @@ def style_sheet(palette: Palette) -> str:
     QPushButton, QToolButton, QComboBox {{
         background: {p.well}; border: 1px solid {p.line}; border-radius: 4px; padding: 4px 10px; min-height: 20px;
     }}
+    QComboBox {{ border-color: {p.edge}; }}
     QToolButton {{ padding: 2px 8px; min-height: 18px; }}
     QPushButton:hover, QToolButton:hover, QComboBox:hover {{ border-color: {p.accent}; }}
     QPushButton:focus, QToolButton:focus, QComboBox:focus, QScrollArea:focus {{ border: 1px solid {p.accent}; }}
@@ -260,14 +276,20 @@ def style_sheet(palette: Palette) -> str:
     }}
     QPushButton#link:focus {{ border: 1px solid {p.accent}; }}
     QPushButton#link:hover {{ text-decoration: underline; }}
+    QComboBox {{ padding-right: 4px; placeholder-text-color: {p.dim}; }}
     QComboBox::drop-down {{ border: none; width: 22px; }}
+    QComboBox::down-arrow {{ image: url("{arrow}"); width: 12px; height: 12px; }}
+    QComboBox::down-arrow:disabled {{ image: none; }}
+    QComboBox QLineEdit {{ border: none; background: transparent; padding: 0; min-height: 0; }}
     QComboBox QAbstractItemView {{
         background: {p.panel}; color: {p.text}; border: 1px solid {p.line}; outline: none;
         selection-background-color: {p.accent}; selection-color: {ink_on(p.accent)};
     }}
     QScrollArea, QScrollArea > QWidget > QWidget#rows {{ background: transparent; border: 1px solid transparent; }}
     QScrollBar:vertical {{ background: transparent; width: 10px; margin: 0; }}
+    QScrollBar:horizontal {{ background: transparent; height: 10px; margin: 0; }}
     QScrollBar::handle:vertical {{ background: {p.line}; border-radius: 4px; min-height: 24px; margin: 1px; }}
+    QScrollBar::handle:horizontal {{ background: {p.line}; border-radius: 4px; min-width: 24px; margin: 1px; }}
     QScrollBar::add-line, QScrollBar::sub-line, QScrollBar::add-page, QScrollBar::sub-page {{
         background: transparent; border: none; height: 0; width: 0;
     }}
@@ -275,8 +297,11 @@ def style_sheet(palette: Palette) -> str:
     QFrame#notice {{ border-radius: 6px; border: 1px solid {p.line}; background: {p.panel}; }}
     QFrame#recording {{ border-radius: 6px; border: 1px solid {p.record}; background: {p.panel}; }}
     QLineEdit, QPlainTextEdit, QAbstractSpinBox {{
-        background: {p.well}; border: 1px solid {p.line}; border-radius: 4px; padding: 3px 6px; min-height: 18px;
+        background: {p.well}; border: 1px solid {p.edge}; border-radius: 4px; padding: 4px 8px;
+        placeholder-text-color: {p.dim}; selection-background-color: {p.accent}; selection-color: {ink_on(p.accent)};
     }}
+    QLineEdit, QAbstractSpinBox {{ min-height: 20px; }}
+    QLineEdit:disabled, QPlainTextEdit:disabled, QAbstractSpinBox:disabled {{ color: {p.dim}; border-color: {p.grid}; }}
     QAbstractSpinBox QLineEdit {{ border: none; background: transparent; padding: 0; min-height: 0; }}
     QAbstractSpinBox::up-button, QAbstractSpinBox::down-button {{ width: 0; border: none; }}
     QListWidget, QTableView {{
@@ -298,15 +323,16 @@ def style_sheet(palette: Palette) -> str:
     QSlider::handle:horizontal:focus {{ background: {p.accent}; }}
     QSlider::handle:horizontal:disabled {{ border-color: {p.line}; }}
     QCheckBox {{ spacing: 8px; }}
+    QCheckBox:disabled {{ color: {p.dim}; }}
     QCheckBox::indicator {{
-        width: 8px; height: 8px; border: 1px solid {p.line}; border-radius: 3px; background: {p.well}; padding: 3px;
+        width: 12px; height: 12px; border: 1px solid {p.edge}; border-radius: 3px; background: {p.well}; padding: 1px;
     }}
-    QCheckBox::indicator:checked {{ background: {p.accent}; border-color: {p.accent}; }}
+    QCheckBox::indicator:checked {{ background: {p.accent}; border-color: {p.accent}; image: url("{tick}"); padding: 1px; }}
     QCheckBox::indicator:focus, QCheckBox:focus {{ border-color: {p.accent}; }}
     QProgressBar {{
         background: {p.well}; border: 1px solid {p.line}; border-radius: 4px; min-height: 14px; text-align: center;
     }}
-    QProgressBar::chunk {{ background: {p.good}; border-radius: 3px; }}
+    QProgressBar::chunk {{ background: {progress_ground(p)}; border-radius: 3px; }}
     QLineEdit:focus, QPlainTextEdit:focus, QAbstractSpinBox:focus {{ border: 1px solid {p.accent}; }}
     QFrame#notice[severity="error"] {{ border: 1px solid {p.error}; }}
     QFrame#notice[severity="warning"] {{ border: 1px solid {p.warning}; }}

@@ -33,12 +33,13 @@ from realtime_ser.gui.panels.health import HealthDialog
 from realtime_ser.gui.panels.level import LevelPanel
 from realtime_ser.gui.panels.messages import HealthLine, MessageList, Notice, NoticeBar, severity_colour, severity_mark
 from realtime_ser.gui.panels.now import NowPanel
-from realtime_ser.gui.panels.panel import ElidedLabel, Look, Panel, make_label, set_text
+from realtime_ser.gui.panels.panel import ElidedLabel, Look, Panel, make_label, open_at, set_text
 from realtime_ser.gui.panels.people import PeopleBar
 from realtime_ser.gui.panels.recording import MarkerKey, RecordingBar
 from realtime_ser.gui.panels.timeline import TimelinePanel
 from realtime_ser.gui.panels.transcript import TranscriptList
 from realtime_ser.gui.panels.transport import Transport
+from realtime_ser.gui.paths import shown_path
 from realtime_ser.gui.presentation import Presentation
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets
 from realtime_ser.gui.recording import SessionDialog
@@ -68,13 +69,15 @@ SHARED_EVENTS = {"gap", "device-lost", "device-back", "invalid-samples", "file-t
 """What happens to an input: where two people share it, it is told once."""
 _LONG_PAUSE = 2.0
 """Seconds between two ticks from which it is told."""
-NOTICE_ORDER = ("program", "bundle", "engine", "recording", "inputs", "words")
+NOTICE_ORDER = ("program", "bundle", "engine", "recording", "outlets", "inputs", "words")
 
 
-_ALONE, _BESIDE = [290, 76, 900], [460, 156, 660]
+_ALONE, _BESIDE = [260, 76, 930], [460, 158, 658]
 """Sizes of now, level and timeline, for one person and for two."""
 _LOG_ALONE, _LOG_BESIDE = [560, 640], [780, 420]
 """Sizes of the utterances and the filter bank."""
+_GAP = 6
+"""Pixels between panels."""
 _SHORT = 8
 """Characters of a name for which there is room above a level."""
 
@@ -84,7 +87,7 @@ def _together(layout: QtWidgets.QBoxLayout, *parts: QtWidgets.QWidget) -> QtWidg
     holder = QtWidgets.QWidget()
     holder.setLayout(layout)
     layout.setContentsMargins(0, 0, 0, 0)
-    layout.setSpacing(6)
+    layout.setSpacing(_GAP)
     for part in parts:
         layout.addWidget(part, 1)
     return holder
@@ -104,12 +107,16 @@ class _LogPanel(Panel):
         lists.setContentsMargins(0, 0, 0, 0)
         lists.setSpacing(8)
         self._whose = (make_label("", "dim"), make_label("", "dim"))
+        self._lanes = []
         for name, transcript in zip(self._whose, (self.transcript, self.second_transcript), strict=True):
-            lane = QtWidgets.QVBoxLayout()
-            lane.setSpacing(2)
-            lane.addWidget(name)
-            lane.addWidget(transcript, 1)
-            lists.addLayout(lane, 1)
+            lane = QtWidgets.QWidget()
+            rows = QtWidgets.QVBoxLayout(lane)
+            rows.setContentsMargins(0, 0, 0, 0)
+            rows.setSpacing(2)
+            rows.addWidget(name)
+            rows.addWidget(transcript, 1)
+            lists.addWidget(lane, 1)
+            self._lanes.append(lane)
         self._pages.addWidget(beside)
         self._pages.addWidget(self.messages)
         self.body.addWidget(self._pages, 1)
@@ -135,7 +142,7 @@ class _LogPanel(Panel):
             label.setVisible(bool(names))
         self.transcript.setAccessibleName(f"utterances of {names[0]}" if names else "utterances")
         self.second_transcript.setAccessibleName(f"utterances of {names[1]}" if names else "utterances of the second person")
-        self.second_transcript.setVisible(bool(names))
+        self._lanes[1].setVisible(bool(names))
 
     def show_page(self, page: int) -> None:
         """0 is the transcript, 1 the messages."""
@@ -237,6 +244,9 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._recording_bar = RecordingBar()
         self._recorded = ("", "")
         self._who = ""
+        self._unsent = ""
+        self._sending = ElidedLabel()
+        self._sending.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self._notice_bar = NoticeBar()
         self._now = NowPanel()
         self._level = LevelPanel()
@@ -262,8 +272,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         if not self._settings.geometry.isEmpty():
             self.restoreGeometry(self._settings.geometry)
         else:
-            # No larger than the screen: a first window that hangs over its edge hides half the filter bank.
-            self.resize(QtCore.QSize(1280, 800).boundedTo(self.screen().availableSize()))
+            open_at(self, 1280, 800)
         if recording is not None:
             self._transport.add_file(recording)
         if people is not None:
@@ -284,9 +293,11 @@ class DashboardWindow(QtWidgets.QMainWindow):
     def _lay_out(self) -> None:
         upper = QtWidgets.QSplitter(Qt.Orientation.Horizontal)
         upper.addWidget(_together(QtWidgets.QHBoxLayout(), self._now, self._second_now))
-        upper.addWidget(_together(QtWidgets.QHBoxLayout(), self._level, self._second_level))
+        self._levels = _together(QtWidgets.QHBoxLayout(), self._level, self._second_level)
+        upper.addWidget(self._levels)
         upper.addWidget(_together(QtWidgets.QVBoxLayout(), self._timeline, self._second_timeline))
         upper.setStretchFactor(0, 1)
+        upper.setStretchFactor(1, 1)  # or it would keep the share of the width that it was given at first, whatever its own is
         upper.setStretchFactor(2, 5)
         self._upper = upper
         upper.setSizes(_ALONE)
@@ -302,7 +313,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         whole.setStretchFactor(1, 2)
         whole.setSizes([420, 300])
         for splitter in (upper, lower, whole):
-            splitter.setHandleWidth(6)
+            splitter.setHandleWidth(_GAP)
             splitter.setChildrenCollapsible(False)
 
         help_button = QtWidgets.QPushButton("What this can and cannot tell")
@@ -313,13 +324,15 @@ class DashboardWindow(QtWidgets.QMainWindow):
         footer.setContentsMargins(6, 0, 6, 0)
         footer.setSpacing(2)
         figures = QtWidgets.QHBoxLayout()
-        figures.addWidget(self._health, 1)
+        figures.addWidget(self._health)
+        figures.addWidget(self._sending, 1)
         details = QtWidgets.QPushButton("Health…")
         details.setObjectName("link")
         details.setToolTip("Every figure with what it means, the log, and a report to copy (F2)")
         details.clicked.connect(self.show_health)
         figures.addWidget(details)
         footer.addLayout(figures)
+        figures.setSpacing(16)
         notes = QtWidgets.QHBoxLayout()
         notes.addWidget(self._news)
         notes.addStretch(1)
@@ -582,8 +595,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
         choice = self._transport.choice
         if self._controller is None or not self.ready or choice is None:
             return
-        self._notices.pop("engine", None)
-        self._notices.pop("recording", None)
+        for source in ("engine", "recording", "outlets"):
+            self._notices.pop(source, None)
         try:
             people = self._people_bar.people(choice) if self._transport.two_people else None
         except RealtimeSerError as error:
@@ -596,6 +609,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._show_people(people)
         if self._sincgram is not None:
             self._sincgram.restart()
+        self._choose_outlets(self._controller)
         try:
             if people is None:
                 self._controller.start(choice, session)
@@ -603,6 +617,26 @@ class DashboardWindow(QtWidgets.QMainWindow):
                 self._controller.start(choice, session, people)
         except RealtimeSerError as error:
             self._fail("engine", Failure.of(error), "Start again")
+
+    def _choose_outlets(self, controller: DashboardController) -> None:
+        """Hand over what shall be sent from now on; listening goes on without what cannot be."""
+        try:
+            controller.send(self._settings.outlets)
+        except RealtimeSerError as error:
+            controller.send(None)
+            remedy = f"{error.remedy} It was written in the settings (Ctrl+,)."
+            self._fail("outlets", Failure(f"Nothing is sent: {error.problem}", remedy))
+        self._unsent = ""
+
+    def _follow_sending(self) -> None:
+        """Show what leaves the machine, and tell once why nothing does although it should."""
+        sending = self._controller.sending() if self._controller is not None else None
+        text = sending.text if sending is not None else ""
+        self._sending.show_text(f"▲ {text}" if text else "")
+        problem = sending.problem if sending is not None else ""
+        if sending is not None and problem and problem != self._unsent:
+            self._fail("outlets", Failure(problem, sending.remedy))
+        self._unsent = problem
 
     def _show_people(self, people: PeopleInput | None) -> None:
         """Lay out for two people, or for one."""
@@ -622,6 +656,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._second_timeline.show_span(self._timeline.shown_seconds)
         for panel in (self._second_now, self._second_level, self._second_timeline):
             panel.setVisible(people is not None)
+        levels = (self._level,) if people is None else (self._level, self._second_level)
+        self._levels.setFixedWidth(sum(level.minimumWidth() for level in levels) + _GAP * (len(levels) - 1))
         self._level.show_title(first[:_SHORT] or "dBFS")
         self._second_level.show_title(second[:_SHORT] or "dBFS")
         self._log.show_people(names)
@@ -733,7 +769,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         if status.phase == "failed":
             self._fail("recording", Failure(status.problem, status.remedy), "Record again")
         elif status.phase == "closed":
-            told = f"Recorded {clock(round(status.seconds * ENGINE_RATE), ENGINE_RATE)} in {status.folder}"
+            told = f"Recorded {clock(round(status.seconds * ENGINE_RATE), ENGINE_RATE)} in {shown_path(status.folder)}"
             self._notices["recording"] = Notice(Severity.INFO, told, "", "Open folder")
             self._log_event("recorded", Severity.INFO, told)
 
@@ -853,6 +889,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         live = state.live if state is not None else False
         recognizer = state.recognizer if state is not None and state.recognizer else ""
         self._follow_recording()
+        self._follow_sending()
         if self._settings.palette is not self._palette:  # the system went dark or light
             self._palette = self._settings.palette
             self._apply_theme()
@@ -1015,6 +1052,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
     def _apply_theme(self) -> None:
         look = Look(self._palette, class_styles(self._model.classes, self._palette))
         self.setStyleSheet(style_sheet(self._palette))
+        self._sending.setStyleSheet(f"color: {self._palette.warning};")
         for part in (
             self._transport,
             self._recording_bar,
@@ -1098,7 +1136,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
     def _refresh_health(self, dialog: HealthDialog) -> None:
         dialog.show_sections(self._sections())
         path = log_file()
-        dialog.show_log(log_tail(path), str(path or ""))
+        dialog.show_log(log_tail(path), shown_path(path) if path is not None else "")
 
     def _report(self) -> str:
         path = log_file()
@@ -1132,7 +1170,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
             return
         if self._sincgram is None:
             look = Look(self._palette, class_styles(self._model.classes, self._palette))
-            self._sincgram = SincgramWindow(self._controller, self._bank, self._facts, look, self._settings.raw, self)
+            self._sincgram = SincgramWindow(self._controller, self._bank, self._facts, look, self._settings, self)
             self._tell_followed()
         self._sincgram.show()
         self._sincgram.raise_()
@@ -1188,7 +1226,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
         if self._help is None:
             dialog = QtWidgets.QDialog(self)
             dialog.setWindowTitle("What this can and cannot tell")
-            dialog.resize(640, 620)
+            open_at(dialog, 640, 620)
+            dialog.setMinimumSize(360, 300)
             browser = QtWidgets.QTextBrowser()
             browser.setAccessibleName("limits, law, model and keys")
             QtWidgets.QVBoxLayout(dialog).addWidget(browser)

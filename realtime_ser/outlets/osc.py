@@ -41,7 +41,9 @@ class OscOutlet:
         try:
             self._client: Any = SimpleUDPClient(host, port)
         except OSError as error:
-            raise ConfigError(f"{host!r} is no address that OSC can be sent to: {error.strerror}.", "Check --osc.") from error
+            raise ConfigError(
+                f"{host!r} is no address that OSC can be sent to: {error.strerror}.", "Check host and port."
+            ) from error
         self._push("/ser/classes", list(facts.classes))
         if facts.people:
             self._push("/ser/people", list(facts.people))

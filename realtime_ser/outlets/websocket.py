@@ -79,7 +79,8 @@ class WebSocketOutlet:
             raise ConfigError("The WebSocket outlet needs websockets.", remedy) from error
         if not token and not is_loopback(host):
             raise ConfigError(
-                f"Others could connect to {host}, so a token is needed.", "Add --websocket-token, or leave the host out."
+                f"Others could connect to {host}, so a token is needed.",
+                "Leave the host out, or give a token: --websocket-token, or REALTIME_SER_WEBSOCKET_TOKEN in the environment.",
             )
         if token and len(token) < _SHORTEST_TOKEN:
             raise ConfigError("The token is too short to protect anything.", f"Take {_SHORTEST_TOKEN} characters or more.")

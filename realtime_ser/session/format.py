@@ -100,7 +100,7 @@ def sessions_folder(wanted: str | Path | None = None) -> Path:
     import platformdirs
 
     chosen = wanted or os.environ.get(SESSIONS_VARIABLE)
-    return Path(chosen) if chosen else platformdirs.user_data_path("realtime-ser", appauthor=False) / "sessions"
+    return Path(chosen).expanduser() if chosen else platformdirs.user_data_path("realtime-ser", appauthor=False) / "sessions"
 
 
 def session_folders(root: Path) -> list[Path]:

@@ -19,10 +19,12 @@ from realtime_ser.assembly import EngineChoices
 from realtime_ser.audio.sources import SourceStatus
 from realtime_ser.bundle.filter_files import CutoffHistory, Reliance
 from realtime_ser.bundle.loader import load_bundle
+from realtime_ser.controller import Sending
 from realtime_ser.errors import RealtimeSerError
 from realtime_ser.gui.controller import InputChoice, InputKind, Phase
 from realtime_ser.gui.filterbank import hz_from_mel, mel_from_hz
 from realtime_ser.inputs import PeopleInput
+from realtime_ser.outlets.wish import OutletWish, sending_text
 from realtime_ser.profiles import Baseline, SpeakerProfile
 from realtime_ser.session.recorder import RecordingStatus
 from realtime_ser.session.request import SessionRequest
@@ -411,6 +413,8 @@ class ScriptedController:
         self.people: PeopleInput | None = None
         self.second_outputs: deque[Output] = deque()
         self.sound: deque[Block] | None = None
+        self.wish: OutletWish | None = None
+        self.unsent = Sending()
 
     def inputs(self) -> Sequence[InputChoice]:
         if self.inputs_error is not None:
@@ -477,6 +481,16 @@ class ScriptedController:
             self.recorded = RecordingStatus("recording", Path("sessions") / "session", 0.0, kept.words, kept.audio)
         live = choice.kind == "microphone"
         self._state = State("running", "", "", choice.title, str(RECOGNIZER), live)
+
+    def send(self, wish: OutletWish | None) -> None:
+        self.wish = wish
+
+    def sending(self) -> Sending:
+        if self.unsent.problem or self._state.phase != "running" or self.wish is None:
+            return self.unsent
+        named = [*["LSL"] * self.wish.lsl, *[f"OSC to {host}:{port}" for host, port in filter(None, [self.wish.osc])]]
+        named += [f"WebSocket at {host}:{port}" for host, port in filter(None, [self.wish.websocket])]
+        return Sending(sending_text(named, words=self.wish.words))
 
     def source_status(self, person: int = 0) -> SourceStatus | None:
         return SourceStatus("Built-in Microphone", 48_000, 1, input_latency_seconds=0.012) if self.started else None

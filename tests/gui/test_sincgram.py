@@ -22,8 +22,10 @@ from realtime_ser.gui.filterbank import FilterBank
 from realtime_ser.gui.models import BinnedRing
 from realtime_ser.gui.panels.panel import Look
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets
+from realtime_ser.gui.settings import Settings
+from realtime_ser.gui.sincgram.looks import AXES, COLOUR_MAPS
 from realtime_ser.gui.sincgram.model import FrameGrid
-from realtime_ser.gui.sincgram.pictures import AXES, COLOUR_MAPS, PICTURES, RingImage, colour_table
+from realtime_ser.gui.sincgram.pictures import PICTURES, RingImage, colour_table
 from realtime_ser.gui.sincgram.table import EXPORTS, table
 from realtime_ser.gui.sincgram.window import SincgramWindow
 from realtime_ser.gui.theme import DARK, class_styles
@@ -282,15 +284,29 @@ def test_keys_choose_time_axis_and_filter_and_are_remembered(
     window.set_levels(-80, -30)
     assert {name: settings.value(f"sincgram/{name}") for name in ("axis", "seconds", "floor", "ceiling")} == {
         "axis": "mel",
-        "seconds": 20,
-        "floor": -80,
-        "ceiling": -30,
+        "seconds": "20",
+        "floor": "-80",
+        "ceiling": "-30",
     }
     with pytest.raises(IndexError):
         window.choose(-1)
     window.set_levels(-20, -60)
     lowest, highest = (box.value() for box in window.findChildren(QtWidgets.QSpinBox))
     assert highest - lowest >= 10
+
+
+def test_what_an_earlier_version_kept_is_not_lost(drive: Drive, settings: QtCore.QSettings) -> None:
+    # Numbers were kept as numbers, by the window itself.
+    for name, value in (("axis", "Hz"), ("seconds", 60), ("floor", -70), ("ceiling", -10), ("colours", "magma")):
+        settings.setValue(f"sincgram/{name}", value)
+    driver = drive()
+    driver.settle()
+    driver.window.show_sincgram()
+    window = driver.window.sincgram
+    assert (window._pictures.axis, window._pictures.seconds, window._maps.currentText()) == ("Hz", 60, "magma")
+    assert [box.value() for box in window.findChildren(QtWidgets.QSpinBox)] == [-70, -10]
+    Settings(settings).reset()  # which is about what the settings show
+    assert Settings(settings).stored("sincgram/floor") == "-70"
 
 
 def test_settings_that_make_no_sense_are_left(drive: Drive, settings: QtCore.QSettings) -> None:
@@ -437,7 +453,7 @@ class Bench:
         look = Look(DARK, class_styles(made.classes, DARK))
         self.output = Output()
         self.window = SincgramWindow(
-            self.controller, bank, facts(), look, settings, open_stream=open_stream or self.output.open
+            self.controller, bank, facts(), look, Settings(settings), open_stream=open_stream or self.output.open
         )
         qtbot.addWidget(self.window)
         self.window.show()

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from realtime_ser.gui.theme import PALETTES, Palette, Shape, blend, class_styles, contrast, heat_table, ink_on
+from realtime_ser.gui.panels.recording import MARKER_COLOURS
+from realtime_ser.gui.theme import (
+    PALETTES,
+    Palette,
+    Shape,
+    blend,
+    class_styles,
+    contrast,
+    heat_table,
+    ink_on,
+    progress_ground,
+    style_sheet,
+)
 
 CLASSES = ("anger", "happiness", "neutral", "sadness")
 # Machado, Oliveira and Fernandes (2009), severity 1.0, on linear RGB.
@@ -50,14 +64,32 @@ def test_text_on_coloured_ground_is_legible(palette: Palette) -> None:
     grounds = [*palette.classes.values(), *palette.spare, palette.accent, palette.error]
     for ground in grounds:
         assert contrast(ink_on(ground), ground) >= 4.5, ground
-    assert contrast(palette.text, palette.grid) >= 4.5
+    for ground in (palette.grid, progress_ground(palette)):
+        assert contrast(palette.text, ground) >= 4.5, ground
+    for ground in (*MARKER_COLOURS, palette.record, palette.good, palette.warning):
+        assert contrast(ink_on(ground), ground) >= 4.5, ground
+    # Words of a transcript fade with the recogniser's doubt, verdicts that are being made with the voice's.
+    for share in np.linspace(0.0, 1.0, 5):
+        assert contrast(blend(palette.text, palette.dim, share), palette.panel) >= 4.5
 
 
 @palettes
 def test_graphics_stand_out(palette: Palette) -> None:
-    for colour in (palette.record, palette.ghost, *palette.classes.values()):
-        assert contrast(colour, palette.panel) >= 3.0, colour
-        assert contrast(colour, palette.well) >= 3.0, colour
+    # WCAG 1.4.11: what one must see to use a control, or to understand a picture.
+    for colour in (palette.record, palette.ghost, palette.edge, palette.accent, *palette.classes.values()):
+        for ground in (palette.panel, palette.well, palette.window):
+            assert contrast(colour, ground) >= 3.0, (colour, ground)
+
+
+@palettes
+def test_every_picture_that_the_style_sheet_names_is_there(palette: Palette) -> None:
+    pictures = re.findall(r'url\("([^"]+)"\)', style_sheet(palette))
+    assert len(pictures) == 2
+    for picture in pictures:
+        drawing = Path(picture).read_text()
+        (ink,) = re.findall(r'stroke="(#[0-9a-f]{6})"', drawing)
+        ground = palette.accent if "check" in picture else palette.well
+        assert contrast(ink, ground) >= 3.0, picture
 
 
 @palettes

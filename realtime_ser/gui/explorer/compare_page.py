@@ -13,7 +13,7 @@ from realtime_ser.bundle.loader import find_bundles, load_bundle
 from realtime_ser.errors import BundleError
 from realtime_ser.gui.explorer.comparison import Comparison
 from realtime_ser.gui.explorer.exports import Columns
-from realtime_ser.gui.explorer.page import ChoicePage, PlotView, curve, dots, fit_response, fit_y
+from realtime_ser.gui.explorer.page import ChoicePage, PlotView, curve, dots, fit_response, fit_y, say_nothing_is_there
 from realtime_ser.gui.explorer.study import Study
 from realtime_ser.gui.panels.panel import make_label, set_text
 from realtime_ser.gui.qt import Qt, QtCore, QtWidgets, pg
@@ -117,7 +117,10 @@ class ComparePage(ChoicePage):
         parts.setSizes([640, 350])
         inside.addWidget(parts, 1)
         layout.addWidget(self._result, 1)
-        self._empty = QtWidgets.QWidget()
+        self._empty = say_nothing_is_there(
+            "A second bundle's filters are shown beside this one's: bands, movement, bandwidth, summed response, and a table "
+            "of the pairs. Filters are paired by their place when sorted by learnt centre."
+        )
         layout.addWidget(self._empty, 1)
         self.coarse = True
         self.follow(self._view)
@@ -301,11 +304,6 @@ class ComparePage(ChoicePage):
         self._result.setVisible(comparison is not None)
         self._empty.setVisible(comparison is None)
         if comparison is None or other is None:
-            set_text(
-                self._told,
-                "A second bundle's filters are shown beside this one's: bands, movement, bandwidth, summed response, and a "
-                "table of the pairs. Filters are paired by their place when sorted by learnt centre.",
-            )
             return
         self.plots = {
             "bands of both": self._bands,

@@ -13,7 +13,7 @@ from realtime_ser.gui.explorer.reliance_page import ReliancePage
 from realtime_ser.gui.explorer.scales import SCALES
 from realtime_ser.gui.explorer.study import Study
 from realtime_ser.gui.explorer.training_page import TrainingPage
-from realtime_ser.gui.panels.panel import ElidedLabel, Look, make_label, set_text
+from realtime_ser.gui.panels.panel import ElidedLabel, Look, legend_markup, make_label, open_at, set_text
 from realtime_ser.gui.qt import Qt, QtGui, QtWidgets
 from realtime_ser.gui.theme import style_sheet
 
@@ -36,7 +36,8 @@ class ExplorerWindow(QtWidgets.QDialog):
         super().__init__(parent)
         self.setWindowTitle(f"Filter-bank explorer – {study.name}")
         self.setWindowFlag(Qt.WindowType.WindowMaximizeButtonHint)
-        self.resize(1024, 700)
+        open_at(self, 1024, 700)
+        self.setMinimumSize(860, 560)
         self._scale = SCALES[0]
         self._look = look
         self.filters = FiltersPage(study.bank)
@@ -158,11 +159,8 @@ class ExplorerWindow(QtWidgets.QDialog):
         self._look = look
         palette = look.palette
         self.setStyleSheet(style_sheet(palette))
-        learnt, initial, chosen = (
-            f'<span style="color:{colour}">▮ {word}</span>'
-            for colour, word in ((palette.accent, "learnt"), (palette.ghost, "initial"), (palette.warning, "chosen"))
-        )
-        set_text(self._legend, f"{learnt}&nbsp; {initial}&nbsp; {chosen}")
+        legend = legend_markup((palette.accent, "learnt"), (palette.ghost, "initial"), (palette.warning, "chosen"))
+        set_text(self._legend, legend)
         self._drawn.clear()
         self._bring_up_to_date()
 

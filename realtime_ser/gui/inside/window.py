@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from realtime_ser.gui.controller import Phase
 from realtime_ser.gui.inside.view import CAVEATS, InsideView, committed, describe_row, effective_count, inside_view
 from realtime_ser.gui.models import DashboardModel
-from realtime_ser.gui.panels.panel import ElidedLabel, Look, draw_shape, make_label, numeric_font, set_text
+from realtime_ser.gui.panels.panel import ElidedLabel, Look, draw_shape, make_label, numeric_font, open_at, set_text
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets
 from realtime_ser.gui.theme import Palette, blend
 from realtime_ser.text.attention import CrossAttention
@@ -273,7 +273,7 @@ class InsideWindow(QtWidgets.QDialog):
         super().__init__(parent)
         self.setWindowTitle("Inside the fusion")
         self.setWindowFlag(Qt.WindowType.WindowMaximizeButtonHint)
-        self.resize(900, 820)
+        open_at(self, 900, 820)
         self.setMinimumSize(620, 480)
         self._view = InsideView("")
         self._person = ""
@@ -525,6 +525,7 @@ class InsideWindow(QtWidgets.QDialog):
         self._offered = sizes
         for button in self._sizes:
             self._size_bar.removeWidget(button)
+            button.hide()  # now, not when it is deleted
             button.deleteLater()
         self._sizes = []
         for index, size in enumerate(sizes):

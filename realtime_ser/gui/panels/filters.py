@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from realtime_ser.gui.filterbank import FilterBank, mel_from_hz
 from realtime_ser.gui.models import DashboardModel
-from realtime_ser.gui.panels.panel import ElidedLabel, Look, Panel, make_label, set_text
+from realtime_ser.gui.panels.panel import ElidedLabel, Look, Panel, legend_markup, make_label, set_text
+from realtime_ser.gui.panels.plots import add_still_plot
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets, pg
 from realtime_ser.gui.theme import blend
 
@@ -96,6 +97,7 @@ class FilterPanel(Panel):
             layout.setRowStretchFactor(row, stretch)
         self._response.showAxis("bottom")
         self._response.getAxis("bottom").setHeight(20)
+        self._response.getAxis("bottom").setTicks([[]])  # until there is a bank
         self._initial_bands = pg.PlotCurveItem(connect="pairs")
         self._learnt_bands = pg.PlotCurveItem(connect="pairs")
         self._chosen_band = pg.PlotCurveItem(connect="pairs")
@@ -111,18 +113,9 @@ class FilterPanel(Panel):
         self._pointer = pg.SignalProxy(self._view.scene().sigMouseMoved, rateLimit=20, slot=self._point)
 
     def _add_plot(self, row: int, unit: str) -> Any:
-        plot = self._view.addPlot(row=row, col=0)
-        plot.setMenuEnabled(False)
-        plot.setMouseEnabled(False, False)
-        plot.hideButtons()
+        plot = add_still_plot(self._view, row, GUTTER)
         plot.hideAxis("bottom")
-        box = plot.getViewBox()
-        box.setDefaultPadding(0.0)
-        box.disableAutoRange()
-        left = plot.getAxis("left")
-        left.setWidth(GUTTER)
-        left.setStyle(tickLength=-4, tickTextOffset=4)
-        left.setTicks([[(0.5, unit)]])
+        plot.getAxis("left").setTicks([[(0.5, unit)]])
         return plot
 
     @property
@@ -171,8 +164,7 @@ class FilterPanel(Panel):
         self._energies.setBrush(pg.mkBrush(blend(palette.good, palette.well, 0.35)))
         self._initial_response.setPen(pg.mkPen(palette.ghost, width=1, style=Qt.PenStyle.DashLine))
         self._learnt_response.setPen(pg.mkPen(palette.accent, width=2))
-        learnt, initial = f"color:{palette.accent}", f"color:{palette.ghost}"
-        set_text(self._legend, f'<span style="{learnt}">▮ learnt</span>&nbsp; <span style="{initial}">▮ initial</span>')
+        set_text(self._legend, legend_markup((palette.accent, "learnt"), (palette.ghost, "initial")))
         self._draw_bank()
 
     def _place(self, hertz: NDArray[np.float64]) -> NDArray[np.float64]:

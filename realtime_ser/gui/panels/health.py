@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Callable, Sequence
 
-from realtime_ser.gui.panels.panel import Look, make_label
+from realtime_ser.gui.panels.panel import Look, make_label, open_at
 from realtime_ser.gui.qt import QtCore, QtGui, QtWidgets
 from realtime_ser.gui.report import Section
 
@@ -24,7 +24,8 @@ class HealthDialog(QtWidgets.QDialog):
     def __init__(self, parent: QtWidgets.QWidget, report: Callable[[], str]) -> None:
         super().__init__(parent)
         self.setWindowTitle("Health")
-        self.resize(660, 760)
+        open_at(self, 660, 760)
+        self.setMinimumSize(420, 320)
         self._report = report
         self._look: Look | None = None
         self._figures = QtWidgets.QTextBrowser()
@@ -83,6 +84,7 @@ class HealthDialog(QtWidgets.QDialog):
 
     def show_log(self, lines: Sequence[str], where: str) -> None:
         """Show the end of the log."""
+        self._log.setVisible(bool(where))
         text = "\n".join(lines)
         if text != self._log.toPlainText():
             self._log.setPlainText(text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from realtime_ser.gui.models import MeterModel
-from realtime_ser.gui.panels.panel import Look, Panel, numeric_font
+from realtime_ser.gui.panels.panel import Look, Panel, minus, numeric_font
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets
 from realtime_ser.gui.theme import blend, ink_on
 
@@ -68,7 +68,9 @@ class _Meter(QtWidgets.QWidget):
         painter.drawText(lamp, Qt.AlignmentFlag.AlignCenter, "CLIP" if clipped or not model.silent else "MUTE")
         painter.setPen(QtGui.QColor(palette.dim))
         figure = QtCore.QRectF(0.0, self.height() - 15.0, self.width(), 15.0)
-        painter.drawText(figure, Qt.AlignmentFlag.AlignCenter, f"{model.held:.1f}" if math.isfinite(model.held) else "−∞")
+        painter.drawText(
+            figure, Qt.AlignmentFlag.AlignCenter, minus(f"{model.held:.1f}") if math.isfinite(model.held) else "−∞"
+        )
         track = self._track()
         self._draw_bar(painter, track, model.peak, 0.45)
         inner = track.adjusted(track.width() * 0.2, 0.0, -track.width() * 0.2, 0.0)
@@ -102,7 +104,7 @@ class _Meter(QtWidgets.QWidget):
             painter.drawLine(QtCore.QPointF(track.left() - 3.0, y), QtCore.QPointF(track.left(), y))
             painter.setPen(QtGui.QColor(palette.dim))
             box = QtCore.QRectF(0.0, y - 7.0, track.left() - 5.0, 14.0)
-            painter.drawText(box, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, f"{mark}")
+            painter.drawText(box, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, minus(f"{mark}"))
         painter.end()
         return scale
 

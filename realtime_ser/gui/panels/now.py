@@ -47,7 +47,13 @@ class _Headline(QtWidgets.QWidget):
         palette = self._look.palette
         painter = QtGui.QPainter(self)
         width, height = float(self.width()), float(self.height())
-        footer = 24.0
+        small = QtGui.QFont(QtWidgets.QApplication.font())
+        small.setPixelSize(12)
+        metrics = QtGui.QFontMetricsF(small)
+        # What explains a state without a figure may take two lines.
+        alone = not self._view.confidence
+        wraps = alone and metrics.horizontalAdvance(self._view.explanation) > width
+        footer = 2.0 * metrics.lineSpacing() + 4.0 if wraps else 24.0
         room = height - footer
         text = self._view.headline
         named = self._style is not None
@@ -78,16 +84,17 @@ class _Headline(QtWidgets.QWidget):
 
         line = QtCore.QRectF(0.0, room, width, footer)
         left = 0.0
-        if self._view.confidence is not None and self._view.confidence > 0.0:
+        if not alone:
             painter.setFont(numeric_font(17, bold=True))
             painter.setPen(QtGui.QColor(palette.text if named else palette.dim))
-            figure = f"{100.0 * self._view.confidence:.0f} %"
+            figure = f"{100.0 * (self._view.confidence or 0.0):.0f} %"
             painter.drawText(line, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, figure)
             left = QtGui.QFontMetricsF(painter.font()).horizontalAdvance(figure) + 8.0
-        small = QtGui.QFont(QtWidgets.QApplication.font())
-        small.setPixelSize(12)
         painter.setFont(small)
         painter.setPen(QtGui.QColor(palette.dim))
+        if wraps:
+            painter.drawText(line, Qt.TextFlag.TextWordWrap | Qt.AlignmentFlag.AlignVCenter, self._view.explanation)
+            return
         explanation = QtGui.QFontMetricsF(small).elidedText(
             self._view.explanation, Qt.TextElideMode.ElideRight, line.width() - left
         )
@@ -255,6 +262,7 @@ class NowPanel(Panel):
         self._note = make_label("", "dim")
         self._note.setWordWrap(True)
         self._previous = ElidedLabel("dim")
+        self._last = "last utterance"
         self.body.addWidget(self._headline, 3)
         self.body.addWidget(self._bars, 4)
         self.body.addWidget(self._legend)
@@ -271,6 +279,7 @@ class NowPanel(Panel):
         self.setMinimumWidth(_NARROW if name else _WIDTH)
         self._inside.setVisible(inside)
         self._legend.setVisible(not name)
+        self._last = "last" if name else "last utterance"
 
     def apply_look(self, look: Look) -> None:
         """Take on a theme and the classes."""
@@ -293,7 +302,7 @@ class NowPanel(Panel):
         set_text(self._legend, "▾ voice alone   ▴ words alone" if view.text is not None else " ")
         set_text(self._rests_on, f"rests on {view.rests_on}" if view.rests_on else " ")
         set_text(self._note, view.note or " ")
-        self._previous.show_text(_previous_text(previous, self._look))
+        self._previous.show_text(_previous_text(previous, self._look, self._last))
         spoken = view.headline
         if view.confidence:
             spoken += f", {100.0 * view.confidence:.0f} percent"
@@ -305,7 +314,7 @@ class NowPanel(Panel):
             self._bars.setAccessibleName(", ".join(f"{style.name} {100.0 * s:.0f} percent" for style, s in figures))
 
 
-def _previous_text(verdict: Verdict | None, look: Look | None) -> str:
+def _previous_text(verdict: Verdict | None, look: Look | None, last: str) -> str:
     if verdict is None or look is None:
         return ""
     at = clock(verdict.span.first)
@@ -313,6 +322,6 @@ def _previous_text(verdict: Verdict | None, look: Look | None) -> str:
     if verdict.is_bleed:
         return f"last utterance ({at}): ↔ probably another's voice"
     if label is None:
-        return f"last utterance ({at}): unsure"
+        return f"{last} ({at}): unsure"
     glyph = next((style.glyph for style in look.classes if style.name == label), "")
-    return f"last utterance ({at}): {glyph} {label} {100.0 * verdict.estimate.confidence:.0f} %"
+    return f"{last} ({at}): {glyph} {label} {100.0 * verdict.estimate.confidence:.0f} %"

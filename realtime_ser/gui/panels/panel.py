@@ -2,13 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets
 from realtime_ser.gui.theme import ClassStyle, Palette, Shape
 
-__all__ = ["ElidedLabel", "Look", "Panel", "draw_shape", "make_label", "numeric_font", "set_text", "shown_colour"]
+__all__ = [
+    "ElidedBox",
+    "ElidedLabel",
+    "FittedDialog",
+    "Form",
+    "Look",
+    "Panel",
+    "add_button",
+    "draw_shape",
+    "legend_markup",
+    "make_label",
+    "make_page",
+    "minus",
+    "numeric_font",
+    "open_at",
+    "set_text",
+    "shown_colour",
+]
+
+FIELD_HEIGHT = 30
+"""Pixels of a field, a box and a button, as the style sheet makes them."""
+
+_STUMP = 8
+"""Characters that must be left of a text for it to tell anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +108,104 @@ class ElidedLabel(QtWidgets.QLabel):
         painter.setFont(self.font())
         painter.setPen(self.palette().color(QtGui.QPalette.ColorRole.WindowText))
         text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, self.width())
-        painter.drawText(self.rect(), self.alignment(), text)
+        if text == self.text() or len(text) > _STUMP:
+            painter.drawText(self.rect(), self.alignment(), text)
+
+
+class ElidedBox(QtWidgets.QComboBox):
+    """A box to choose from whose text ends with an ellipsis where there is no room for it; a style sheet would cut it off."""
+
+    def paintEvent(self, event: QtGui.QPaintEvent) -> None:  # noqa: N802 - Qt's name
+        """Draw what fits."""
+        painter = QtWidgets.QStylePainter(self)
+        option = QtWidgets.QStyleOptionComboBox()
+        self.initStyleOption(option)
+        painter.drawComplexControl(QtWidgets.QStyle.ComplexControl.CC_ComboBox, option)
+        field = self.style().subControlRect(
+            QtWidgets.QStyle.ComplexControl.CC_ComboBox, option, QtWidgets.QStyle.SubControl.SC_ComboBoxEditField, self
+        )
+        option.currentText = self.fontMetrics().elidedText(self.currentText(), Qt.TextElideMode.ElideRight, field.width() - 2)
+        painter.drawControl(QtWidgets.QStyle.ControlElement.CE_ComboBoxLabel, option)
+
+
+class FittedDialog(QtWidgets.QDialog):
+    """A dialog that is never lower than its contents need at its width: Qt itself reckons without texts that wrap."""
+
+    least_height = 0
+    """Pixels, whatever the contents."""
+
+    def fit(self) -> None:
+        """Let it be no lower than is needed now."""
+        layout = self.layout()
+        if layout is None:
+            return
+        layout.activate()
+        wraps = layout.hasHeightForWidth()
+        needed = layout.totalMinimumHeightForWidth(self.width()) if wraps else layout.totalMinimumSize().height()
+        needed = max(needed, self.least_height)
+        if needed != self.minimumHeight():
+            self.setMinimumHeight(needed)
+
+    def event(self, event: QtCore.QEvent) -> bool:
+        """See what is needed whenever contents or width have changed."""
+        done = super().event(event)
+        if event.type() in (QtCore.QEvent.Type.LayoutRequest, QtCore.QEvent.Type.Resize, QtCore.QEvent.Type.Show):
+            self.fit()
+        return done
+
+
+class Form(QtWidgets.QFormLayout):
+    """Fields below each other, with what they are called beside them, on one line with their texts."""
+
+    def add(self, title: str, row: QtWidgets.QWidget | QtWidgets.QLayout, field: QtWidgets.QWidget | None = None) -> None:
+        """Add a row; the key in `title` goes to `field`, which is the row itself where that is a field."""
+        label = QtWidgets.QLabel(title)
+        label.setMinimumHeight(FIELD_HEIGHT)
+        buddy = field if field is not None else row
+        if isinstance(buddy, QtWidgets.QWidget):
+            label.setBuddy(buddy)
+        self.addRow(label, row)
+
+
+def make_page(window: QtWidgets.QMainWindow) -> QtWidgets.QVBoxLayout:
+    """Give a window its one page, whose rows go into what is returned."""
+    root = QtWidgets.QWidget()
+    root.setObjectName("root")
+    window.setCentralWidget(root)
+    layout = QtWidgets.QVBoxLayout(root)
+    layout.setContentsMargins(10, 8, 10, 10)
+    layout.setSpacing(8)
+    return layout
+
+
+def add_button(row: QtWidgets.QBoxLayout, text: str, tip: str, action: Callable[[], None]) -> QtWidgets.QPushButton:
+    """Add a button that does `action`."""
+    button = QtWidgets.QPushButton(text)
+    button.setToolTip(tip)
+    button.clicked.connect(lambda _checked=False: action())
+    row.addWidget(button)
+    return button
+
+
+def legend_markup(*entries: tuple[str, str]) -> str:
+    """Rich text of colours and what they stand for; only the sign has the colour, which may be too faint for letters."""
+    return "&nbsp;&nbsp;".join(f'<span style="color:{colour}">▮</span>&nbsp;{meaning}' for colour, meaning in entries)
+
+
+def open_at(window: QtWidgets.QWidget, width: int, height: int) -> None:
+    """Let a window open at this size, or at the screen's where that is smaller: what hangs over an edge cannot be reached."""
+    window.resize(QtCore.QSize(width, height).boundedTo(window.screen().availableSize()))
 
 
 def set_text(label: QtWidgets.QLabel | QtWidgets.QPushButton | QtWidgets.QToolButton, text: str) -> None:
     """Set a text only where it changed, so that a timer does not repaint what stands still."""
     if label.text() != text:
         label.setText(text)
+
+
+def minus(figure: str) -> str:
+    """A figure with the sign that is as wide as a plus, in place of a hyphen."""
+    return figure.replace("-", "−")
 
 
 def numeric_font(pixels: int, bold: bool = False) -> QtGui.QFont:

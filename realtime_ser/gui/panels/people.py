@@ -7,7 +7,7 @@ from pathlib import Path
 
 from realtime_ser.errors import ConfigError
 from realtime_ser.gui.controller import InputChoice, PickedFile
-from realtime_ser.gui.panels.panel import make_label
+from realtime_ser.gui.panels.panel import ElidedBox, make_label
 from realtime_ser.gui.qt import QtWidgets
 from realtime_ser.inputs import DEFAULT_NAMES, LONGEST_NAME, Input, PeopleInput, parse_names, same_input, two_inputs
 
@@ -29,7 +29,7 @@ class PeopleBar(QtWidgets.QFrame):
         row.setSpacing(8)
         self.names: list[QtWidgets.QLineEdit] = []
         self.channels: list[QtWidgets.QSpinBox] = []
-        self.second = QtWidgets.QComboBox()
+        self.second = ElidedBox()
         self.second.setAccessibleName("what the second person speaks into")
         self.second.setToolTip("Another channel of the same input, or a microphone of their own")
         self.second.setSizeAdjustPolicy(QtWidgets.QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)

@@ -89,6 +89,7 @@ class RecordingBar(QtWidgets.QFrame):
         self._markers = tuple(markers)
         for button in self._buttons:
             self._place.removeWidget(button)
+            button.hide()  # now, not when it is deleted
             button.deleteLater()
         self._buttons = []
         for marker in self._markers:

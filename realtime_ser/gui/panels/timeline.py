@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from realtime_ser.gui.filterbank import FilterBank
 from realtime_ser.gui.models import BIN_SAMPLES, DashboardModel, coarser
 from realtime_ser.gui.panels.panel import ElidedLabel, Look, Panel, draw_shape, make_label, set_text, shown_colour
+from realtime_ser.gui.panels.plots import add_still_plot
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets, pg
 from realtime_ser.gui.theme import Shape, blend, heat_table, ink_on
 from realtime_ser.types import Verdict
@@ -304,26 +305,16 @@ class TimelinePanel(Panel):
 
     def _add_lane(self, row: int, name: str, low: float, high: float) -> Any:
         axes = {"left": pg.AxisItem("left"), "bottom": TimeAxis("bottom")}
-        lane = self._view.addPlot(row=row, col=0, axisItems=axes)
-        lane.setMenuEnabled(False)
-        lane.setMouseEnabled(False, False)
-        lane.hideButtons()
+        lane = add_still_plot(self._view, row, GUTTER, axisItems=axes)
         lane.setClipToView(False)
         box = lane.getViewBox()
-        box.setDefaultPadding(0.0)
-        box.disableAutoRange()
         box.setYRange(low, high, padding=0.0)
         box.setXRange(0.0, 60.0, padding=0.0)
-        for side in ("left", "bottom"):
-            # Otherwise every change of range writes the axis' (empty) label anew.
-            lane.getAxis(side).enableAutoSIPrefix(False)
         left = lane.getAxis("left")
-        left.setWidth(GUTTER)
-        left.setStyle(tickLength=-4, tickTextOffset=4)
         ticks = {
             "verdicts": [(0.5, "verdicts")],
             "scores": [(0.0, "0 %"), (0.5, "50 %"), (1.0, "100 %")],
-            "level": [(-60.0, "-60"), (-30.0, "-30"), (-4.0, "dBFS")],
+            "level": [(-60.0, "−60"), (-30.0, "−30"), (-4.0, "dBFS")],
             "voice": [(0.5, "voice")],
             "bands": [],
         }[name]

@@ -16,6 +16,9 @@ __all__ = ["TranscriptList", "words_markup"]
 DOUBTFUL = 0.6
 """Words below this confidence are underlined with dots, so that the fainter colour is not the only sign."""
 
+_BESIDE = 340
+"""Pixels of a list from which on words stand beside their verdict."""
+
 
 def words_markup(words: tuple[Word, ...], final: bool, look: Look) -> str:
     """Rich text of a transcript: the less sure a word, the fainter; words still being revised are in italics."""
@@ -37,9 +40,12 @@ class _Row(QtWidgets.QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        layout = QtWidgets.QHBoxLayout(self)
-        layout.setContentsMargins(2, 3, 4, 3)
-        layout.setSpacing(8)
+        self._layout = QtWidgets.QGridLayout(self)
+        self._layout.setContentsMargins(2, 3, 4, 3)
+        self._layout.setHorizontalSpacing(8)
+        self._layout.setVerticalSpacing(2)
+        self._layout.setColumnStretch(2, 1)
+        self._below = False
         self._time = make_label("", "dim")
         self._time.setFont(numeric_font(12))
         self._time.setFixedWidth(44)
@@ -51,9 +57,17 @@ class _Row(QtWidgets.QWidget):
         self._words.setWordWrap(True)
         self._words.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._words.setCursor(Qt.CursorShape.IBeamCursor)
-        for widget, stretch in ((self._time, 0), (self._chip, 0), (self._words, 1)):
-            layout.addWidget(widget, stretch, Qt.AlignmentFlag.AlignTop)
+        for column, widget in enumerate((self._time, self._chip, self._words)):
+            self._layout.addWidget(widget, 0, column, Qt.AlignmentFlag.AlignTop)
         self.revision = -1
+
+    def put_words_below(self, below: bool) -> None:
+        """Words beside the verdict, or below it where beside it only a few letters would have room."""
+        if below == self._below:
+            return
+        self._below = below
+        place = (1, 1, 1, 2) if below else (0, 2, 1, 1)
+        self._layout.addWidget(self._words, *place, Qt.AlignmentFlag.AlignTop)
 
     def show_row(self, row: UtteranceRow, look: Look) -> None:
         self.revision = row.revision
@@ -176,10 +190,21 @@ class TranscriptList(QtWidgets.QScrollArea):
             widget = self._rows.get(row.utterance)
             if widget is None:
                 widget = self._rows[row.utterance] = _Row()
+                widget.put_words_below(self._narrow)
                 self._layout.insertWidget(index + 1, widget)
             if widget.revision != row.revision:
                 widget.show_row(row, self._look)
         self._empty.setVisible(not rows)
+
+    @property
+    def _narrow(self) -> bool:
+        return self.width() < _BESIDE
+
+    def resizeEvent(self, event: QtGui.QResizeEvent) -> None:  # noqa: N802 - Qt's name
+        """Move the words to where there is room."""
+        super().resizeEvent(event)
+        for row in self._rows.values():
+            row.put_words_below(self._narrow)
 
     def _clear(self) -> None:
         for number in list(self._rows):

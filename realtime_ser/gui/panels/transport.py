@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from realtime_ser.gui.controller import InputChoice, InputKind, Phase, PickedFile
-from realtime_ser.gui.panels.panel import ElidedLabel, Look, make_label, numeric_font, set_text
+from realtime_ser.gui.panels.panel import ElidedBox, ElidedLabel, Look, make_label, numeric_font, set_text
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets
 
 __all__ = ["Transport"]
@@ -16,6 +16,8 @@ _GROUPS: tuple[tuple[InputKind, str], ...] = (
     ("demo", "Demonstration recordings"),
     ("file", "Recordings"),
 )
+_ROOMY = 1_180
+"""Pixels from which on there is room for everything."""
 OPEN_A_FILE = "Open a recording…"
 
 
@@ -108,7 +110,7 @@ class Transport(QtWidgets.QFrame):
         self._button.setObjectName("primary")
         self._button.setMinimumWidth(92)
         self._button.clicked.connect(self._press)
-        self._input = QtWidgets.QComboBox()
+        self._input = ElidedBox()
         self._input.setAccessibleName("input")
         self._input.setToolTip("What to listen to (Ctrl+I); Ctrl+O opens a recording")
         self._input.setMinimumWidth(140)
@@ -169,6 +171,11 @@ class Transport(QtWidgets.QFrame):
             layout.addWidget(widget, stretch)
         self.show_inputs(())
         self.show_state("loading", live=False, ready=False)
+
+    def resizeEvent(self, event: QtGui.QResizeEvent) -> None:  # noqa: N802 - Qt's name
+        """Leave out who writes the words where the input's name needs the room: it stands above the utterances, too."""
+        super().resizeEvent(event)
+        self._words.setVisible(self.width() >= _ROOMY)
 
     def apply_look(self, look: Look) -> None:
         """Take on a theme."""

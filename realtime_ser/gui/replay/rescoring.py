@@ -8,7 +8,7 @@ from pathlib import Path
 from realtime_ser.assembly import load_models
 from realtime_ser.bundle.loader import DEFAULT_BUNDLE, find_bundles
 from realtime_ser.gui.job import JobDialog, Report
-from realtime_ser.gui.panels.panel import make_label
+from realtime_ser.gui.panels.panel import Form, make_label
 from realtime_ser.gui.qt import QtCore, QtWidgets
 from realtime_ser.gui.replay.document import clock_text
 from realtime_ser.session.rescore import check_rescorable, check_scoring_name, rescore, scoring_name
@@ -63,12 +63,10 @@ class RescoreDialog(JobDialog):
         self.words.setToolTip("Which words count in the scores")
         self.words.addItems([_AS_KEPT, _ANEW])
         self.replace = QtWidgets.QCheckBox("&Replace earlier scores of that name")
-        form = QtWidgets.QFormLayout()
-        label = QtWidgets.QLabel("&Bundle")
-        label.setBuddy(self.bundle)
-        form.addRow(label, place)
-        form.addRow("&Name", self.name)
-        form.addRow("&Words", self.words)
+        form = Form()
+        form.add("&Bundle", place, self.bundle)
+        form.add("&Name", self.name)
+        form.add("&Words", self.words)
         form.addRow("", self.replace)
         self.begin.setToolTip("Begin")
         self.begin.clicked.connect(self.start)

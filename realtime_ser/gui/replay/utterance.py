@@ -31,6 +31,8 @@ class UtterancePanel(Panel):
         super().__init__("Utterance")
         self._look: Look | None = None
         self._shown: Utterance | None = None
+        self._compared: Utterance | None = None
+        self._scoring = ""
         self._kept_words = kept_words
         self._number = make_label("", "small")
         self.header.addWidget(self._number, 1)
@@ -85,8 +87,10 @@ class UtterancePanel(Panel):
         return form
 
     def apply_look(self, look: Look) -> None:
-        """Take on a theme."""
+        """Take on a theme; what is written stays."""
         self._look = look
+        if self._shown is not None:
+            self._show_texts(self._shown, self._compared, self._scoring)
 
     @property
     def written(self) -> tuple[str, str]:
@@ -121,7 +125,7 @@ class UtterancePanel(Panel):
         nothing
             What to say where there is no utterance.
         """
-        self._shown = one
+        self._shown, self._compared, self._scoring = one, later, scores or ""
         blocked = self.said.blockSignals(True)
         self.said.setText("" if one is None else one.said)
         self.said.setCursorPosition(0)

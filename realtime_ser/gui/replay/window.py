@@ -16,7 +16,17 @@ from realtime_ser.audio.playback import Playback
 from realtime_ser.audio.portaudio import Callback, InputStream, open_output
 from realtime_ser.errors import RealtimeSerError
 from realtime_ser.gui.panels.messages import Notice, NoticeBar
-from realtime_ser.gui.panels.panel import ElidedLabel, Look, Panel, make_label, numeric_font, set_text
+from realtime_ser.gui.panels.panel import (
+    ElidedLabel,
+    Look,
+    Panel,
+    add_button,
+    make_label,
+    make_page,
+    numeric_font,
+    open_at,
+    set_text,
+)
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets
 from realtime_ser.gui.replay.document import Document, Edited, Utterance, clock_text, following, preceding
 from realtime_ser.gui.replay.lanes import ReplayLanes
@@ -114,14 +124,9 @@ class ReplayWindow(QtWidgets.QMainWindow):
         self._resume.setInterval(_RESUME_MS)
         self._resume.timeout.connect(self.play)
         self.setWindowTitle(f"Replay: {folder.name}")
-        self.resize(1100, 760)
+        open_at(self, 1100, 760)
         self.setMinimumSize(860, 600)
-        root = QtWidgets.QWidget()
-        root.setObjectName("root")
-        self.setCentralWidget(root)
-        layout = QtWidgets.QVBoxLayout(root)
-        layout.setContentsMargins(10, 8, 10, 10)
-        layout.setSpacing(8)
+        layout = make_page(self)
         self._notice = NoticeBar()
         layout.addLayout(self._make_head())
         layout.addWidget(self._notice)
@@ -178,13 +183,13 @@ class ReplayWindow(QtWidgets.QMainWindow):
         self._scorings.setMinimumContentsLength(8)
         self._scorings.currentTextChanged.connect(self._choose_scores)
         row.addWidget(self._scorings)
-        self._again = self._button(row, "Score again…", "Score it with another bundle, and compare (Ctrl+R)", self.show_rescore)
+        self._again = add_button(row, "Score again…", "Score it with another bundle, and compare (Ctrl+R)", self.show_rescore)
         if self._playback is None:
             self._again.setEnabled(False)
             self._again.setToolTip("It cannot be scored again: no sound was kept.")
-        self._button(row, "Export…", "Write it in the formats of other tools (Ctrl+E)", self.show_export)
+        add_button(row, "Export…", "Write it in the formats of other tools (Ctrl+E)", self.show_export)
         tip = "Methods paragraph, figure and summary (Ctrl+Shift+E)"
-        self._button(row, "For a paper…", tip, self.show_report)
+        add_button(row, "For a paper…", tip, self.show_report)
         return row
 
     def _make_timeline(self) -> QtWidgets.QWidget:
@@ -237,20 +242,13 @@ class ReplayWindow(QtWidgets.QMainWindow):
         )
         for text, kind, step, key in jumps:
             way = "next" if step > 0 else "previous"
-            button = self._button(row, text, f"To the {way} {kind} ({key})", partial(self.jump, kind, step))
+            button = add_button(row, text, f"To the {way} {kind} ({key})", partial(self.jump, kind, step))
             button.setAccessibleName(f"{way} {kind}")
         row.addSpacing(8)
-        self._button(row, "−", "See more at once (-)", partial(self.zoom, 2.0)).setAccessibleName("zoom out")
-        self._button(row, "+", "See it closer (+)", partial(self.zoom, 0.5)).setAccessibleName("zoom in")
-        self._button(row, "All", "See the whole session (0); Alt and arrow keys move the view", self._lanes.show_all)
+        add_button(row, "−", "See more at once (-)", partial(self.zoom, 2.0)).setAccessibleName("zoom out")
+        add_button(row, "+", "See it closer (+)", partial(self.zoom, 0.5)).setAccessibleName("zoom in")
+        add_button(row, "All", "See the whole session (0); Alt and arrow keys move the view", self._lanes.show_all)
         return row
-
-    def _button(self, row: QtWidgets.QHBoxLayout, text: str, tip: str, action: Callable[[], None]) -> QtWidgets.QPushButton:
-        button = QtWidgets.QPushButton(text)
-        button.setToolTip(tip)
-        button.clicked.connect(lambda _checked=False: action())
-        row.addWidget(button)
-        return button
 
     def _make_log(self) -> QtWidgets.QWidget:
         """Markers, and everything that happened, in one place; the title row switches."""

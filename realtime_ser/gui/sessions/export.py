@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from realtime_ser.gui.job import JobDialog, Report
-from realtime_ser.gui.panels.panel import make_label
+from realtime_ser.gui.panels.panel import Form, make_label
+from realtime_ser.gui.paths import shown_path
 from realtime_ser.gui.qt import QtCore, QtGui, QtWidgets
 from realtime_ser.session.export.files import FORMATS, export_files
 from realtime_ser.session.format import AUDIO_NAME
@@ -70,7 +71,7 @@ class ExportDialog(JobDialog):
             box.setEnabled(name != "flac" or audio)
             box.toggled.connect(self._update)
             grid.addWidget(box, index % half, index // half)
-        self.place = QtWidgets.QLineEdit(str(exports_folder(settings)))
+        self.place = QtWidgets.QLineEdit(shown_path(str(exports_folder(settings))))
         self.place.setAccessibleName("folder to export to")
         self.place.setToolTip("Where to write; made if it is not there")
         self.place.textChanged.connect(self._update)
@@ -86,11 +87,9 @@ class ExportDialog(JobDialog):
         self.scores.addItems([_AS_RECORDED, *scorings])
         self.scores.setCurrentText(scores or _AS_RECORDED)
         self.scores.setEnabled(bool(scorings))
-        form = QtWidgets.QFormLayout()
-        label = QtWidgets.QLabel("&Folder")
-        label.setBuddy(self.place)
-        form.addRow(label, row)
-        form.addRow("&Scores", self.scores)
+        form = Form()
+        form.add("&Folder", row, self.place)
+        form.add("&Scores", self.scores)
         self.begin.clicked.connect(self.start)
         self.show_folder = self.buttons.addButton("Show folder", QtWidgets.QDialogButtonBox.ButtonRole.ActionRole)
         self.show_folder.setToolTip("Open the folder that was written into")
@@ -147,7 +146,7 @@ class ExportDialog(JobDialog):
             self._update()
 
     def _take(self, written: int) -> None:
-        self.tell(f"Wrote {written} files into {self._written}")
+        self.tell(f"Wrote {written} files into {shown_path(self._written)}")
         self.show_folder.setVisible(True)
 
 

@@ -11,7 +11,8 @@ from functools import partial
 from pathlib import Path
 
 from realtime_ser.gui.panels.messages import Notice, NoticeBar
-from realtime_ser.gui.panels.panel import ElidedLabel, Look, make_label
+from realtime_ser.gui.panels.panel import ElidedLabel, Look, add_button, make_label, make_page, open_at
+from realtime_ser.gui.paths import shown_path
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets
 from realtime_ser.gui.replay.document import Document
 from realtime_ser.gui.replay.window import ReplayWindow
@@ -71,14 +72,9 @@ class SessionsWindow(QtWidgets.QMainWindow):
         self._question: QtWidgets.QMessageBox | None = None
         self._ticks = 0
         self.setWindowTitle("Sessions")
-        self.resize(980, 560)
+        open_at(self, 980, 560)
         self.setMinimumSize(720, 400)
-        root = QtWidgets.QWidget()
-        root.setObjectName("root")
-        self.setCentralWidget(root)
-        layout = QtWidgets.QVBoxLayout(root)
-        layout.setContentsMargins(10, 8, 10, 10)
-        layout.setSpacing(8)
+        layout = make_page(self)
         self._notice = NoticeBar()
         layout.addLayout(self._make_head())
         layout.addWidget(self._notice)
@@ -111,8 +107,8 @@ class SessionsWindow(QtWidgets.QMainWindow):
         row.addWidget(self.search, 2)
         self._place = ElidedLabel("dim")
         row.addWidget(self._place, 3)
-        self._button(row, "Folder…", "Look into another folder", self._choose_folder)
-        self._button(row, "⟳", "Look again (F5)", self.refresh).setAccessibleName("look again")
+        add_button(row, "Folder…", "Look into another folder", self._choose_folder)
+        add_button(row, "⟳", "Look again (F5)", self.refresh).setAccessibleName("look again")
         return row
 
     def _make_table(self) -> QtWidgets.QWidget:
@@ -156,26 +152,19 @@ class SessionsWindow(QtWidgets.QMainWindow):
         row = QtWidgets.QHBoxLayout()
         self._said = ElidedLabel("dim")
         row.addWidget(self._said, 1)
-        self.delete = self._button(row, "Delete…", "Remove the sessions that are selected, for good (Delete)", self.ask_delete)
-        self.reveal = self._button(row, "Show folder", "Open the session's folder", self._reveal)
-        self.export = self._button(
+        self.delete = add_button(row, "Delete…", "Remove the sessions that are selected, for good (Delete)", self.ask_delete)
+        self.reveal = add_button(row, "Show folder", "Open the session's folder", self._reveal)
+        self.export = add_button(
             row, "Export…", "Write what is selected in the formats of other tools (Ctrl+E)", self.show_export
         )
-        self.paper = self._button(
+        self.paper = add_button(
             row, "For a paper…", "Methods paragraph, figure and summary of what is selected (Ctrl+Shift+E)", self.show_report
         )
-        self.open = self._button(row, "Open", "Open in replay (Enter)", self.open_selected)
+        self.open = add_button(row, "Open", "Open in replay (Enter)", self.open_selected)
         self.open.setObjectName("primary")
         self.open.setProperty("running", "false")
         self.open.setMinimumWidth(92)
         return row
-
-    def _button(self, row: QtWidgets.QHBoxLayout, text: str, tip: str, action: Callable[[], None]) -> QtWidgets.QPushButton:
-        button = QtWidgets.QPushButton(text)
-        button.setToolTip(tip)
-        button.clicked.connect(lambda _checked=False: action())
-        row.addWidget(button)
-        return button
 
     # What is shown --------------------------------------------------------------------------------------------------------
 
@@ -255,7 +244,7 @@ class SessionsWindow(QtWidgets.QMainWindow):
             return
         self._reading = True
         root = self.root
-        self._place.show_text(str(root))
+        self._place.show_text(shown_path(root))
         self._show_selection()
 
         def read() -> list[SessionFacts]:
@@ -310,7 +299,7 @@ class SessionsWindow(QtWidgets.QMainWindow):
     def _show_selection(self) -> None:
         count, shown, chosen = self._table.rowCount(), self._filter.rowCount(), self.selected
         if not count:
-            none = f"There are no sessions in {self.root}."
+            none = f"There are no sessions in {shown_path(self.root)}."
             what = "“Record…” in the dashboard (Ctrl+R) records one; “Folder…” looks elsewhere."
             self._empty.setText("Reading …" if self._reading else f"{none}\n\n{what}")
         elif not shown:

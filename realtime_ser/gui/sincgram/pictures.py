@@ -16,19 +16,15 @@ from realtime_ser.gui.explorer.scales import place
 from realtime_ser.gui.filterbank import Hertz
 from realtime_ser.gui.models import BinnedRing
 from realtime_ser.gui.panels.panel import Look
+from realtime_ser.gui.panels.plots import add_still_plot
 from realtime_ser.gui.panels.timeline import Mark, Marks, TimeAxis
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets, pg
+from realtime_ser.gui.sincgram.looks import AXES, COLOUR_MAPS
 from realtime_ser.gui.sincgram.model import VOICED, FrameGrid, SincgramModel
 from realtime_ser.gui.theme import blend
 from realtime_ser.types import Span
 
-__all__ = ["AXES", "COLOUR_MAPS", "PICTURES", "Pictures", "RingImage", "colour_table"]
-
-AXES = ("filters", "mel", "Hz")
-"""Every filter and every mel band as high as every other, or both pictures over the same frequency axis."""
-
-COLOUR_MAPS = ("viridis", "cividis", "inferno", "magma")
-"""Perceptually uniform: lightness grows evenly with the level, so that they can be read without seeing hues, and in print."""
+__all__ = ["PICTURES", "Pictures", "RingImage", "colour_table"]
 
 PICTURES = ("sinc", "mel")
 GUTTER = 66
@@ -224,21 +220,11 @@ class Pictures(QtWidgets.QWidget):
         self.apply_look(look)
 
     def _add_lane(self, row: int, name: str) -> Any:
-        lane = self._view.addPlot(row=row, col=0, axisItems={"left": pg.AxisItem("left"), "bottom": TimeAxis("bottom")})
-        lane.setMenuEnabled(False)
-        lane.setMouseEnabled(False, False)
-        lane.hideButtons()
-        box = lane.getViewBox()
-        box.setDefaultPadding(0.0)
-        box.disableAutoRange()
-        box.setYRange(0.0, 1.0, padding=0.0)
-        for side in ("left", "bottom"):
-            lane.getAxis(side).enableAutoSIPrefix(False)
-        left = lane.getAxis("left")
-        left.setWidth(GUTTER)
-        left.setStyle(tickLength=-4, tickTextOffset=4)
+        axes = {"left": pg.AxisItem("left"), "bottom": TimeAxis("bottom")}
+        lane = add_still_plot(self._view, row, GUTTER, axisItems=axes)
+        lane.getViewBox().setYRange(0.0, 1.0, padding=0.0)
         if name == "voice":
-            left.setTicks([[(0.5, "voice")]])
+            lane.getAxis("left").setTicks([[(0.5, "voice")]])
         if name == "mel":
             lane.getAxis("bottom").setHeight(20)
         else:

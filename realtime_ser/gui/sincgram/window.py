@@ -18,11 +18,13 @@ from realtime_ser.gui.controller import BundleFacts, DashboardController
 from realtime_ser.gui.explorer.exports import FORMATS, export_plot
 from realtime_ser.gui.filterbank import FilterBank, sinc_kernels
 from realtime_ser.gui.panels.messages import Notice, NoticeBar
-from realtime_ser.gui.panels.panel import ElidedLabel, Look, make_label, set_text
+from realtime_ser.gui.panels.panel import ElidedLabel, Look, make_label, minus, open_at, set_text
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets, pg
+from realtime_ser.gui.settings import ChoiceName, Settings
 from realtime_ser.gui.sincgram.listening import BandPlayer, Excerpt
+from realtime_ser.gui.sincgram.looks import AXES, COLOUR_MAPS, HIGHEST_DB, LOWEST_DB, SECONDS
 from realtime_ser.gui.sincgram.model import REMEMBERED_SECONDS, FrameGrid, SincgramModel
-from realtime_ser.gui.sincgram.pictures import AXES, COLOUR_MAPS, GUTTER, Pictures, colour_table
+from realtime_ser.gui.sincgram.pictures import GUTTER, Pictures, colour_table
 from realtime_ser.gui.sincgram.table import EXPORTS, table
 from realtime_ser.gui.theme import style_sheet
 from realtime_ser.gui.worker import Failure, Worker
@@ -30,9 +32,9 @@ from realtime_ser.types import Output, Severity, Span
 
 __all__ = ["SincgramWindow"]
 
-_SECONDS = (5, 10, 20, 60)
+_SECONDS = tuple(sorted(SECONDS))
 _HEARD_SECONDS = (2, 5, 10)
-_LOWEST_DB, _HIGHEST_DB, _LEAST_RANGE_DB = -100, 0, 10
+_LEAST_RANGE_DB = 10
 _TEXT_EVERY = 8
 _FITTED_RANGE_DB = 60
 _READ_SECONDS = 6.0
@@ -80,7 +82,7 @@ class SincgramWindow(QtWidgets.QDialog):
         bank: FilterBank,
         facts: BundleFacts,
         look: Look,
-        settings: QtCore.QSettings,
+        settings: Settings,
         parent: QtWidgets.QWidget | None = None,
         open_stream: Callable[[int, Callback], tuple[InputStream, int]] = open_output,
     ) -> None:
@@ -88,7 +90,7 @@ class SincgramWindow(QtWidgets.QDialog):
         self.setWindowTitle("Live sincgram")
         self.setWindowFlag(Qt.WindowType.WindowMaximizeButtonHint)
         self.setMinimumSize(900, 520)
-        self.resize(1024, 700)
+        open_at(self, 1024, 700)
         self._controller = controller
         self._bank = bank
         self._kernels = sinc_kernels(bank.low, bank.high, facts.kernel, bank.sample_rate)
@@ -224,7 +226,7 @@ class SincgramWindow(QtWidgets.QDialog):
 
     def _make_level(self, name: str, tip: str) -> QtWidgets.QSpinBox:
         box = QtWidgets.QSpinBox()
-        box.setRange(_LOWEST_DB, _HIGHEST_DB)
+        box.setRange(LOWEST_DB, HIGHEST_DB)
         box.setSingleStep(5)
         box.setSuffix(" dB")
         box.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -237,37 +239,32 @@ class SincgramWindow(QtWidgets.QDialog):
     # Settings -------------------------------------------------------------------------------------------------------------
 
     def _restore(self) -> None:
-        """Take on what was chosen the last time; what makes no sense is left."""
-        kept = self._settings
-
-        def number(name: str, usual: int) -> int:
-            text = str(kept.value(f"sincgram/{name}", usual))
-            return int(text) if text.lstrip("-").isdigit() else usual
-
-        seconds = number("seconds", 10)
-        self._spans.setCurrentIndex(_SECONDS.index(seconds) if seconds in _SECONDS else 1)
-        self._axes.setCurrentText(str(kept.value("sincgram/axis", AXES[0])))
-        self._maps.setCurrentText(str(kept.value("sincgram/colours", COLOUR_MAPS[0])))
-        self.set_levels(number("floor", -90), number("ceiling", -25))
+        """Take on what was chosen the last time."""
+        kept = self._settings.stored
+        self._spans.setCurrentIndex(_SECONDS.index(int(kept("sincgram/seconds"))))
+        self._axes.setCurrentText(kept("sincgram/axis"))
+        with QtCore.QSignalBlocker(self._maps):  # colours without levels cannot be drawn yet
+            self._maps.setCurrentText(kept("sincgram/colours"))
+        self.set_levels(int(kept("sincgram/floor")), int(kept("sincgram/ceiling")))
 
     def _set_span(self, index: int) -> None:
-        self._settings.setValue("sincgram/seconds", _SECONDS[index])
+        self._settings.store("sincgram/seconds", str(_SECONDS[index]))
         self._pictures.set_seconds(_SECONDS[index])
         self._show_title()
         self._draw()
 
     def _set_axis(self, axis: str) -> None:
-        self._settings.setValue("sincgram/axis", axis)
+        self._settings.store("sincgram/axis", axis)
         self._pictures.set_axis(axis)
         self._pictures.show_chosen(self._chosen)
         self._draw()
 
     def set_levels(self, floor: int, ceiling: int) -> None:
         """Draw levels from `floor` to `ceiling`, dB re full scale, at least 10 dB apart."""
-        floor = min(max(floor, _LOWEST_DB), _HIGHEST_DB - _LEAST_RANGE_DB)
+        floor = min(max(floor, LOWEST_DB), HIGHEST_DB - _LEAST_RANGE_DB)
         for box, value in ((self._floor, floor), (self._ceiling, max(ceiling, floor + _LEAST_RANGE_DB))):
             box.blockSignals(True)
-            box.setRange(_LOWEST_DB, _HIGHEST_DB)
+            box.setRange(LOWEST_DB, HIGHEST_DB)
             box.setValue(value)
             box.blockSignals(False)
         self._recolour()
@@ -277,8 +274,13 @@ class SincgramWindow(QtWidgets.QDialog):
         # Neither comes nearer to the other than this.
         self._floor.setMaximum(ceiling - _LEAST_RANGE_DB)
         self._ceiling.setMinimum(floor + _LEAST_RANGE_DB)
-        for key, value in (("floor", floor), ("ceiling", ceiling), ("colours", name)):
-            self._settings.setValue(f"sincgram/{key}", value)
+        chosen: tuple[tuple[ChoiceName, str], ...] = (
+            ("sincgram/floor", str(floor)),
+            ("sincgram/ceiling", str(ceiling)),
+            ("sincgram/colours", name),
+        )
+        for choice, value in chosen:
+            self._settings.store(choice, value)
         table = colour_table(name)
         self._scale.show_table(table)
         self._pictures.set_colours(floor, ceiling, table)
@@ -454,7 +456,7 @@ class SincgramWindow(QtWidgets.QDialog):
 
     def _show_listening(self, live: bool) -> None:
         active, gain = self._player.active, self._player.gain_db
-        louder = "" if gain is None else f" ({gain:+.0f} dB)".replace("-", "−")
+        louder = "" if gain is None else minus(f" ({gain:+.0f} dB)")
         set_text(self._band_button, f"■ Stop{louder}" if active and self._heard_kernel else "▶ Listen to this band")
         set_text(self._all_button, f"■ Stop{louder}" if active and not self._heard_kernel else "▶ Unfiltered")
         enough = bool(len(self.shown.sound.span))
@@ -514,7 +516,7 @@ class SincgramWindow(QtWidgets.QDialog):
 
     def _level_text(self, picture: str, column: int, band: int) -> str:
         level = self.shown.level(cast(Literal["sinc", "mel"], picture), column, band)
-        return f"{level:.1f} dB".replace("-", "−") if np.isfinite(level) else "nothing"
+        return minus(f"{level:.1f} dB") if np.isfinite(level) else "nothing"
 
     def move_cursor(self, columns: int) -> None:
         """Freeze, and read the filter chosen off so many frames later (or earlier) than before, beginning at the newest."""

@@ -1,0 +1,41 @@
+"""Plots that stand still: nothing scales or moves them but the program. GUI thread only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["add_still_plot"]
+
+
+def add_still_plot(view: Any, row: int, gutter: int, **options: Any) -> Any:
+    """Add a plot below the others that the mouse neither moves nor scales.
+
+    Parameters
+    ----------
+    view
+        A ``pyqtgraph.GraphicsLayoutWidget``.
+    row
+        Counted from 0.
+    gutter
+        Pixels for the left axis, so that plots stand exactly below each other.
+    options
+        For ``addPlot``.
+
+    Returns
+    -------
+    The ``pyqtgraph.PlotItem``.
+    """
+    plot = view.addPlot(row=row, col=0, **options)
+    plot.setMenuEnabled(False)
+    plot.setMouseEnabled(False, False)
+    plot.hideButtons()
+    box = plot.getViewBox()
+    box.setDefaultPadding(0.0)
+    box.disableAutoRange()
+    for side in ("left", "bottom"):
+        # Otherwise every change of range writes the axis' (empty) label anew.
+        plot.getAxis(side).enableAutoSIPrefix(False)
+    left = plot.getAxis("left")
+    left.setWidth(gutter)
+    left.setStyle(tickLength=-4, tickTextOffset=4)
+    return plot
