@@ -308,6 +308,8 @@ def style_sheet(palette: Palette) -> str:
         background: {p.well}; alternate-background-color: {p.panel}; border: 1px solid {p.line}; gridline-color: {p.grid};
         selection-background-color: {p.accent}; selection-color: {ink_on(p.accent)};
     }}
+    QTableView {{ outline: none; }}
+    QTableView::item:focus:!selected {{ border: 1px solid {p.accent}; }}
     QListWidget:focus, QTableView:focus {{ border: 1px solid {p.accent}; }}
     QHeaderView, QTableCornerButton::section {{ background: {p.panel}; border: none; }}
     QHeaderView::section {{
