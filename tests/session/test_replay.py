@@ -579,11 +579,13 @@ def test_three_hours_are_drawn_with_few_points(recorded: Recorded, show: Callabl
     drawn = window._lanes.drawn
     window.zoom(0.1)
     QtWidgets.QApplication.processEvents()
-    assert window._lanes.drawn == drawn + 1
+    assert window._lanes.drawn > drawn
+    drawn = window._lanes.drawn
     for seconds in range(1, 40):
         window._lanes.set_head(float(seconds))
         QtWidgets.QApplication.processEvents()
-    assert window._lanes.drawn == drawn + 1
+    # A busy machine may lay the window out late, which is another size, and one more picture.
+    assert window._lanes.drawn <= drawn + 1
 
 
 def test_lines_break_between_stretches(folder: Path) -> None:

@@ -560,7 +560,7 @@ def test_the_group_is_summed_up_and_described(rescored: Study, tmp_path: Path, c
     capsys.readouterr()
     assert main(["sessions", "summary", str(rescored.root)]) == 0
     head, *lines = capsys.readouterr().out.splitlines()
-    assert head.split()[5:] == [*load_models("default-bundle", "none").classes, "abstained"]
+    assert head.split()[5:] == ["bleed", *load_models("default-bundle", "none").classes, "abstained"]
     for line, (_, row) in zip(lines, table.iterrows(), strict=False):
         assert line.split()[:3] == [row["participant"], row["condition"], str(row["sessions"])]
         assert f"{row['anger']:.2f}" in line
