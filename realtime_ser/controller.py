@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -147,6 +148,7 @@ class Sending:
     text: str = ""
     problem: str = ""
     remedy: str = ""
+    receiving: str = ""
 
 
 class Controller:
@@ -597,12 +599,36 @@ class Controller:
                 feed = self._feed = Feed(outlets, words=wish.words)
                 self._sending = Sending(sending_text([outlet.name for outlet in outlets], words=wish.words))
         try:
-            yield feed
+            with self._marked_over_lsl(wish, recorder):
+                yield feed
         finally:
             self._feed = None
+            self._sending = replace(self._sending, text="", receiving="")
             if feed is not None:
-                self._sending = Sending()
                 feed.finish()
+
+    def _marked_over_lsl(self, wish: OutletWish | None, recorder: Recorder | None) -> AbstractContextManager[object]:
+        """Take the markers of another program's stream into the recording, to be entered while it runs."""
+        if wish is None or not wish.lsl_markers or recorder is None:
+            return contextlib.nullcontext()
+        from realtime_ser.outlets.lsl import LslMarkers
+
+        # NB: both are called by the inlet's thread, which has ended when the recording ends.
+        def take(text: str, at: float) -> None:
+            marker = recorder.mark(text, source=f"LSL {wish.lsl_markers}", at=at)
+            self._foreign_markers.append(marker)
+            self._send_mark(marker, at)
+
+        def tell(text: str) -> None:
+            self._sending = replace(self._sending, receiving=text)
+
+        try:
+            inlet = LslMarkers(wish.lsl_markers, take, tell, partial(recorder.clock, "LSL"))
+        except ConfigError as error:
+            self._sending = replace(self._sending, problem=f"No markers are received: {error.problem}", remedy=error.remedy)
+            return contextlib.nullcontext()
+        tell(f"Waiting for markers from LSL's stream {wish.lsl_markers!r}.")
+        return inlet
 
     def _take_foreign(self, recorder: Recorder, marker: Marker) -> None:
         """What another program has marked. Called by the recorder's writing thread."""

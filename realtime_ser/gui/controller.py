@@ -205,7 +205,7 @@ class EngineState(Protocol):
 
 
 class SendingState(Protocol):
-    """What leaves the machine."""
+    """What leaves the machine, and whose markers come in."""
 
     @property
     def text(self) -> str:
@@ -213,8 +213,13 @@ class SendingState(Protocol):
         ...
 
     @property
+    def receiving(self) -> str:
+        """From where markers are taken into the recording, in words; empty where from nowhere."""
+        ...
+
+    @property
     def problem(self) -> str:
-        """Why nothing is sent although it should be; otherwise empty."""
+        """Why nothing is sent or received although it should be; otherwise empty."""
         ...
 
     @property

@@ -31,7 +31,7 @@ SCALES = (100, 125, 150, 175, 200, 250, 300)
 ChoiceName: TypeAlias = Literal[
     "input", "listen", "buffering", "recognizer", "bundle", "provider", "weights", "profile",
     "theme", "scale", "still", "span", "axis", "sessions",
-    "lsl", "osc", "osc_address", "websocket", "websocket_address", "send_words",
+    "lsl", "lsl_markers", "osc", "osc_address", "websocket", "websocket_address", "send_words",
     "sincgram/seconds", "sincgram/axis", "sincgram/colours", "sincgram/floor", "sincgram/ceiling",
 ]  # fmt: skip
 """What a user may choose; the names are the keys of the store. Those with a window's name are chosen in that window."""
@@ -66,6 +66,7 @@ _RULES: dict[ChoiceName, _Rule] = {
     "axis": _Rule("mel", ("mel", "Hz")),
     "sessions": _Rule(""),
     "lsl": _Rule("false", _YES_NO),
+    "lsl_markers": _Rule(""),
     "osc": _Rule("false", _YES_NO),
     "osc_address": _Rule(f"{LOCAL}:9000"),
     "websocket": _Rule("false", _YES_NO),
@@ -181,7 +182,7 @@ class Settings:
 
     @property
     def outlets(self) -> OutletWish | None:
-        """What shall be sent; ``None``: nothing leaves the machine.
+        """What shall be sent, and whose markers taken; ``None``: nothing leaves the machine, and none come from others.
 
         Raises
         ------
@@ -190,10 +191,12 @@ class Settings:
         """
         names: tuple[ChoiceName, ...] = ("lsl", "osc", "websocket")
         wanted = {name for name in names if self.stored(name) == "true"}
-        if not wanted:
+        markers = self.stored("lsl_markers")
+        if not wanted and not markers:
             return None
         return OutletWish(
             lsl="lsl" in wanted,
+            lsl_markers=markers,
             osc=parse_address("OSC", self.stored("osc_address")) if "osc" in wanted else None,
             websocket=parse_address("the WebSocket", self.stored("websocket_address"), LOCAL)
             if "websocket" in wanted

@@ -631,8 +631,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
     def _follow_sending(self) -> None:
         """Show what leaves the machine, and tell once why nothing does although it should."""
         sending = self._controller.sending() if self._controller is not None else None
-        text = sending.text if sending is not None else ""
-        self._sending.show_text(f"▲ {text}" if text else "")
+        told = [] if sending is None else [("▲", sending.text), ("▼", sending.receiving)]
+        self._sending.show_text("   ".join(f"{sign} {text}" for sign, text in told if text))
         problem = sending.problem if sending is not None else ""
         if sending is not None and problem and problem != self._unsent:
             self._fail("outlets", Failure(problem, sending.remedy))

@@ -486,7 +486,7 @@ class ScriptedController:
         self.wish = wish
 
     def sending(self) -> Sending:
-        if self.unsent.problem or self._state.phase != "running" or self.wish is None:
+        if self.unsent != Sending() or self._state.phase != "running" or self.wish is None:
             return self.unsent
         named = [*["LSL"] * self.wish.lsl, *[f"OSC to {host}:{port}" for host, port in filter(None, [self.wish.osc])]]
         named += [f"WebSocket at {host}:{port}" for host, port in filter(None, [self.wish.websocket])]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +19,10 @@ from realtime_ser.gui.qt import QtCore, QtWidgets
 from realtime_ser.gui.settings import Settings
 from realtime_ser.gui.settings_dialog import SettingsDialog
 from realtime_ser.outlets.wish import OutletWish
+from realtime_ser.session.format import session_folders
+from realtime_ser.session.reader import Session
+from realtime_ser.session.request import SessionRequest
+from realtime_ser.session.writer import Marker
 
 Drive = Callable[..., Driver]
 DEMO = InputEntry("demo", "demo", "Demonstration audio")
@@ -155,3 +160,56 @@ def test_a_port_that_is_taken_is_told_and_listening_goes_on(controller: Controll
         assert sending.problem.startswith(f"Nothing is sent: Nobody can be served at 127.0.0.1:{port}")
         assert sending.remedy == "Choose another port."
         qtbot.waitUntil(lambda: controller.state().position > 0, timeout=30_000)
+
+
+def test_markers_of_another_program_are_in_the_session_and_in_the_window(
+    controller: Controller, qtbot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lsl_settings = tmp_path / "lsl_api.cfg"
+    lsl_settings.write_text("[multicast]\nResolveScope = machine\n[lab]\nKnownPeers = {127.0.0.1}\n")
+    monkeypatch.setenv("LSLAPICFG", str(lsl_settings))
+    monkeypatch.setenv("REALTIME_SER_SESSIONS", str(tmp_path / "sessions"))
+    pylsl = pytest.importorskip("pylsl", reason="pylsl is not installed: install the 'dev' extra", exc_type=ImportError)
+    name = f"stimuli {uuid.uuid4().hex}"
+    controller.send(OutletWish(lsl_markers=name))
+    controller.start(DEMO, SessionRequest())
+    qtbot.waitUntil(lambda: controller.sending().receiving != "", timeout=30_000)
+    assert controller.sending() == Sending(receiving=f"Waiting for markers from LSL's stream '{name}'.")
+    outlet = pylsl.StreamOutlet(pylsl.StreamInfo(name, "Markers", 1, 0, pylsl.cf_string, name))
+    qtbot.waitUntil(lambda: controller.sending().receiving.startswith("Markers are received"), timeout=60_000)
+    outlet.push_sample(["stimulus"], pylsl.local_clock())
+    found: list[Marker] = []
+
+    def arrived() -> bool:
+        found.extend(controller.foreign_markers())
+        return bool(found)
+
+    qtbot.waitUntil(arrived, timeout=30_000)
+    controller.stop()
+    qtbot.waitUntil(lambda: controller.state().phase == "stopped", timeout=30_000)
+    assert controller.sending() == Sending()
+    (folder,) = session_folders(tmp_path / "sessions")
+    with Session(folder) as session:
+        (marker,) = session.markers()
+    assert (marker["name"], marker["source"]) == ("stimulus", f"LSL {name}")
+    assert [(one.name, one.sample) for one in found] == [("stimulus", marker["sample"])]
+    del outlet
+
+
+def test_without_a_recording_nobody_is_listened_to(controller: Controller, qtbot: Any) -> None:
+    controller.send(OutletWish(lsl_markers="stimuli"))
+    begin(controller, qtbot)
+    assert controller.sending() == Sending()
+
+
+def test_where_markers_come_from_is_shown_and_remembered(
+    loaded: Driver, dialog: SettingsDialog, settings: QtCore.QSettings
+) -> None:
+    dialog.field("lsl_markers").setText("stimuli")
+    dialog.field("lsl_markers").editingFinished.emit()
+    loaded.window.start()
+    loaded.controller.unsent = Sending(receiving="Markers are received from LSL's stream 'stimuli' on here.")
+    loaded.tick()
+    assert loaded.controller.wish == OutletWish(lsl_markers="stimuli")
+    assert sign(loaded) == "▼ Markers are received from LSL's stream 'stimuli' on here."
+    assert Settings(settings).outlets == OutletWish(lsl_markers="stimuli")
