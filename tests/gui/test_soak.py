@@ -94,7 +94,7 @@ def test_gaps_that_the_source_tells_are_counted(microphone: tuple[soak._Clicks, 
 
 
 def minute(number: int, memory: float, p99: float) -> soak.Minute:
-    return soak.Minute(number, 33.0, 40.0, 60.0, p99, 20.0, 0, memory, 0.5, 0.0, 6_000 * number, 0, 0, 0, 3, 20)
+    return soak.Minute(number, 33.0, 40.0, 60.0, p99, 20.0, 0, memory, 0.5, 0.0, 6_000 * number, 0, 0, 0, 3, 20, memory - 100.0)
 
 
 def test_growth_and_slowing_down_are_told(microphone: tuple[soak._Clicks, np.ndarray, list[Block]]) -> None:

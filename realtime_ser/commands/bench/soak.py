@@ -66,6 +66,8 @@ class Minute:
         As the engine counts them, from the beginning.
     utterances, words
         Verdicts in this minute, and recognised words.
+    own
+        MB of `memory` that are this process's, without the recogniser's.
     """
 
     minute: int
@@ -84,6 +86,7 @@ class Minute:
     dropped: int
     utterances: int
     words: int
+    own: float
 
 
 class _Use(ProcessUse):
@@ -154,6 +157,7 @@ class _SoakLog(Log):
                 dropped=0 if health is None else health.dropped_samples,
                 utterances=self.utterances,
                 words=self.words,
+                own=round(psutil.Process().memory_info().rss / 1e6, 1),
             )
         )
         self.utterances = self.words = 0
@@ -164,8 +168,8 @@ class _SoakLog(Log):
 
 def _told(minute: Minute) -> str:
     return (
-        f"minute {minute.minute}: {minute.frames:.0f} frames/s, {minute.p99:.0f} ms (99 of 100), {minute.memory:.0f} MB, "
-        f"{minute.cores:.0%} of a core, skipped {minute.skipped}, dropped {minute.dropped}, words {minute.words}"
+        f"minute {minute.minute}: {minute.frames:.0f} frames/s, {minute.p99:.0f} ms (99 of 100), "
+        f"{minute.memory:.0f} MB ({minute.own:.0f}), {minute.cores:.0%} of a core, skipped {minute.skipped}, dropped {minute.dropped}, words {minute.words}"
     )
 
 
@@ -326,13 +330,14 @@ def soak_report(rows: Sequence[Row], minutes: Sequence[Minute], facts: dict[str,
         "|---|---|---|---|",
         *(f"| {row.measure} | {row.shown} | {row.verdict} | {row.note} |" for row in rows),
         "",
-        "Every fifth minute; latencies are from the newest sample's sounding to the painted frame.",
+        "Every fifth minute; latencies are from the newest sample's sounding to the painted frame; memory in brackets is "
+        "without the recogniser's process.",
         "",
         "| minute | frames/s | median ms | 95 % ms | 99 % ms | longest hold-up ms | memory MB | processor | skipped | words |",
         "|---|---|---|---|---|---|---|---|---|---|",
         *(
             f"| {one.minute} | {one.frames:.0f} | {one.p50:.0f} | {one.p95:.0f} | {one.p99:.0f} | {one.longest:.0f} | "
-            f"{one.memory:.0f} | {one.cores:.0%} | {one.skipped} | {one.words} |"
+            f"{one.memory:.0f} ({one.own:.0f}) | {one.cores:.0%} | {one.skipped} | {one.words} |"
             for one in minutes
             if one.minute == 1 or one.minute % 5 == 0
         ),
