@@ -169,7 +169,8 @@ class _SoakLog(Log):
 def _told(minute: Minute) -> str:
     return (
         f"minute {minute.minute}: {minute.frames:.0f} frames/s, {minute.p99:.0f} ms (99 of 100), "
-        f"{minute.memory:.0f} MB ({minute.own:.0f}), {minute.cores:.0%} of a core, skipped {minute.skipped}, dropped {minute.dropped}, words {minute.words}"
+        f"{minute.memory:.0f} MB ({minute.own:.0f}), {minute.cores:.0%} of a core, "
+        f"skipped {minute.skipped}, dropped {minute.dropped}, words {minute.words}"
     )
 
 
