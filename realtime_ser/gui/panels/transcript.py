@@ -68,6 +68,7 @@ class _Row(QtWidgets.QWidget):
         self._below = below
         place = (1, 1, 1, 2) if below else (0, 2, 1, 1)
         self._layout.addWidget(self._words, *place, Qt.AlignmentFlag.AlignTop)
+        self._layout.setHorizontalSpacing(4 if below else 8)  # or half of a small window does not take time and verdict
 
     def show_row(self, row: UtteranceRow, look: Look) -> None:
         self.revision = row.revision
