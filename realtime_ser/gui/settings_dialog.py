@@ -158,10 +158,10 @@ class SettingsDialog(QtWidgets.QDialog):
         self._check("lsl", "L&ab Streaming Layer (LSL)", "To whoever is on this network; needs pylsl and liblsl")
         markers = self._field(
             "lsl_markers",
-            "Markers t&hrough LSL",
-            "Name of a stream of LSL whose markers, of PsychoPy for example, are taken into what is recorded",
+            "Ot&hers' markers",
+            "Name of an LSL stream, of PsychoPy for example; its markers are taken into what is recorded",
         )
-        markers.setPlaceholderText("no stream")
+        markers.setPlaceholderText("of no stream")
         self._check("osc", "Open Sound &Control (OSC)", "Messages over UDP; needs python-osc")
         self._field("osc_address", "OSC &goes to", "Such as 127.0.0.1:9000, which stays on this machine")
         self._check("websocket", "Web&Socket", "JSON records for programs that connect; needs websockets")
