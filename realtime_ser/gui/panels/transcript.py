@@ -66,7 +66,6 @@ class _Row(QtWidgets.QWidget):
         if below == self._below:
             return
         self._below = below
-        self._layout.setHorizontalSpacing(4 if below else 8)
         place = (1, 1, 1, 2) if below else (0, 2, 1, 1)
         self._layout.addWidget(self._words, *place, Qt.AlignmentFlag.AlignTop)
         self._layout.setHorizontalSpacing(4 if below else 8)  # or half of a small window does not take time and verdict
