@@ -27,8 +27,8 @@ CHECK_SECONDS = 240
 TEST_SECONDS = 1_800
 """For all tests together; every single one has its own limit in pyproject.toml."""
 SIDE_BY_SIDE = ["-n", "3", "--dist", "loadfile", "--durations", "30"]
-"""Many tests wait for sound that is played as fast as it was spoken: three processes keep two cores busy. The slowest are named,
-lest all of them together take longer than anybody waits."""
+"""Many tests wait for sound that is played as fast as it was spoken: three processes keep two cores busy. The slowest are
+named, lest all of them together take longer than anybody waits."""
 
 
 def say(text: str, end: str = "\n") -> None:
