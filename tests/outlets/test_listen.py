@@ -131,7 +131,8 @@ def test_websocket_serves_what_is_written_and_what_another_process_marks(
     assert marker["start"] == row["sample"] / 16_000
     # Half a second after it was set, yet with its own time.
     assert marker["time"] == pytest.approx(captured, abs=0.02)
-    assert marker["time"] == pytest.approx(row["utc"], abs=0.02)
+    # A recording at the pace of speech comes in pieces of 30 ms, and each may be late.
+    assert marker["time"] == pytest.approx(row["utc"], abs=0.1)
     # From the first record on, the client got what was written, but for words, which nobody asked to send.
     ours = [json.loads(line) for line in written.read_text(encoding="utf-8").splitlines()]
     for kind in ("window", "utterance"):
