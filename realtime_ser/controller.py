@@ -596,7 +596,8 @@ class Controller:
             except ConfigError as error:
                 self._sending = Sending("", f"Nothing is sent: {error.problem}", error.remedy)
             else:
-                feed = self._feed = Feed(outlets, words=wish.words)
+                if outlets:  # none where only markers come in
+                    feed = self._feed = Feed(outlets, words=wish.words)
                 self._sending = Sending(sending_text([outlet.name for outlet in outlets], words=wish.words))
         try:
             with self._marked_over_lsl(wish, recorder):

@@ -108,7 +108,6 @@ class FirstStart(FittedDialog):
         self.next = QtWidgets.QPushButton("Next")
         self.next.setObjectName("primary")
         self.next.setProperty("running", "false")
-        self.next.setDefault(True)
         self.next.clicked.connect(lambda: self._turn(1))
         row = QtWidgets.QHBoxLayout()
         row.addWidget(self.skip)
@@ -118,6 +117,8 @@ class FirstStart(FittedDialog):
         layout = QtWidgets.QVBoxLayout(self)
         layout.addWidget(self._pages, 1)
         layout.addLayout(row)
+        # NB: only now that it belongs to the dialog; before, Enter would press another button.
+        self.next.setDefault(True)
         self.finished.connect(self._end)
         self._turn(0)
 

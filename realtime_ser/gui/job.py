@@ -154,7 +154,6 @@ class JobDialog(FittedDialog):
         self.begin = self.buttons.addButton(verb, QtWidgets.QDialogButtonBox.ButtonRole.ActionRole)
         self.begin.setObjectName("primary")
         self.begin.setProperty("running", "false")
-        self.begin.setDefault(True)
         self.buttons.rejected.connect(self.reject)
         self.rows = QtWidgets.QVBoxLayout()
         self.rows.setSpacing(10)
@@ -164,6 +163,8 @@ class JobDialog(FittedDialog):
         layout.addWidget(self.job)
         layout.addWidget(self._told)
         layout.addWidget(self.buttons)
+        # NB: only now that it belongs to the dialog; before, another button would be pressed by Enter.
+        self.begin.setDefault(True)
 
     @property
     def told(self) -> str:

@@ -13,6 +13,7 @@ import soundfile
 from virtual_microphone import _initialise_portaudio_again
 
 from realtime_ser.controller import Controller
+from realtime_ser.gui.job import JobDialog
 from realtime_ser.gui.panels.messages import NoticeBar
 from realtime_ser.gui.qt import Qt, QtCore, QtWidgets
 from realtime_ser.gui.recording import SessionDialog
@@ -173,3 +174,18 @@ def test_a_demonstration_and_a_recording_without_a_mouse(
     keyboard.press(Key.Key_Q, CONTROL)
     keyboard.until(lambda: not window.isVisible())
     assert not replay.isVisible()
+
+
+def test_enter_presses_what_begins(qtbot: Any) -> None:
+    parent = QtWidgets.QWidget()
+    qtbot.addWidget(parent)
+    dialog = JobDialog(parent, "Export", "Go", "progress", "cancelled")
+    field = QtWidgets.QLineEdit()
+    dialog.rows.addWidget(field)
+    dialog.rows.addWidget(QtWidgets.QPushButton("Choose…"))
+    pressed: list[bool] = []
+    dialog.begin.clicked.connect(lambda: pressed.append(True))
+    dialog.show()
+    qtbot.keyClick(field, Key.Key_Return)
+    assert len(pressed) == 1
+    assert dialog.isVisible()
