@@ -170,6 +170,7 @@ def test_a_demonstration_and_a_recording_without_a_mouse(
     assert [marker["name"] for marker in replay.document.markers] == ["marker"]
     assert [one.text for one in replay.document.happenings if one.kind == "note"] == ["by hand"]
     assert len(replay.document.gaps) == 1
+    keyboard.until(lambda: QtWidgets.QApplication.activeWindow() is replay)  # it is shown after it is built, and in front
     keyboard.to_front(window)
     keyboard.press(Key.Key_Q, CONTROL)
     keyboard.until(lambda: not window.isVisible())
