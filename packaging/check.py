@@ -66,6 +66,9 @@ def tests(arguments: list[str]) -> bool:
     options = arguments or SIDE_BY_SIDE
     # Threads of NumPy and PyTorch would wait for each other's cores: the processes side by side use all of them already.
     environment = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", **os.environ}
+    # Some hundred processes of Python would each compile thousands of modules anew where the environment keeps no bytecode, as
+    # that of many containers does: this takes longer than the tests.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     command = [sys.executable, "-m", "pytest", *options]
     process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, env=environment)
     try:

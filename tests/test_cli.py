@@ -294,7 +294,8 @@ def test_interrupting_commits_what_was_heard(random_bundle: Path, utterances: Pa
         assert running.stdout is not None
         lines = [running.stdout.readline() for _ in range(150)]  # a second and a half of windows
         running.send_signal(signal.SIGINT)
-        rest, errors = running.communicate(timeout=30)
+        rest = running.stdout.read()  # communicate() would leave out what was read ahead with the lines before
+        _, errors = running.communicate(timeout=30)
     assert running.returncode == 0, errors
     found = [json.loads(line) for line in [*lines, *rest.splitlines()] if line.strip()]
     assert found[-1]["type"] in ("utterance", "health")

@@ -274,7 +274,8 @@ def test_two_voices_through_a_sound_card(
                 break
         assert records[-1]["type"] == "utterance"
         program.terminate()
-        rest, errors = program.communicate(timeout=30)
+        rest = program.stdout.read()  # communicate() would leave out what was read ahead with the lines before
+        _, errors = program.communicate(timeout=30)
         records += [json.loads(line) for line in rest.splitlines()]
         assert program.returncode == 0, errors
         assert playing is not None

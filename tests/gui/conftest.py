@@ -40,6 +40,10 @@ class Driver:
 
         self.qtbot.waitUntil(idle, timeout=10_000)
         self.tick()
+        # What is shown now may have asked for more.
+        while self.window.worker_busy:
+            self.qtbot.waitUntil(idle, timeout=10_000)
+            self.tick()
 
     def play(self, seconds: float) -> None:
         """Let a part of the script pass."""
