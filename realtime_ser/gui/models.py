@@ -37,6 +37,7 @@ from realtime_ser.types import (
 
 __all__ = [
     "BIN_SAMPLES",
+    "AxisTime",
     "BinnedRing",
     "DashboardModel",
     "EventLog",
@@ -50,6 +51,7 @@ __all__ = [
     "clock",
     "coarser",
     "health_items",
+    "last_of_each",
     "now_view",
 ]
 
@@ -155,6 +157,12 @@ def coarser(ring: BinnedRing, stride: int, combine: Literal["mean", "max"] = "me
     return first + skipped, means.astype(np.float32)
 
 
+def last_of_each(rows: NDArray[np.float64], samples: int) -> NDArray[np.float64]:
+    """Of rows that begin with a sample, the last in each stretch of `samples`, and those that interrupt a line (NaN)."""
+    slots = rows[:, 0] // samples
+    return rows[np.append(slots[1:] != slots[:-1], True)[: len(rows)] | np.isnan(rows[:, -1])]
+
+
 class RowRing:
     """The newest rows of a sequence, readable as one slice without copying."""
 
@@ -176,6 +184,49 @@ class RowRing:
             return self._data[: self._count]
         start = self._count % self._capacity
         return self._data[start : start + self._capacity]
+
+
+class AxisTime:
+    """Where a time axis stands while sound comes in blocks: it moves as evenly as time does.
+
+    Drawn at the newest sample, the axis would stand still in one picture and leap in the next. Time passes instead, and a tenth
+    of what is between it and the newest sample is made good with every picture.
+    """
+
+    _AHEAD, _BEHIND = 0.15, 0.08
+    """Seconds by which it may be ahead of the newest sample, or behind it, before it jumps there."""
+    _SILENT = 0.1
+    """Seconds without anything new after which it stands still."""
+    _PULL = 0.1
+
+    def __init__(self, sample_rate: int = ENGINE_RATE) -> None:
+        self._rate = sample_rate
+        self._newest, self._newest_at = 0, -math.inf
+        self._stands, self._asked_at = 0.0, -math.inf
+
+    def follow(self, newest: int, at: float, *, running: bool) -> int:
+        """The sample to draw as "now".
+
+        Parameters
+        ----------
+        newest
+            The newest sample that is known.
+        at
+            The time, s; never less than the last time.
+        running
+            Whether sound comes in; otherwise it stands at the newest sample.
+        """
+        passed, self._asked_at = at - self._asked_at, at
+        if newest != self._newest:
+            self._newest, self._newest_at = newest, at
+        if running and at - self._newest_at > self._SILENT and self._stands >= newest:
+            return round(self._stands)
+        even = self._stands + min(passed, 1.0) * self._rate
+        behind = (newest - even) / self._rate
+        if not running or not -self._AHEAD < behind < self._BEHIND:
+            even = newest
+        self._stands = even + self._PULL * (newest - even)
+        return round(self._stands)
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from realtime_ser.gui.models import (
     BIN_SAMPLES,
+    AxisTime,
     BinnedRing,
     DashboardModel,
     EventLog,
@@ -20,6 +21,7 @@ from realtime_ser.gui.models import (
     clock,
     coarser,
     health_items,
+    last_of_each,
     now_view,
 )
 from realtime_ser.types import EstimateState, Event, Health, Level, Severity, Span
@@ -259,3 +261,43 @@ def test_now_has_a_word_for_every_state() -> None:
 @pytest.mark.parametrize(("samples", "text"), [(0, "0:00"), (RATE * 61 + 5, "1:01"), (RATE * 3_723, "1:02:03")])
 def test_clock(samples: int, text: str) -> None:
     assert clock(samples) == text
+
+
+@pytest.mark.parametrize("block", [0.01, 0.03, 0.1])
+def test_the_time_axis_moves_evenly_whatever_the_blocks(block: float) -> None:
+    axis, rng = AxisTime(), np.random.default_rng(1)
+    arrivals = np.arange(1, round(20 / block)) * block + rng.uniform(0.0, 0.01, round(20 / block) - 1)
+    drawn: list[int] = []
+    for at in np.arange(1.0, 19.0, 0.033):
+        newest = round(int((arrivals <= at).sum()) * block * 16_000)
+        drawn.append(axis.follow(newest, float(at), running=True))
+        assert abs(drawn[-1] - newest) < 0.15 * 16_000
+    steps = np.diff(drawn[30:]) / (0.033 * 16_000)
+    assert steps.min() > 0.5
+    assert steps.max() < 1.5
+    assert steps.mean() == pytest.approx(1.0, abs=0.01)
+
+
+def test_the_time_axis_stands_still_when_nothing_comes_and_where_nothing_runs() -> None:
+    axis = AxisTime()
+    assert axis.follow(800, 10.0, running=False) == 800
+    for number in range(30):
+        last = axis.follow(800 + 480 * number, 10.0 + 0.03 * number, running=True)
+    silent = [axis.follow(800 + 480 * 29, 10.87 + 0.033 * number, running=True) for number in range(1, 60)]
+    assert silent[-1] == silent[4]
+    assert 0 <= silent[-1] - last < 0.15 * 16_000
+    # A file that is scored faster than it was spoken, and the end.
+    assert axis.follow(160_000, 13.0, running=True) == 160_000
+    assert axis.follow(160_400, 13.03, running=False) == 160_400
+
+
+def test_lines_are_thinned_on_a_fixed_grid_and_stay_interrupted() -> None:
+    rows = np.column_stack([np.arange(0, 40_000, 160), np.arange(250)]).astype(float)
+    rows[100, 1] = np.nan
+    thin = last_of_each(rows, 1_600)
+    assert np.isnan(thin[:, 1]).sum() == 1
+    assert thin[-1].tolist() == rows[-1].tolist()
+    assert len(thin) == 26
+    later = last_of_each(rows[7:], 1_600)
+    assert later[later[:, 0] > 3_000].tolist()[:5] == thin[thin[:, 0] > 3_000].tolist()[:5]
+    assert last_of_each(rows[:0], 1_600).shape == (0, 2)

@@ -165,7 +165,7 @@ def test_what_concerns_the_window_counts_at_once(loaded: Driver, settings: QtCor
 def test_reduced_motion_moves_in_steps(running: Driver, settings: QtCore.QSettings, monkeypatch: pytest.MonkeyPatch) -> None:
     timeline = running.window.findChild(TimelinePanel)
     drawn: list[None] = []
-    monkeypatch.setattr(timeline, "refresh_plots", lambda model: drawn.append(None))
+    monkeypatch.setattr(timeline, "refresh_plots", lambda model, now: drawn.append(None))
     running.tick(16)
     assert len(drawn) == 16
     running.qtbot.keyClick(opened(running).check("still"), Qt.Key.Key_Space)

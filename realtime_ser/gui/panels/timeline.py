@@ -1,7 +1,7 @@
 """The last minute: verdicts, scores, level, voice and band energies on one time axis.
 
 Every trace is one plot item that is updated in place. The axis moves on with every picture, thirty times a second while sound
-comes in; the traces are only computed when a column (50 ms) was added.
+comes in; the traces are only computed when a column was added.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime_ser.gui.filterbank import FilterBank
-from realtime_ser.gui.models import BIN_SAMPLES, DashboardModel, coarser
+from realtime_ser.gui.models import BIN_SAMPLES, DashboardModel, coarser, last_of_each
 from realtime_ser.gui.panels.panel import ElidedLabel, Look, Panel, draw_shape, make_label, set_text, shown_colour
 from realtime_ser.gui.panels.plots import add_still_plot
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets, pg
@@ -447,12 +447,15 @@ class TimelinePanel(Panel):
         Parameters
         ----------
         position
-            The sample that is "now", where two timelines share an axis; ``None``: the newest that the model knows.
+            The sample that is "now"; ``None``: the newest that the model knows.
         """
         self._model = model
         if self._look is None or not model.classes:
             return
         position = model.position if position is None else position
+        # Lines are smoothed and move by less than a pixel; what is less than a third of one would not be seen.
+        least = max(int(self._seconds_per_pixel() * model.sample_rate / 3.0), 1)
+        position -= position % least
         if position != self._shown_position:
             self._shown_position = position
             now = position / model.sample_rate
@@ -464,7 +467,8 @@ class TimelinePanel(Panel):
                 lane.getViewBox().setXRange(*self._range, padding=0.0)
             for head in self._heads:
                 head.setPos(now)
-        state = (model.end_bin, len(model.verdicts), len(model.markers), model.open_onset is None)
+        columns = model.end_bin // self._stride
+        state = (columns, len(model.verdicts), len(model.markers), model.open_onset is None)
         if state != self._drawn:
             self._drawn = state
             model.catch_up()
@@ -472,20 +476,30 @@ class TimelinePanel(Panel):
         # NB: pyqtgraph applies new ranges while it paints, which would order a second painting; this applies them now.
         self._view.scene().prepareForPaint()
 
+    @property
+    def _stride(self) -> int:
+        """Bins of a column: a minute on a usual screen is about a pixel every 50 ms, half the columns will do there."""
+        return 1 if self._span_seconds < 60 else 2
+
+    def _seconds_per_pixel(self) -> float:
+        """How much time a pixel of the screen stands for; 0 before there is a size."""
+        width = self._lanes["scores"].getViewBox().width() * self._view.devicePixelRatioF()
+        return self._span_seconds / width if width > 1.0 else 0.0
+
     def _show_columns(self, model: DashboardModel) -> None:
         bin_seconds = BIN_SAMPLES / model.sample_rate
         first, end = self._range
-        # A minute on a usual screen is about a pixel every 50 ms: half the columns will do for all but the close view.
-        stride = 1 if self._span_seconds < 60 else 2
+        stride = self._stride
         start, evidence = coarser(model.evidence, 4)
         times = (start + 4.0 * (np.arange(len(evidence)) + 0.5)) * bin_seconds
         for index, curve in enumerate(self._evidence):
             curve.setData(times, evidence[:, index])
         rows = model.estimates.view()
+        self._show_ends(model, rows)
+        rows = last_of_each(rows, BIN_SAMPLES * stride)
         times = rows[:, 0] / model.sample_rate
         for index, curve in enumerate(self._estimates):
             curve.setData(times, rows[:, 1 + index])
-        self._show_ends(model, rows)
         start, envelope = coarser(model.envelope, stride, "max")
         times = (start + stride * (np.arange(len(envelope)) + 0.5)) * bin_seconds
         envelope = np.nan_to_num(envelope, nan=LEVEL_FLOOR)
