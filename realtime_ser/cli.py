@@ -10,6 +10,7 @@ import io
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from realtime_ser import __version__
@@ -251,6 +252,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     run_if_requested(given)
     _prepare_output()
+    _share_heaps()
     options = _parser().parse_args(given)
     try:
         exit_code = _run(options)
@@ -280,6 +282,15 @@ def _prepare_output() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="replace")
+
+
+def _share_heaps() -> None:
+    """Two heaps for all threads: the GNU C library would give each one of its own, and they keep what they once had."""
+    if sys.platform == "linux" and "MALLOC_ARENA_MAX" not in os.environ:
+        import ctypes
+
+        with suppress(OSError, AttributeError):  # other C libraries have no such setting
+            ctypes.CDLL(None).mallopt(-8, 2)  # M_ARENA_MAX of malloc.h
 
 
 def _run(options: argparse.Namespace) -> int:
