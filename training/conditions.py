@@ -220,7 +220,7 @@ def voice_of_export(folder: Path) -> Models:
         raise BundleError(
             f"{folder} is no exported acoustic network: {error}.", "Export one with: python -m training acoustic."
         ) from error
-    return _without_words(Bundle(folder, manifest, "", contents))
+    return _without_words(Bundle(folder, manifest, ""))
 
 
 def _without_words(bundle: Bundle) -> Models:

@@ -55,6 +55,9 @@ class Session:
 
     def __init__(self, session: Any, name: str) -> None:
         self._session = session
+        # The Python wrapper keeps the graph for a second try with other providers, which `create_session` does not make: as
+        # much memory again as the weights.
+        session._model_bytes = b""
         self.name = name
         self.inputs = tuple(_port(node, name) for node in session.get_inputs())
         self.outputs = tuple(_port(node, name) for node in session.get_outputs())

@@ -1,7 +1,7 @@
 """Finding and opening bundles.
 
-Every file is read once, its hash is compared with the manifest's, and those very bytes are handed to ONNX Runtime: what was
-checked is what runs.
+Every file's hash is compared with the manifest's whenever it is read, and the very bytes that were checked are handed to ONNX
+Runtime: what was checked is what runs. All are checked when a bundle is opened, but only the networks in use stay in memory.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _LARGEST_FILE = 512 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """An opened bundle: its manifest and the checked content of its files.
+    """An opened bundle, all of whose files were there and as the manifest describes them.
 
     Attributes
     ----------
@@ -54,17 +54,24 @@ class Bundle:
     path: Path
     manifest: Manifest
     fingerprint: str
-    _contents: dict[str, bytes]
     reliance: Reliance | None = None
     history: CutoffHistory | None = None
 
     def content(self, name: str) -> bytes:
-        """The checked bytes of the file `name`."""
-        return self._contents[name]
+        """The bytes of the file `name`, read and checked now.
+
+        Raises
+        ------
+        BundleError
+            It was altered or removed since the bundle was opened.
+        KeyError
+            The manifest names no such file.
+        """
+        return _checked(self.path, name, self.manifest.files[name])
 
     def vocabulary(self) -> tuple[str, ...]:
         """The text network's tokens in the order of their indices; index 0 pads, index 1 stands for unknown words."""
-        return tuple(self._contents["vocabulary.txt"].decode("utf-8").removesuffix("\n").split("\n"))
+        return tuple(self.content("vocabulary.txt").decode("utf-8").removesuffix("\n").split("\n"))
 
 
 def _asset_roots() -> tuple[Path, ...]:
@@ -120,6 +127,16 @@ def _read(path: Path) -> bytes:
         raise BundleError(f"{path} cannot be read: {error.strerror}.", "Fetch or build the bundle again.") from error
 
 
+def _checked(folder: Path, name: str, expected: str) -> bytes:
+    data = _read(folder / name)
+    if digest(data) != expected.lower():
+        raise BundleError(
+            f"The file {name} of the bundle {folder} is not the one that its manifest describes.",
+            "It was altered or damaged: fetch or build the bundle again.",
+        )
+    return data
+
+
 def read_manifest(choice: str | Path | None = None) -> Manifest:
     """The manifest alone, without reading the networks."""
     path = resolve_bundle(choice) / MANIFEST_NAME
@@ -148,29 +165,24 @@ def load_bundle(choice: str | Path | None = None, report: Callable[[int, int], N
     unlisted = [name for name in REQUIRED_FILES if name not in manifest.files]
     if unlisted:
         raise BundleError(f"The bundle {folder} lists no hash for {', '.join(unlisted)}.", "Fetch or build the bundle again.")
-    contents: dict[str, bytes] = {}
+    small: dict[str, bytes] = {}
     for number, (name, expected) in enumerate(manifest.files.items()):
         if report is not None:
             report(number, len(manifest.files))
         if Path(name).name != name:
             raise BundleError(f"The bundle {folder} names a file outside itself: {name!r}.", "Do not use this bundle.")
-        data = _read(folder / name)
-        if digest(data) != expected.lower():
-            raise BundleError(
-                f"The file {name} of the bundle {folder} is not the one that its manifest describes.",
-                "It was altered or damaged: fetch or build the bundle again.",
-            )
-        contents[name] = data
+        data = _checked(folder, name, expected)
+        if name in {"vocabulary.txt", RELIANCE_NAME, HISTORY_NAME}:
+            small[name] = data
     try:
-        contents["vocabulary.txt"].decode("utf-8")
+        small["vocabulary.txt"].decode("utf-8")
     except UnicodeDecodeError as error:
         raise BundleError(f"The vocabulary of the bundle {folder} is not UTF-8 text.", "Build the bundle again.") from error
-    reliance, history = contents.get(RELIANCE_NAME), contents.get(HISTORY_NAME)
+    reliance, history = small.get(RELIANCE_NAME), small.get(HISTORY_NAME)
     return Bundle(
         folder,
         manifest,
         digest(written),
-        contents,
         None if reliance is None else parse_reliance(reliance, manifest, str(folder / RELIANCE_NAME)),
         None if history is None else parse_history(history, manifest, str(folder / HISTORY_NAME)),
     )

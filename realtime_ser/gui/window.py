@@ -7,6 +7,7 @@ thread.
 
 from __future__ import annotations
 
+import gc
 import logging
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -224,6 +225,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._ticks = 0
         self._ticked_at = time.perf_counter()
         self._axis_time = AxisTime()
+        self._was_running = False
         self._help: tuple[QtWidgets.QDialog, QtWidgets.QTextBrowser] | None = None
         self._health_dialog: HealthDialog | None = None
         self._use: ProcessUse | None = None
@@ -873,6 +875,11 @@ class DashboardWindow(QtWidgets.QMainWindow):
         before, self._phase = self._phase, state.phase
         if state.phase == before:
             return
+        if state.phase == "running" and not self._was_running:
+            # Everything stands now and stays: looking through all of it for garbage would hold the window up for 50 ms, every
+            # few minutes.
+            self._was_running = True
+            gc.freeze()
         self._poll()  # what led to the new state belongs before it
         if state.phase != "failed":
             self._notices.pop("engine", None)

@@ -42,6 +42,13 @@ def test_one_changed_byte_is_noticed(bundle: Path, name: str) -> None:
         load_bundle(bundle)
 
 
+def test_what_is_changed_after_the_bundle_was_opened_is_noticed_too(bundle: Path) -> None:
+    opened = load_bundle(bundle)
+    (bundle / "head.onnx").write_bytes(b"another network")
+    with pytest.raises(BundleError, match=r"head\.onnx"):
+        opened.content("head.onnx")
+
+
 @pytest.mark.parametrize("name", [*REQUIRED_FILES, "manifest.json"])
 def test_a_truncated_file_is_noticed(bundle: Path, name: str) -> None:
     data = (bundle / name).read_bytes()

@@ -11,6 +11,7 @@ import datetime
 import sys
 import time
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,8 @@ class Minute:
     longest, stalls
         Longest time for which the event loop was held up (ms), and how often it was for over 50 ms.
     memory, cores
-        MB and processor time per second of this program with the processes that it started.
+        MB (what processes share is counted once) and processor time per second of this program with the processes that it
+        started.
     lag
         Audio that waits for the recogniser, s.
     windows, skipped, overruns, dropped
@@ -99,6 +101,15 @@ class _Use(ProcessUse):
     def _members(self) -> list[psutil.Process]:
         return [member for member in super()._members() if member.pid not in self._others]
 
+    def held(self) -> list[float]:
+        """MB that this process, and those that it has started, hold; on Linux a share of what several hold."""
+        held: list[float] = []
+        for member in self._members():
+            with suppress(psutil.Error):  # it has ended meanwhile
+                full = member.memory_full_info()
+                held.append(getattr(full, "pss", full.rss) / 1e6)
+        return held
+
 
 @dataclass(slots=True)
 class _SoakLog(Log):
@@ -106,7 +117,7 @@ class _SoakLog(Log):
 
     minutes: list[Minute] = field(default_factory=list)
     others: Sequence[int] = ()
-    use: ProcessUse | None = None
+    use: _Use | None = None
     minute_at: float = 0.0
     utterances: int = 0
     words: int = 0
@@ -135,7 +146,8 @@ class _SoakLog(Log):
 
     def _close(self, seconds: float) -> None:
         assert self.use is not None  # made with the first pulse
-        cores, memory = self.use.measure()
+        cores, _ = self.use.measure()
+        held = self.use.held()
         health = self.health
         ways = 1e3 * np.percentile(self.to_screen or [np.nan], [50, 95, 99])
         delays = np.array(self.delays)
@@ -148,7 +160,7 @@ class _SoakLog(Log):
                 p99=round(float(ways[2]), 1),
                 longest=round(1e3 * float(delays.max()), 1),
                 stalls=int((delays > _STALL).sum()),
-                memory=round(memory, 1),
+                memory=round(sum(held), 1),
                 cores=round(cores, 3),
                 lag=0.0 if health is None else round(health.recognizer_lag, 2),
                 windows=0 if health is None else health.windows_computed,
@@ -157,7 +169,7 @@ class _SoakLog(Log):
                 dropped=0 if health is None else health.dropped_samples,
                 utterances=self.utterances,
                 words=self.words,
-                own=round(psutil.Process().memory_info().rss / 1e6, 1),
+                own=round(held[0], 1),
             )
         )
         self.utterances = self.words = 0
