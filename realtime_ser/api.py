@@ -17,12 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime_ser.acoustic.execution import Execution
+from realtime_ser.acoustic.stream import AcousticStream
 from realtime_ser.assembly import Models, SegmentationKind, build_stages, load_models, run_pipeline
 from realtime_ser.audio.file import FileSource
 from realtime_ser.audio.sources import ArraySource, Source
 from realtime_ser.audio.voice import SileroClassifier
 from realtime_ser.config import EngineSettings
-from realtime_ser.engine.ahead import DetectedAhead
+from realtime_ser.engine.ahead import WorkedAhead
 from realtime_ser.profiles import SpeakerProfile
 from realtime_ser.records import Record, verdict_row, window_rows
 from realtime_ser.types import Output, Verdict, WindowScores
@@ -158,8 +159,8 @@ class EmotionRecognizer:
         build = partial(build_stages, self._models, self._settings, live=False, segmentation=segmentation, words=words)
         if source.live:
             return run_pipeline(source, build())
-        ahead = DetectedAhead(source, self._idle_classifiers)
-        return run_pipeline(ahead, build(detector=lambda: ahead))
+        ahead = WorkedAhead(source, self._models.acoustic, self._idle_classifiers)
+        return run_pipeline(ahead, build(detector=lambda: ahead, acoustic=partial(AcousticStream, bands=ahead.bands)))
 
     def _utterances(self, source: Source, file: str, segmentation: SegmentationKind) -> pd.DataFrame:
         rows = [

@@ -1,11 +1,14 @@
 """The encoder on a stream: a hop costs a hop, not a window.
 
-State is four tails (samples, voice flags, band energies, trunk frames) and the running band mean; the graphs themselves are
-stateless. Window ``k`` starts at ``origin + k * hop``. The result does not depend on how the samples were cut, and equals the
-evaluation of each window by itself (:func:`evaluate_window`).
+State is four tails (samples in :class:`BandStream`; voice flags, band energies and trunk frames in :class:`AcousticStream`) and
+the running band mean; the graphs themselves are stateless. Window ``k`` starts at ``origin + k * hop``. The result does not
+depend on how the samples were cut, and equals the evaluation of each window by itself (:func:`evaluate_window`).
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +17,46 @@ from realtime_ser.acoustic.model import AcousticModel
 from realtime_ser.config import ENGINE_RATE
 from realtime_ser.types import FloatArray, VoiceActivity, WindowScores, frozen
 
-__all__ = ["AcousticStream", "band_offsets", "evaluate_window"]
+__all__ = ["AcousticStream", "BandStream", "Bands", "band_offsets", "evaluate_window"]
 
 # Longer inputs are worked off in pieces of this many hops, so that memory stays flat and the arrays stay in the cache.
 _HOPS_AT_ONCE = 100
+
+
+class Bands(Protocol):
+    """What turns a stream of samples into the log energies of the learnt filters."""
+
+    def restart(self) -> None:
+        """Begin anew after a gap."""
+        ...
+
+    def push(self, samples: FloatArray) -> Iterable[FloatArray]:
+        """Take the next samples; returns the frames that they complete, shape ``(frames, bands)`` each, in order."""
+        ...
+
+
+class BandStream:
+    """The samples whose frames are not complete. It belongs to one thread."""
+
+    def __init__(self, model: AcousticModel) -> None:
+        self._model = model
+        # The frames of a window may need a few samples less than the window has; waiting for all of them keeps to the rule that
+        # a window lies wholly in the signal.
+        self._needed = model.window - (model.bands_per_window - 1) * model.hop
+        self._samples: FloatArray = np.empty(0, np.float32)
+
+    def restart(self) -> None:
+        """As :meth:`Bands.restart`."""
+        self._samples = np.empty(0, np.float32)
+
+    def push(self, samples: FloatArray) -> Iterator[FloatArray]:
+        """As :meth:`Bands.push`; a frame is worked out when it is asked for."""
+        hop, receptive = self._model.hop, self._model.band_receptive
+        self._samples = np.concatenate((self._samples, samples)) if len(self._samples) else samples
+        while (count := min((len(self._samples) - self._needed) // hop + 1, _HOPS_AT_ONCE)) > 0:
+            used = self._samples[: receptive + (count - 1) * hop]
+            self._samples = self._samples[count * hop :]
+            yield self._model.band_energies(used)
 
 
 class AcousticStream:
@@ -29,10 +68,13 @@ class AcousticStream:
         The networks.
     voice_threshold
         Voice probability from which a detector chunk counts as speech.
+    bands
+        What works out the band energies, if not this thread.
     """
 
-    def __init__(self, model: AcousticModel, voice_threshold: float = 0.5) -> None:
+    def __init__(self, model: AcousticModel, voice_threshold: float = 0.5, *, bands: Bands | None = None) -> None:
         self._model = model
+        self._filters: Bands = BandStream(model) if bands is None else bands
         self._threshold = voice_threshold
         self._in_window = np.arange(model.frames_per_window)
         self._mean = model.running_mean()
@@ -51,8 +93,9 @@ class AcousticStream:
     def restart(self, origin: int) -> None:
         """Begin anew at the sample `origin` after a gap; what is known of the level and the channel stays."""
         self._origin = origin
-        self._samples: FloatArray = np.empty(0, np.float32)
-        self._next_frame = 0  # band frame that the first kept sample belongs to
+        self._filters.restart()
+        self._until = origin
+        self._next_frame = 0  # number of the next band frame
         self._voiced: NDArray[np.bool_] = np.empty(0, np.bool_)
         self._first_chunk = 0  # number of the first kept voice flag
         self._chunk = 0
@@ -81,15 +124,13 @@ class AcousticStream:
         """
         if activity is not None:
             self._hear(activity)
-        self._samples = np.concatenate((self._samples, samples)) if len(self._samples) else samples
-        until = self._origin + self._next_frame * self._model.hop + len(self._samples)
+        self._until += len(samples)
         results: list[WindowScores] = []
-        while True:
-            scores = self._advance(captured_at, until)
-            if scores is None:
-                return results
+        for raw in self._filters.push(samples):
+            scores = self._advance(raw, captured_at)
             if len(scores.scores):
                 results.append(scores)
+        return results
 
     def _hear(self, activity: VoiceActivity) -> None:
         expected = self._origin + (self._first_chunk + len(self._voiced)) * activity.chunk
@@ -107,22 +148,11 @@ class AcousticStream:
             raise ValueError("the voice activity must reach as far as the samples; it was not handed over completely")
         return np.where(positions >= 0, self._voiced[np.maximum(kept, 0)], False)
 
-    def _advance(self, captured_at: float | None, until: int) -> WindowScores | None:
-        model = self._model
-        hop = model.hop
-        # The frames of a window may need a few samples less than the window has; waiting for all of them keeps to the rule that
-        # a window lies wholly in the signal.
-        needed = model.window - (model.bands_per_window - 1) * hop
-        count = min((len(self._samples) - needed) // hop + 1, _HOPS_AT_ONCE)
-        if count <= 0:
-            return None
-        used = model.band_receptive + (count - 1) * hop
-        raw = model.band_energies(self._samples[:used])
-        self._samples = self._samples[count * hop :]
-
+    def _advance(self, raw: FloatArray, captured_at: float | None) -> WindowScores:
+        model, count = self._model, len(raw)
         # A frame is voiced when the last detector chunk complete at its end is.
         numbers = self._next_frame + np.arange(count)
-        ends = numbers * hop + model.band_receptive
+        ends = numbers * model.hop + model.band_receptive
         voiced = self._flags(ends // self._chunk - 1) if self._chunk else np.zeros(count, np.bool_)
         self._next_frame += count
 
@@ -133,9 +163,9 @@ class AcousticStream:
             frames = model.frames(self._bands)
             self._bands = self._bands[new_frames:]
             self._frames = frames if self._frames is None else np.concatenate((self._frames, frames))
-        return self._score_windows(captured_at, until)
+        return self._score_windows(captured_at)
 
-    def _score_windows(self, captured_at: float | None, until: int) -> WindowScores:
+    def _score_windows(self, captured_at: float | None) -> WindowScores:
         model = self._model
         kept = self._frames
         count = 0 if kept is None else max(len(kept) - model.frames_per_window + 1, 0)
@@ -157,7 +187,7 @@ class AcousticStream:
         self._forget_old_flags()
         if captured_at is not None:
             # The newest sample is up to a hop behind the end of the last window that it completed.
-            captured_at -= (until - (first + (count - 1) * model.hop + model.window)) / ENGINE_RATE
+            captured_at -= (self._until - (first + (count - 1) * model.hop + model.window)) / ENGINE_RATE
         return WindowScores(
             first_window=first,
             hop=model.hop,

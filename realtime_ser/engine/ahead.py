@@ -1,8 +1,8 @@
-"""A recording whose voice activity is worked out one or two blocks ahead, by a thread of its own.
+"""A recording whose voice activity and band energies are worked out one or two blocks ahead, by threads of their own.
 
-Voice activity and encoder cost about the same. With live sound both wait for the microphone; a recording is done in not much
-more than half the time where a second core is free. The results are those of one thread: the detector sees the same blocks in
-the same order.
+Voice activity, filters and the rest of the encoder cost about the same. With live sound all wait for the microphone; a
+recording is done in not much more than half the time where a second core is free, and in a third where there are more. The
+results are those of one thread: detector and filters see the same blocks in the same order.
 """
 
 from __future__ import annotations
@@ -10,13 +10,17 @@ from __future__ import annotations
 import queue
 import threading
 from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
+from realtime_ser.acoustic.model import AcousticModel
+from realtime_ser.acoustic.stream import BandStream
 from realtime_ser.audio.sources import LONGEST_WAIT, Source, SourceStatus
 from realtime_ser.audio.voice import SileroClassifier, VoiceDetector
 from realtime_ser.types import Block, Event, FloatArray, VoiceActivity
 
-__all__ = ["DetectedAhead"]
+__all__ = ["WorkedAhead"]
 
 _BLOCKS = 2
 """How far ahead at most: memory stays flat."""
@@ -24,42 +28,76 @@ _BLOCKS = 2
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """What the thread hands over: a block with its activity and the events before it, the end, or what ended it."""
+    """What the thread hands over: a block with its activity, its bands and the events before it, the end, or what ended it."""
 
     block: Block | None = None
     activity: VoiceActivity | None = None
+    bands: Future[list[FloatArray]] | None = None
     events: tuple[Event, ...] = ()
     error: BaseException | None = None
 
 
-class DetectedAhead:
-    """A source and, for the signal stage, the detector of its voice.
+class _BandsAhead:
+    """The bands of the block that was read last; see :class:`~realtime_ser.acoustic.stream.Bands`."""
+
+    def __init__(self) -> None:
+        self.ready: Future[list[FloatArray]] | None = None
+
+    def restart(self) -> None:
+        """Nothing to do: the filters begin anew where the blocks do."""
+
+    def push(self, samples: FloatArray) -> Sequence[FloatArray]:
+        """Wait for the frames of the block that was read last; `samples` have to be that block's.
+
+        Raises
+        ------
+        ValueError
+            No block was read, or its frames were taken before.
+        """
+        ready, self.ready = self.ready, None
+        if ready is None:
+            raise ValueError(f"no block was read to which {len(samples)} samples would belong")
+        return ready.result()
+
+
+class WorkedAhead:
+    """A source and, for the signal stage, the detector of its voice and what filters it.
 
     Parameters
     ----------
     source
         Not yet open, and not live.
+    model
+        Whose filters they are.
     idle
         Classifiers that nobody uses, shared by any number of these: one is taken, or made, and put back at the end. Making one
         takes as long as some seconds of sound.
 
     Notes
     -----
-    NB: the thread alone reads the source and runs the detector, from `open` until `close` has joined it. All methods are called
-    by one other thread.
+    NB: one thread alone reads the source and runs the detector, a second one filters, from `open` until `close` has joined
+    them. All methods are called by one other thread.
+
+    Attributes
+    ----------
+    bands
+        For :class:`~realtime_ser.acoustic.stream.AcousticStream`.
     """
 
     live = False
 
-    def __init__(self, source: Source, idle: deque[SileroClassifier] | None = None) -> None:
+    def __init__(self, source: Source, model: AcousticModel, idle: deque[SileroClassifier] | None = None) -> None:
         if source.live:
             raise ValueError(f"{source.name} is live: nothing of it is known ahead")
+        self.bands = _BandsAhead()
+        self._model = model
         self._source = source
         # NB: used by the threads of several sources; taking from and adding to a deque are atomic.
         self._idle = deque[SileroClassifier]() if idle is None else idle
         self._items: queue.Queue[_Item] = queue.Queue(_BLOCKS)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="voice ahead", daemon=True)
+        self._filtering = ThreadPoolExecutor(1, "bands ahead")
         self._activity: VoiceActivity | None = None
         self._events: list[Event] = []
         self._ended = False
@@ -98,7 +136,7 @@ class DetectedAhead:
             self._ended = True
             raise item.error
         self._ended = item.block is None
-        self._activity = item.activity
+        self._activity, self.bands.ready = item.activity, item.bands
         return item.block
 
     def status(self) -> SourceStatus:
@@ -111,12 +149,13 @@ class DetectedAhead:
         return events
 
     def close(self) -> None:
-        """End the thread and release the source."""
+        """End the threads and release the source."""
         self._ended = True
         self._stop.set()
         self._source.close()
         if self._thread.ident is not None:
             self._thread.join()
+        self._filtering.shutdown(cancel_futures=True)
 
     # The detector -------------------------------------------------------------------------------------------------------------
 
@@ -142,7 +181,13 @@ class DetectedAhead:
         classifier: SileroClassifier | None = None
         try:
             classifier = self._classifier()
-            detector = VoiceDetector(classifier)
+            detector, filters = VoiceDetector(classifier), BandStream(self._model)
+
+            def energies(samples: FloatArray, anew: bool) -> list[FloatArray]:
+                if anew:
+                    filters.restart()
+                return list(filters.push(samples))
+
             position: int | None = None
             events: list[Event] = []
             while not self._stop.is_set() and not self._source.exhausted:
@@ -150,10 +195,12 @@ class DetectedAhead:
                 events += self._source.drain_events()
                 if block is None:
                     continue
-                if block.gap_before or block.span.first != position:
-                    detector.reset(block.span.first)
+                anew = block.gap_before or block.span.first != position
                 position = block.span.end
-                self._hand_over(_Item(block, detector.process(block.samples, block.span.first), tuple(events)))
+                bands = self._filtering.submit(energies, block.samples, anew)
+                if anew:
+                    detector.reset(block.span.first)
+                self._hand_over(_Item(block, detector.process(block.samples, block.span.first), bands, tuple(events)))
                 events = []
             self._hand_over(_Item(events=tuple(events)))
         except BaseException as error:  # noqa: BLE001 - raised by `read`, in the thread that asks for the block
