@@ -33,6 +33,8 @@ from realtime_ser.types import Block, Event, FloatArray, Severity
 
 __all__ = ["MicrophoneSource"]
 
+_PLACED_BY = 0.2
+"""Seconds of a stream that comes back by which its place is told."""
 _OTHER_RATES = (48_000, 44_100, 16_000)
 """Hz. Tried in this order where a device refuses the rate that it calls its own."""
 
@@ -129,6 +131,7 @@ class MicrophoneSource:
         self._events: list[Event] = []
         self._last: Captured | None = None
         self._absence: _Absence | None = None
+        self._arrived: list[Captured] = []
         self._next_look = 0.0
         self._losses = 0
         self._earlier_overruns = 0
@@ -260,8 +263,12 @@ class MicrophoneSource:
 
     def _take(self, captured: list[Captured], capture: Capture) -> None:
         assert self._intake is not None  # `read` has checked
+        if self._absence is not None:
+            self._arrived += captured
+            if sum(len(block.frames) for block in self._arrived) < _PLACED_BY * capture.rate:
+                return
+            captured = self._place(capture)
         assert self._watch is not None
-        self._begin(captured[0], capture)
         clear: list[tuple[Captured, int | None]] = []
         for block in captured:
             if pause := self._pause_before(block, capture.rate):
@@ -273,17 +280,19 @@ class MicrophoneSource:
         self._pass_on(clear, capture.rate)
         self._events += self._intake.drain_events()
 
-    def _begin(self, first: Captured, capture: Capture) -> None:
-        """The first block of a stream: at the start, or from a device that is back."""
+    def _place(self, capture: Capture) -> list[Captured]:
+        """Find the place of a device's stream that is back, by its first blocks; returns these."""
         absence, before = self._absence, self._clock
-        if absence is None:
-            return
+        arrived, self._arrived = self._arrived, []
+        assert absence is not None
         assert before is not None
         assert self._intake is not None
         assert self._last is not None  # a device that never delivered anything is not waited for
-        # The clock of the stream before goes on counting meanwhile; it stands still only while the computer sleeps.
-        began = first.at - len(first.frames) / capture.rate
-        asleep = first.asleep - self._last.asleep
+        # The clock of the stream before goes on counting meanwhile; it stands still only while the computer sleeps. A block can
+        # come late, but never early: the promptest of the first ones tells when the stream began.
+        frames = np.cumsum([block.lost + len(block.frames) for block in arrived])
+        began = float(np.min([block.at for block in arrived] - frames / capture.rate)) + arrived[0].lost / capture.rate
+        asleep = arrived[0].asleep - self._last.asleep
         sample = self._intake.sample_at(before.frames_at(began)) + round(asleep * ENGINE_RATE)
         self._clock = CaptureClock(capture.rate)
         self._watch = LossWatch(self._clock, capture.rate)
@@ -295,6 +304,17 @@ class MicrophoneSource:
         self._device = capture.device
         text = f"{known}; {away:.1f} s were not heard."
         self._events.append(Event(self._intake.next_sample, "device-back", Severity.INFO, text))
+        return arrived
+
+    def _keep_arrived(self, capture: Capture) -> None:
+        """What a device brought that is gone again before its place was sure is kept, at the place that is known by now."""
+        if not self._arrived:
+            return
+        blocks = self._place(capture)
+        assert self._watch is not None
+        for block in blocks:
+            self._pass_on(self._watch.push(block), capture.rate)
+            self._last = block
 
     def _pause_before(self, block: Captured, rate: int) -> str:
         """What happened where `block` comes so late after the one before that the stream cannot be trusted; else empty.
@@ -343,6 +363,7 @@ class MicrophoneSource:
 
     def _end(self, capture: Capture) -> None:
         """No more will come from `capture`: hand out what the resampler still holds."""
+        self._keep_arrived(capture)
         assert self._intake is not None
         assert self._watch is not None
         self._pass_on(self._watch.flush(), capture.rate)
@@ -360,6 +381,7 @@ class MicrophoneSource:
             if not self._closed:
                 capture.close()
             self._capture = None
+        self._keep_arrived(capture)
         if self._watch is not None:
             self._pass_on(self._watch.flush(), capture.rate)
         # What was dropped behind the last block is part of the gap that begins here.

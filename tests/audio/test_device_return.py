@@ -54,15 +54,15 @@ def test_a_device_that_is_back_goes_on_behind_a_gap_as_long_as_the_clock_says() 
     backend.inventory.append(a_device())
     stream = heard_again(source, backend)
     assert source.status().lost  # open, but not heard yet
-    stream.deliver(160)
-    stream.deliver(160)
+    for _ in range(20):
+        stream.deliver(160)
     (after,) = everything(source)
-    # 6 s passed until the stream was opened again, which then delivered frames 0 to 319.
+    # 6 s passed until the stream was opened again, which then delivered frames 0 to 3199.
     assert after.gap_before
-    assert (after.span.first, len(after.span)) == (1_600 + 6 * RATE, 320)
-    assert frame_numbers([after]) == list(range(320))
+    assert (after.span.first, len(after.span)) == (1_600 + 6 * RATE, 3_200)
+    assert frame_numbers([after]) == list(range(3_200))
     assert after.captured_at == pytest.approx(backend.clock.time)
-    assert before[-1].captured_at == pytest.approx(after.captured_at - 6.02)
+    assert before[-1].captured_at == pytest.approx(after.captured_at - 6.2)
     (back,) = source.drain_events()
     assert (back.kind, back.sample, back.severity) == ("device-back", after.span.first, Severity.INFO)
     assert "“Headset” is back; 6.0 s were not heard" in back.message
@@ -72,6 +72,46 @@ def test_a_device_that_is_back_goes_on_behind_a_gap_as_long_as_the_clock_says() 
     (following,) = everything(source)
     assert not following.gap_before
     assert following.span.first == after.span.end
+
+
+def test_a_first_block_that_comes_late_does_not_move_what_follows() -> None:
+    """A busy computer gets to the first blocks late; the sound was there in time."""
+    source, backend = opened()
+    backend.stream.deliver(160)
+    everything(source)
+    unplug(backend)
+    assert source.read(0.0) is None
+    backend.inventory.append(a_device())
+    stream = heard_again(source, backend)
+    began, frames = backend.clock.time, 0
+    for count, late in ((160, 0.073), (1_440, 0.004), (1_600, 0.011)):
+        frames += count
+        backend.clock.time = began + frames / RATE + late
+        stream.deliver(count, waited=True)
+    (after,) = everything(source)
+    assert after.span.first == 160 + RATE + round(0.004 * RATE)
+    assert frame_numbers([after]) == list(range(3_200))
+
+
+def test_what_a_device_brought_that_is_gone_again_at_once_is_kept() -> None:
+    source, backend = opened()
+    backend.stream.deliver(160)
+    everything(source)
+    unplug(backend)
+    assert source.read(0.0) is None
+    backend.inventory.append(a_device())
+    heard_again(source, backend).deliver(320)
+    assert source.read(0.0) is None
+    unplug(backend)
+    (after,) = everything(source)
+    assert (after.gap_before, after.span.first, len(after.span)) == (True, 160 + RATE, 320)
+    assert kinds(source.drain_events()) == ["device-lost", "device-back", "device-lost"]
+    assert source.status().losses == 2
+    backend.inventory.append(a_device())
+    heard_again(source, backend).deliver(480)
+    source.close()
+    (last,) = everything(source)
+    assert (last.span.first, len(last.span)) == (160 + RATE + 320 + RATE, 480)
 
 
 def test_it_may_go_away_again_and_again_and_the_index_follows_the_clock() -> None:
@@ -85,7 +125,7 @@ def test_it_may_go_away_again_and_again_and_the_index_follows_the_clock() -> Non
         backend.clock.time += 2.345
         backend.inventory.append(a_device())
         stream = heard_again(source, backend)
-        stream.deliver(160)
+        stream.deliver(3_200)
         blocks += everything(source)
         assert blocks[-1].span.end == round((backend.clock.time - began) * RATE)
     assert source.status().losses == 4
@@ -120,7 +160,7 @@ def test_the_default_device_is_whichever_is_the_default_by_then() -> None:
     unplug(backend)
     assert source.read(0.0) is None
     backend.inventory.append(replace(a_device(), name="Built-in", index=9))
-    heard_again(source, backend).deliver(160)
+    heard_again(source, backend).deliver(3_200)
     assert everything(source)
     assert source.name == "Built-in"
     assert "Listening goes on with the microphone “Built-in”" in source.drain_events()[-1].message
@@ -143,7 +183,7 @@ def test_a_device_that_was_named_is_waited_for_and_found_under_another_number() 
     assert source.read(0.0) is None  # the default one is there, but was not asked for
     assert source.status().lost
     backend.inventory.append(replace(wanted, name="USB Audio: - (hw:3,0)", index=4_000))
-    heard_again(source, backend).deliver(160)
+    heard_again(source, backend).deliver(3_200)
     assert everything(source)
     assert source.name == "USB Audio: - (hw:3,0)"
 
@@ -157,7 +197,7 @@ def test_a_device_that_was_asked_for_by_a_part_of_its_name_may_come_back_under_a
     unplug(backend)
     assert source.read(0.0) is None
     backend.inventory.append(replace(a_device(), name="Headset (2)", index=7))
-    heard_again(source, backend).deliver(160)
+    heard_again(source, backend).deliver(3_200)
     assert everything(source)
     assert source.name == "Headset (2)"
 
@@ -188,7 +228,10 @@ def test_what_did_not_fit_before_a_loss_is_counted_once() -> None:
     unplug(backend)
     everything(source)
     backend.inventory.append(a_device())
-    heard_again(source, backend).deliver(160)
+    stream = heard_again(source, backend)
+    stream.deliver(1_600)
+    assert source.read(0.0) is None
+    stream.deliver(1_600)
     (block,) = everything(source)
     assert block.span.first == 1_600 + 800 + RATE
     assert source.status().dropped_samples == 800 + RATE
@@ -219,7 +262,7 @@ def test_a_stream_that_is_open_again_but_delivers_nothing_is_still_away() -> Non
     backend.clock.time += 10.1
     assert source.read(0.0) is None
     assert silent.closed
-    heard_again(source, backend).deliver(160)
+    heard_again(source, backend).deliver(3_200)
     assert everything(source)[0].span.first == 160 + round(11.1 * RATE)
     assert kinds(source.drain_events()) == ["device-lost", "device-back"]
     assert source.status().losses == 1
@@ -235,7 +278,7 @@ def test_a_device_that_refuses_is_tried_again() -> None:
     refused = heard_again(source, backend)
     assert refused.closed
     backend.refuses_to_start = False
-    heard_again(source, backend).deliver(160)
+    heard_again(source, backend).deliver(3_200)
     assert everything(source)
 
 
@@ -291,7 +334,7 @@ def test_a_computer_that_slept_leaves_a_gap_as_long_as_its_sleep() -> None:
     (lost,) = source.drain_events()
     assert (lost.kind, lost.sample) == ("device-lost", 160)
     assert "The computer slept for 3600 s" in lost.message
-    backend.stream.deliver(160)  # the one that was opened anew at once
+    backend.stream.deliver(3_200)  # the one that was opened anew at once
     (after,) = everything(source)
     # What was delivered between waking up and noticing is given up: nobody knows how old it is.
     assert after.gap_before
@@ -308,7 +351,7 @@ def test_a_jump_of_the_clock_leaves_a_gap_even_where_the_device_goes_on() -> Non
     everything(source)
     (lost,) = source.drain_events()
     assert "delivered nothing for 100 s" in lost.message
-    backend.stream.deliver(160)
+    backend.stream.deliver(3_200)
     (after,) = everything(source)
     assert (after.gap_before, after.span.first) == (True, 160 + 100 * RATE + 160)
 
@@ -391,7 +434,7 @@ def test_beside_an_open_stream_it_is_found_by_its_name_wherever_it_is() -> None:
     backend.may_renew = True
     stream = heard_again(source, backend)
     assert backend.renewals == 1
-    stream.deliver(160)
+    stream.deliver(3_200)
     (after,) = everything(source)
     assert after.gap_before
     assert kinds(source.drain_events()) == ["device-lost", "device-back"]
