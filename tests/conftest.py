@@ -29,6 +29,27 @@ hypothesis.settings.register_profile("no deadline", deadline=None)
 hypothesis.settings.load_profile("no deadline")
 
 
+SLOW_FILES = (
+    "tests/test_end_to_end.py",
+    "tests/gui/test_legibility.py",
+    "tests/test_cli.py",
+    "tests/test_two_people.py",
+    "tests/audio/test_capture.py",
+    "tests/outlets/test_listen.py",
+    "tests/session/test_people.py",
+    "tests/session/test_sessions_window.py",
+    "tests/training/test_crossval.py",
+    "tests/session/test_study.py",
+)
+"""The slowest first: a file's tests stay together, and one that began last would be waited for alone."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the slow files; all else stays in its order."""
+    ranks = {name: rank for rank, name in enumerate(SLOW_FILES)}
+    items.sort(key=lambda item: ranks.get(item.path.relative_to(REPOSITORY).as_posix(), len(ranks)))
+
+
 def data_root() -> Path:
     """Folder with corpora and clips: ``REALTIME_SER_DATA``, or ``../shared`` beside the checkout."""
     return Path(os.environ.get("REALTIME_SER_DATA", REPOSITORY.parent / "shared"))

@@ -69,14 +69,14 @@ def make_study(study: Path, *names: str) -> None:
         recorder.note("the window was open", sample=4 * RATE)
 
     both = agreed(words=True, audio=True)
-    first = record(models, study, [samples[: 30 * RATE]], SessionRequest("", "P01", "rest", both), during)
+    first = record(models, study, [samples[: 20 * RATE]], SessionRequest("", "P01", "rest", both), during)
     first = first.rename(study / names[0])
-    silent = record(models, study, [samples[30 * RATE : 42 * RATE]], SessionRequest("", "P02", "stress", Kept(False, False)))
+    silent = record(models, study, [samples[30 * RATE : 38 * RATE]], SessionRequest("", "P02", "stress", Kept(False, False)))
     silent = silent.rename(study / names[1])
     with sqlite3.connect(silent / "session.sqlite") as database:
         database.execute("DELETE FROM endings")
     database.close()
-    voices = [samples[: 22 * RATE], samples[20 * RATE : 42 * RATE]]
+    voices = [samples[: 14 * RATE], samples[14 * RATE : 28 * RATE]]
     pair = record(models, study, voices, SessionRequest("", "P03", "talk", both, (), (Participant("P04", both),)))
     pair.rename(study / names[2])
     other = load_models(write_bundle(study.parent / "other-bundle"), "none")
