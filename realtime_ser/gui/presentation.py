@@ -117,12 +117,12 @@ class _Part(QtWidgets.QWidget):
 
 
 class _Top(_Part):
-    """What is open, what is kept, and what is wrong."""
+    """What is open, what is kept, what leaves the machine, and what is wrong."""
 
     def __init__(self, parent: QtWidgets.QWidget) -> None:
         super().__init__(parent)
         self.state, self.time, self.kept, self.sound, self.warning = "", "", "", False, ""
-        self.person = ""
+        self.person = self.sending = ""
 
     def draw(self, painter: QtGui.QPainter, look: Look) -> None:
         palette, u = look.palette, self.unit
@@ -151,6 +151,11 @@ class _Top(_Part):
         place = rect.adjusted(left, 0, 0, 0)
         who = f"   {self.person}" if self.person else ""
         left += self.text(painter, place, f"{self.state}  {self.time}{who}", 1.3, palette.text, bold=True)
+        if self.sending:
+            place = rect.adjusted(left + 2.0 * u, 0, 0, 0)
+            if self.warning:
+                place.setWidth(place.width() / 2.0)
+            left += 2.0 * u + min(self.text(painter, place, f"▲ {self.sending}", SMALLEST, palette.warning), place.width())
         if self.warning:
             place = rect.adjusted(left + 2.0 * u, 0, 0, 0)
             self.text(painter, place, f"! {self.warning}", SMALLEST, palette.warning, _RIGHT)
@@ -535,7 +540,13 @@ class Presentation(QtWidgets.QWidget):
         )
 
     def refresh_text(
-        self, view: NowView, model: DashboardModel, state: str, recording: RecordingStatus | None, problem: str = ""
+        self,
+        view: NowView,
+        model: DashboardModel,
+        state: str,
+        recording: RecordingStatus | None,
+        problem: str = "",
+        sending: str = "",
     ) -> None:
         """Say what there is to say.
 
@@ -545,14 +556,16 @@ class Presentation(QtWidgets.QWidget):
             Of the engine, in a word.
         problem
             What the window has to say about the program, if anything.
+        sending
+            What leaves the machine, in words, if anything.
         """
         kept = what_is_kept(recording) if recording is not None and recording.phase == "recording" else ""
         top = self._top
         top.person = self._person
         top.state, top.time, top.kept = state, clock(model.position, model.sample_rate), kept
         top.sound = recording is not None and recording.audio
-        top.warning = health_warning(model, problem)
-        top.show_state((top.person, top.state, top.time, top.kept, top.sound, top.warning))
+        top.warning, top.sending = health_warning(model, problem), sending
+        top.show_state((top.person, top.state, top.time, top.kept, top.sound, top.warning, top.sending))
         shown = (view.headline, view.explanation, view.class_index, round(view.confidence or 0.0, 2))
         self._word.view = self._scores.view = view
         self._word.show_state(shown)
@@ -588,6 +601,7 @@ class Presentation(QtWidgets.QWidget):
             f"{view.headline}{confidence}, {view.explanation}",
             self._words.words,
             self._top.kept,
+            self._top.sending,
             self._top.warning,
             SHORT_NOTE,
         ]

@@ -249,7 +249,6 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._who = ""
         self._unsent = ""
         self._sending = ElidedLabel()
-        self._sending.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self._notice_bar = NoticeBar()
         self._now = NowPanel()
         self._level = LevelPanel()
@@ -330,13 +329,14 @@ class DashboardWindow(QtWidgets.QMainWindow):
         footer.setSpacing(2)
         figures = QtWidgets.QHBoxLayout()
         figures.addWidget(self._health)
-        figures.addWidget(self._sending, 1)
+        figures.addStretch(1)
         details = QtWidgets.QPushButton("Health…")
         details.setObjectName("link")
         details.setToolTip("Every figure with what it means, the log, and a report to copy (F2)")
         details.clicked.connect(self.show_health)
         figures.addWidget(details)
         footer.addLayout(figures)
+        footer.addWidget(self._sending)  # a line of its own: what leaves the machine is not cut off
         figures.setSpacing(16)
         notes = QtWidgets.QHBoxLayout()
         notes.addWidget(self._news)
@@ -638,6 +638,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         sending = self._controller.sending() if self._controller is not None else None
         told = [] if sending is None else [("▲", sending.text), ("▼", sending.receiving)]
         self._sending.show_text("   ".join(f"{sign} {text}" for sign, text in told if text))
+        self._sending.setVisible(any(text for _, text in told))
         problem = sending.problem if sending is not None else ""
         if sending is not None and problem and problem != self._unsent:
             self._fail("outlets", Failure(problem, sending.remedy))
@@ -927,7 +928,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
             status = self._controller.recording() if self._controller is not None else None
             one = self.followed
             audience = view if one is model else now_view(phase, one.estimate, one.classes, away=one.away is not None)
-            self._presentation.refresh_text(audience, one, self._transport.state, status, problem)
+            sending = self._controller.sending().text if self._controller is not None else ""
+            self._presentation.refresh_text(audience, one, self._transport.state, status, problem, sending)
         self._level.refresh_text(self._model.meter)
         # Nothing of it can be chosen now, and who is who stands above the panels.
         self._people_bar.setVisible(self._transport.two_people and phase not in {"starting", "running", "stopping"})

@@ -226,6 +226,13 @@ def presentation(place: Path) -> Iterator[Scene]:
         for state, until in (("no speech", 1.3), ("unsure", SCRIPT[3].end - 0.1), ("last minute", 70.0)):
             stage.play(until)
             yield stage.scene("presentation", state, shown, PRESENTATION)
+        stage.window.stop()
+        stage.tick()
+        for name in ("lsl", "osc"):
+            stage.window._settings.store(name, "true")
+        stage.window.start()
+        stage.play(76.0)
+        yield stage.scene("presentation", "sending", shown, PRESENTATION)
         stage.controller.lose_device()
         stage.settle()
         yield stage.scene("presentation", "device lost", shown, PRESENTATION)

@@ -51,6 +51,7 @@ def test_nothing_leaves_the_machine_unless_it_is_switched_on(loaded: Driver, set
     loaded.tick()
     assert loaded.controller.wish is None
     assert sign(loaded) == ""
+    assert not loaded.window._sending.isVisible()
     assert Settings(settings).outlets is None
 
 
@@ -72,6 +73,12 @@ def test_what_is_switched_on_is_sent_from_the_next_start_on_and_stays_on(
     wish = OutletWish(osc=("127.0.0.1", 9001), websocket=("127.0.0.1", 8765), token="a long secret", words=True)
     assert loaded.controller.wish == wish
     assert sign(loaded) == "▲ Sending scores and WORDS: OSC to 127.0.0.1:9001, WebSocket at 127.0.0.1:8765"
+    assert loaded.window._sending.isVisible()
+    loaded.window.toggle_presentation()
+    loaded.tick()
+    assert "Sending scores and WORDS: OSC to 127.0.0.1:9001" in loaded.window._presentation.accessibleDescription()
+    assert loaded.window._presentation._top.sending == sign(loaded).removeprefix("▲ ")
+    loaded.window.leave_presentation()
     loaded.window.stop()
     loaded.tick()
     assert sign(loaded) == ""
