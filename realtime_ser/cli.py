@@ -168,7 +168,7 @@ def _parser() -> argparse.ArgumentParser:
         "--soak", type=_seconds, metavar="MINUTES", help="let the dashboard listen through a private sound server for so long"
     )
     bench.add_argument("--speech", nargs="+", default=[], metavar="FILE", help="for --soak: what is spoken")
-    bench.add_argument("--report", metavar="FILE", help="for --soak: write the result there, in Markdown")
+    bench.add_argument("--report", metavar="FILE", help="write the result there, too, in Markdown")
     bench.add_argument("--json", action="store_true", help="one JSON object on standard output instead of the table")
     bench.add_argument("--bundle", help="bundle folder or name (see `realtime-ser models list`)")
     bench.add_argument("--recognizer", default="auto", help="who writes the words, as for `listen`")
@@ -385,6 +385,7 @@ def _run(options: argparse.Namespace) -> int:
                 as_json=options.json,
                 gui=options.gui,
                 through=options.through,
+                report=options.report,
                 bundle=options.bundle,
                 recognizer=options.recognizer,
             )

@@ -156,3 +156,18 @@ def test_json_names_the_machine_and_every_aim(
     assert "≤ 20 %: reached" in shown
     assert written["machine"]["date"] in shown
     assert "onnxruntime" in shown
+
+
+def test_a_report_says_by_what_it_was_written(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [Row.of("live", "whole engine", 12.0, "%", at_most=20), Row.of("live", "words", None, "%", note="no recogniser")]
+    monkeypatch.setattr(bench, "_in_a_process", lambda part, *_: [row for row in rows if row.part == part])
+    page = tmp_path / "measured.md"
+    assert main(["bench", "--quick", "--report", str(page)]) == 0
+    lines = page.read_text(encoding="utf-8").splitlines()
+    assert lines[2].startswith("Written by `realtime-ser bench --quick --report FILE`, 20")
+    assert "| live | whole engine | 12 % | ≤ 20 %: reached |  |" in lines
+    assert "|  | words | not measured |  | no recogniser |" in lines
+    assert main(["bench", "--report", str(tmp_path / "nowhere" / "page.md")]) == 2
+    assert "There is no folder" in capsys.readouterr().err

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from realtime_ser.commands.bench.measure import WARM_UP, one_thread, program, run
-from realtime_ser.commands.bench.report import Row, machine, table
+from realtime_ser.commands.bench.report import Row, machine, markdown, table
 from realtime_ser.errors import ConfigError
 
 __all__ = ["PARTS", "bench", "run_soak"]
@@ -34,6 +34,7 @@ def bench(
     as_json: bool,
     gui: bool,
     through: str | None = None,
+    report: str | None = None,
     bundle: str | None = None,
     recognizer: str = "auto",
 ) -> int:
@@ -51,12 +52,15 @@ def bench(
         Whether to measure the dashboard, too.
     through
         ``"pulseaudio"``: the dashboard also through a sound server of its own, and the stamps of the LSL outlet.
+    report
+        File for the result in Markdown, too.
 
     Raises
     ------
     RealtimeSerError
-        A part could not be measured at all.
+        A part could not be measured at all, or the report cannot be written.
     """
+    _check_place(report)
     rows: list[Row] = []
     if part is not None:
         rows = _measure(part, quick, bundle, recognizer, through)
@@ -69,6 +73,11 @@ def bench(
             _tell(f"{name}{f' through {way}' if way else ''} …", as_json)
             rows += _in_a_process(name, quick, bundle, recognizer, way)
     facts = machine()
+    if report is not None:
+        options = {"--part": part, "--quick": quick, "--gui": gui, "--through": through, "--report": "FILE"}
+        given = [name if value is True else f"{name} {value}" for name, value in options.items() if value]
+        page = markdown(rows, facts, " ".join(("realtime-ser bench", *given)), _about(quick))
+        Path(report).write_text(page, encoding="utf-8")
     if as_json:
         how = {"quick": quick, "rounds": _ROUNDS[quick], "warm_up_rounds": WARM_UP}
         print(json.dumps({"machine": facts, "how": how, "rows": [row.as_dict() for row in rows]}, indent=1))  # noqa: T201
@@ -98,8 +107,7 @@ def run_soak(
 
     if not minutes >= 1:
         raise ConfigError(f"--soak needs a minute at least, got {minutes:g}.")
-    if report is not None and not Path(report).parent.is_dir():
-        raise ConfigError(f"There is no folder {Path(report).parent}.", "Make it first.")
+    _check_place(report)
     rows, each, facts = soak_rows(bundle, recognizer, minutes, speech)
     if as_json:
         print(json.dumps(soak_json(rows, each, facts), indent=1))  # noqa: T201
@@ -162,9 +170,17 @@ def _print(rows: Sequence[Row], facts: dict[str, Any], quick: bool) -> None:
         highlight=False,
     )
     console.print(table(rows))
-    console.print(
+    console.print(_about(quick), style="dim", highlight=False)
+
+
+def _about(quick: bool) -> str:
+    return (
         "ms/s: milliseconds of one core's time for a second of audio. Ratios are formed within a round of this run; medians of "
-        f"{_ROUNDS[quick]} rounds after {WARM_UP} that do not count.",
-        style="dim",
-        highlight=False,
+        f"{_ROUNDS[quick]} rounds after {WARM_UP} that do not count."
     )
+
+
+def _check_place(report: str | None) -> None:
+    """Before anything is measured: that takes long."""
+    if report is not None and not Path(report).parent.is_dir():
+        raise ConfigError(f"There is no folder {Path(report).parent}.", "Make it first.")

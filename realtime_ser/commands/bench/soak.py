@@ -24,7 +24,7 @@ from realtime_ser.audio.sources import Source
 from realtime_ser.bundle.loader import asset_path
 from realtime_ser.commands.bench.dashboard import Log, show
 from realtime_ser.commands.bench.pulseaudio import PIPE_RATE, PipeMicrophone, TappedMicrophone, announced
-from realtime_ser.commands.bench.report import Row, machine
+from realtime_ser.commands.bench.report import Row, machine, markdown_rows
 from realtime_ser.config import ENGINE_RATE
 from realtime_ser.errors import DeviceError
 from realtime_ser.gui.report import ProcessUse
@@ -339,9 +339,7 @@ def soak_report(rows: Sequence[Row], minutes: Sequence[Minute], facts: dict[str,
         f"PulseAudio server, PortAudio, the whole engine, recogniser “{facts['recognizer']}”, and the dashboard, "
         f"{facts['window']}.",
         "",
-        "| measure | value | aim | note |",
-        "|---|---|---|---|",
-        *(f"| {row.measure} | {row.shown} | {row.verdict} | {row.note} |" for row in rows),
+        *markdown_rows(rows, parts=False),
         "",
         "Every fifth minute; latencies are from the newest sample's sounding to the painted frame; memory in brackets is "
         "without the recogniser's process.",
