@@ -58,13 +58,23 @@ LIMITS = (
     "evidence are weighed, not how well the tool reads real conversations.",
     "It tells four classes. Fear, surprise, disgust, boredom, irony and everything else end up as one of the four, or as "
     "unsure.",
-    "The words are English only. The voices speak English, Polish and German; other languages, children, old people, "
+    "The words are English only. The voices speak {languages}; other languages, children, old people, "
     "accents and speech disorders were not measured.",
     "A score is how much a stretch of sound resembles recordings that were labelled so. It does not say what a person feels.",
     "It must not be used to judge, select, grade, diagnose, monitor or police people, nor to detect lies, nor without the "
     "knowledge of those who are heard. Inferring emotions at work or in education is prohibited in the European Union "
     "(Regulation (EU) 2024/1689, Article 5(1)(f)).",
 )
+
+
+_LANGUAGES = {"RAVDESS": "English", "nEMO": "Polish", "EMODB": "German", "ASED": "Amharic", "EMOVO": "Italian"}
+
+
+def limits(corpora: Sequence[str]) -> list[str]:
+    """What a bundle cannot do whose voices come from these corpora."""
+    *others, last = dict.fromkeys(_LANGUAGES[corpus] for corpus in corpora)
+    languages = f"{', '.join(others)} and {last}" if others else last
+    return [limit.replace("{languages}", languages) for limit in LIMITS]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -330,7 +340,7 @@ def _manifest(
                 "speech and, apart from it, on written and scripted text."
             ),
             "figures": [*acoustic["figures"], *conditions, *text["figures"], *fusion["figures"]],
-            "limits": list(LIMITS),
+            "limits": limits(trained),
             "data": data,
         },
         "files": {file: digest(content) for file, content in contents.items()},

@@ -120,6 +120,8 @@ def render_reports(folder: Path, start: Path) -> str:
         report = json.loads(path.read_text(encoding="utf-8"))
         link = path.with_name("report.md").relative_to(start).as_posix()
         data = f"[{', '.join(report['corpora'])}]({link}), {len(report['classes'])} classes, levels {report['levels']}"
+        if report.get("pretrained", "nothing") != "nothing":
+            data += f"; acoustic networks heard {report['pretrained']} first"
         floor = report["systems"].get(FLOOR, {}).get("UA", {}).get("mean")
         for name, system in report["systems"].items():
             gain = "–" if floor is None or name == FLOOR else f"{system['UA']['mean'] - floor:+.3f}"

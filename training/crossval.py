@@ -15,6 +15,7 @@ import json
 import os
 import platform
 import shlex
+import subprocess
 import sys
 import time
 import traceback
@@ -511,7 +512,7 @@ def _facts(
         "seed": args.seed,
         "word vectors": args.word_vectors.name if args.word_vectors else "none: learnt from the fold's texts",
         "pretrained": ", ".join(sorted(args.pretrain)) or "nothing",
-        "versions": _versions(),
+        "versions": _versions() | _commit(),
         "corpora": table.corpora,
         "data": corpora,
         "left out": table.left_out,
@@ -559,6 +560,16 @@ def _hardware() -> str:
 
     graphics = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
     return f"{processor()}{graphics}"
+
+
+def _commit() -> dict[str, str]:
+    """Which code it was, where it lies in a repository."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=30, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    return {"commit": done.stdout.strip()}
 
 
 def _versions() -> dict[str, str]:

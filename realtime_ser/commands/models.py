@@ -67,12 +67,12 @@ def info(bundle: str | Path | None = None, execution: Execution | None = None) -
 def describe(manifest: Manifest) -> list[str]:
     """A manifest's card in lines of text."""
     acoustic, filters = manifest.acoustic, manifest.acoustic.filters
-    moved = sorted(
-        abs(low + high - first - second) / 2
-        for low, high, first, second in zip(
-            filters.low_hz, filters.high_hz, filters.initial_low_hz, filters.initial_high_hz, strict=True
+    moved = [
+        abs(learnt - first)
+        for learnt, first in zip(
+            (*filters.low_hz, *filters.high_hz), (*filters.initial_low_hz, *filters.initial_high_hz), strict=True
         )
-    )
+    ]
     lines = [
         f"{manifest.name} {manifest.version} ({manifest.created})",
         f"Classes: {', '.join(manifest.classes)}. Licence: {manifest.licence}",
@@ -80,8 +80,8 @@ def describe(manifest: Manifest) -> list[str]:
         manifest.card.summary,
         "",
         f"Acoustic: {acoustic.bands} sinc filters of {acoustic.kernel} samples, window {manifest.window} and hop "
-        f"{manifest.hop} samples at {manifest.sample_rate} Hz, feature {acoustic.feature}-D. Filter centres moved by "
-        f"{moved[len(moved) // 2]:.0f} Hz (median; {moved[-1]:.0f} Hz at most) in training.",
+        f"{manifest.hop} samples at {manifest.sample_rate} Hz, feature {acoustic.feature}-D. Cutoffs moved by "
+        f"{sum(moved) / len(moved):.0f} Hz on average, {max(moved):.0f} Hz at most, in training.",
         f"Text: at most {manifest.text.max_tokens} words, feature {manifest.text.feature}-D. Fusion: {manifest.fusion.kind}.",
         f"A label is given from a confidence of {manifest.abstention.acoustic:.2f} (voice) or {manifest.abstention.fused:.2f} "
         f"(voice and words). {manifest.abstention.meaning}",

@@ -14,7 +14,7 @@ from bundle_factory import write_bundle  # noqa: E402
 import training.bundle as module  # noqa: E402
 from realtime_ser.bundle.manifest import digest  # noqa: E402
 from realtime_ser.errors import BundleError  # noqa: E402
-from training.bundle import LIMITS, assemble, check_bundle, with_speakers  # noqa: E402
+from training.bundle import LIMITS, assemble, check_bundle, limits, with_speakers  # noqa: E402
 from training.text_data import SOURCES  # noqa: E402
 
 
@@ -112,7 +112,8 @@ def test_the_parts_become_a_bundle_that_the_runtime_opens(exports: dict[str, Pat
     assert "voice meaning" in manifest.abstention.meaning
     assert "pair meaning" in manifest.abstention.meaning
     assert [figure.name for figure in manifest.card.figures] == ["acoustic UA", "text UA", "fusion UA"]
-    assert manifest.card.limits == LIMITS
+    assert list(manifest.card.limits) == limits(["RAVDESS", "EMODB"])
+    assert "The voices speak English and German; other languages" in " ".join(manifest.card.limits)
     named = "\n".join(use.name for use in manifest.card.data)
     for name in ("RAVDESS", "EMO-DB", "MELD", "EmoryNLP", "GoEmotions", "DailyDialog", "ISEAR", "SemEval"):
         assert name in named

@@ -5,7 +5,7 @@ trained yet, and then learns from their features (2048-D, averaged over windows;
 voice and the words belong together.
 
 Under the ``paper`` protocol the recipe is the published one (:mod:`training.systems.windows`; Adam at 1e-3, batches of 64);
-under ``speaker`` it is the default bundle's.
+under ``speaker`` it is the one for a corpus alone, with little augmentation; under ``corpus`` the default bundle's.
 """
 
 from __future__ import annotations
