@@ -196,6 +196,20 @@ def with_speakers(folder: Path, result: dict[str, Any]) -> Bundle:
     return _replace(folder, {**manifest, "speaker": result["speaker"]}, contents)
 
 
+def with_figures(folder: Path, figures: Sequence[Mapping[str, Any]]) -> Bundle:
+    """Put figures into the card of the bundle in `folder`, in place of those of the same names, and open the bundle.
+
+    Its networks and its version stay what they are.
+    """
+    bundle = load_bundle(folder)
+    contents = {file: bundle.content(file) for file in bundle.manifest.files}
+    manifest = _report(folder / MANIFEST_NAME)
+    names = {figure["name"] for figure in figures}
+    card = manifest["card"]
+    card["figures"] = [*(one for one in card["figures"] if one["name"] not in names), *figures]
+    return _replace(folder, manifest, contents)
+
+
 def with_file(folder: Path, name: str, content: bytes) -> Bundle:
     """Add an optional file to the bundle in `folder`, or replace it there, and open the bundle.
 

@@ -26,25 +26,32 @@ import datetime
 import hashlib
 import json
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from realtime_ser.bundle.loader import load_bundle
 from realtime_ser.fusion.network import ACOUSTIC_FEATURE, TEXT_FEATURE, FusionNetwork
 from realtime_ser.text import TextNetwork
 from training.acoustic_network import AcousticShape
+from training.bundle import with_figures
 from training.corpora import FOUR_CLASSES, data_directory, load_clips
 from training.export_acoustic import ExportedAcoustic, hardware
 from training.features import open_store
 from training.fusion_network import AttentionFusion, fusion_graph
 from training.loop import LoopSettings, fit, rank, step_generator, write_atomically
 from training.metrics import (
+    accuracy_at_coverage,
+    expected_calibration_error,
     fit_temperature,
     selective,
     softmax,
@@ -60,6 +67,7 @@ from training.text_noise import RecognizerNoise
 
 __all__ = ["FusionSettings", "PairConditions", "TextPart", "VoicePart", "add_arguments", "draw_pairs", "run"]
 
+PARTS = ("train", "validation", "test")
 VOICE_CUTS = 4
 SHORTEST_PREFIX = 25
 """Windows, one every 10 ms."""
@@ -165,6 +173,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=defaults.seed)
     parser.add_argument("--threads", type=int, help="CPU threads (default: OMP_NUM_THREADS, or all cores)")
     parser.add_argument(
+        "--bundle", type=Path, help="train nothing: measure the networks of this bundle, and write the figures into its card"
+    )
+    parser.add_argument(
         "--risk", type=float, default=0.15, help="share of errors allowed when confident (default: %(default)s)"
     )
 
@@ -180,6 +191,11 @@ def run(args: argparse.Namespace) -> int:
     if corpus.problems:
         return 1
     settings = FusionSettings(steps=args.steps, seed=args.seed)
+    if args.bundle:
+        figures = measure_bundle(args.bundle, root, corpus, args.cache, settings.corpora)
+        with_figures(args.bundle, figures)
+        _print(figures)
+        return 0
     voices = voice_features(root, args.acoustic, args.cache, settings.corpora)
     texts = text_features(corpus, args.text, args.cache)
     export = args.out / "export"
@@ -191,14 +207,20 @@ def run(args: argparse.Namespace) -> int:
     report = measure_fusion(export, args.acoustic, args.text, voices, texts, args.risk)
     report = {**report, "settings": asdict(settings), "checks": checks}
     (export / "fusion.json").write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    for figure in report["figures"]:
-        low, high = figure["interval"]
-        print(f"{figure['name']:32} {figure['value']:.3f} [{low:.3f}, {high:.3f}]  {figure['data']}")
+    _print(report["figures"])
     print(f"temperature {report['calibration']['fused']}, threshold {report['abstention']['fused']}")
     return 0
 
 
-def voice_features(root: Path, export: Path, cache: Path, corpora: tuple[str, ...]) -> dict[str, VoicePart]:
+def _print(figures: Sequence[Mapping[str, Any]]) -> None:
+    for figure in figures:
+        low, high = figure["interval"]
+        print(f"{figure['name']:60} {figure['value']:.3f} [{low:.3f}, {high:.3f}]  {figure['data']}")
+
+
+def voice_features(
+    root: Path, export: Path, cache: Path, corpora: tuple[str, ...], parts: Collection[str] = PARTS
+) -> dict[str, VoicePart]:
     """Acoustic features of all recordings of the four classes, by part, through the graphs in `export`; kept in `cache`."""
     document = json.loads((export / "acoustic.json").read_text(encoding="utf-8"))
     if tuple(document["classes"]) != FOUR_CLASSES:
@@ -216,7 +238,9 @@ def voice_features(root: Path, export: Path, cache: Path, corpora: tuple[str, ..
     )
     exported = ExportedAcoustic(export, shape, np.array(normalisation["prior_shape"]))
     # The stores of the acoustic training, so that nothing is decoded twice; they hold clips of other labels, too.
-    everyone = sorted(load_clips(root, corpora), key=lambda clip: clip.path)
+    everyone = sorted(
+        (clip for clip in load_clips(root, corpora) if part_of(clip.speaker) in parts), key=lambda clip: clip.path
+    )
     stores = [open_store(root, [clip for clip in everyone if clip.corpus == name], cache, name) for name in corpora]
     places = [(store, index) for store in stores for index, clip in enumerate(store.clips) if clip.emotion4]
     clips = [store.clips[index] for store, index in places]
@@ -247,11 +271,14 @@ def voice_features(root: Path, export: Path, cache: Path, corpora: tuple[str, ..
         tuple(clip.speaker for clip in clips),
         tuple(clip.corpus for clip in clips),
     )
-    part = np.array(
-        ["validation" if c.speaker in BUNDLE_VALIDATION else "test" if c.speaker in BUNDLE_TEST else "train" for c in clips]
-    )
+    part = np.array([part_of(clip.speaker) for clip in clips])
     check_disjoint({name: [clip for clip, own in zip(clips, part, strict=True) if own == name] for name in np.unique(part)})
-    return {name: everything.only((part == name) & stored["heard"]) for name in ("train", "validation", "test")}
+    return {name: everything.only((part == name) & stored["heard"]) for name in parts}
+
+
+def part_of(speaker: str) -> str:
+    """What the default bundle uses a speaker for."""
+    return "validation" if speaker in BUNDLE_VALIDATION else "test" if speaker in BUNDLE_TEST else "train"
 
 
 def _save_arrays(path: Path, **arrays: NDArray[np.generic]) -> None:
@@ -270,7 +297,7 @@ def prefix_means(windows: NDArray[np.float32], generator: np.random.Generator, c
     return (sums[ends - 1] / ends[:, None]).astype(np.float32)
 
 
-def text_features(corpus: TextCorpus, export: Path, cache: Path) -> dict[str, TextPart]:
+def text_features(corpus: TextCorpus, export: Path, cache: Path, wanted: Collection[str] = PARTS) -> dict[str, TextPart]:
     """Text features in recogniser form, by part, through the graph in `export`; kept in `cache`."""
     network = TextNetwork(export / "text.onnx", export / "vocabulary.txt", len(CLASSES))
     counts: dict[str, int] = {}
@@ -289,6 +316,8 @@ def text_features(corpus: TextCorpus, export: Path, cache: Path) -> dict[str, Te
     graph = (export / "text.onnx").read_bytes()
     results: dict[str, TextPart] = {}
     for name, utterances in parts.items():
+        if name not in wanted:
+            continue
         labelled = [u for u in utterances if u.label]
         texts = "\n".join(" ".join(u.tokens) for u in labelled)
         path = cache / f"fusion-text-{hashlib.sha256(graph + texts.encode()).hexdigest()[:16]}.npz"
@@ -466,50 +495,20 @@ def measure_fusion(
     """Temperature and threshold from validation pairs, then the figures on test pairs, through the exported graph."""
     fused = FusionNetwork(export / "fusion.onnx", len(FOUR_CLASSES))
 
-    def scored(part: str, conditions: PairConditions, repeats: int) -> tuple[NDArray[np.float64], NDArray[np.int64], list[str]]:
-        generator = np.random.default_rng(2020)
-        rows = np.tile(np.arange(len(voices[part].labels)), repeats)
-        acoustic, text, text_rows = draw_pairs(voices[part], texts[part], rows, conditions, generator, whole=True)
-        logits = np.array([fused.fuse(a, t).logits for a, t in zip(acoustic, text, strict=True)], dtype=np.float64)
-        return logits, text_rows, [voices[part].speakers[row] for row in rows]
-
     def corpus_weights(part: str, repeats: int) -> NDArray[np.float64]:
         names, numbers = np.unique(np.tile(np.array(voices[part].corpora), repeats), return_inverse=True)
         return 1 / np.bincount(numbers, minlength=len(names))[numbers]
 
     validation_labels = np.tile(voices["validation"].labels, 2)
-    validation = np.concatenate([scored("validation", conditions, 1)[0] for conditions in (MATCHED, UNRELATED)])
+    validation = np.concatenate(
+        [_fused(fused, voices["validation"], texts["validation"], one)[0] for one in (MATCHED, UNRELATED)]
+    )
     weights = corpus_weights("validation", 2)
     temperature = fit_temperature(validation_labels, validation, weights)
     threshold = threshold_for_risk(validation_labels, softmax(validation, temperature), risk, weights)
 
-    labels = voices["test"].labels
-    date, machine = datetime.date.today().isoformat(), hardware()
-    protocol = (
-        "held-out speakers, each whole recording with one drawn text in recogniser form (word error about 25 %); "
-        "speakers and texts never met before; interval: 95 %, bootstrap over speakers"
-    )
-    where = f"{', '.join(sorted(set(voices['test'].corpora)))} test speakers with MELD test texts"
-    figures: list[dict[str, object]] = []
-
-    def add(name: str, logits: NDArray[np.float64], speakers: list[str], data: str, heat: float) -> None:
-        probabilities = softmax(logits, heat)
-        predicted = probabilities.argmax(axis=1)
-        covered, right = selective(labels, probabilities, threshold)
-        for measure, figure in (("UA", unweighted_accuracy), ("WA", weighted_accuracy)):
-            low, high = speaker_interval(lambda rows, f=figure: f(labels[rows], predicted[rows]), speakers)
-            value = figure(labels, predicted)
-            entry = {"name": f"{name} {measure}", "value": round(value, 4), "interval": [round(low, 4), round(high, 4)]}
-            figures.append({**entry, "data": data, "protocol": protocol, "date": date, "hardware": machine})
-        print(f"{name}: coverage {covered:.3f}, right when confident {right:.3f}")
-
-    speakers = list(voices["test"].speakers)
-    add("voice alone", voices["test"].logits, speakers, where, 1.0)
-    for name, conditions in (("label-matched pairs", MATCHED), ("pairs with unrelated words", UNRELATED)):
-        logits, text_rows, _ = scored("test", conditions, 1)
-        if conditions is MATCHED:
-            add("words alone, label-matched", texts["test"].logits[text_rows], speakers, where, 1.0)
-        add(f"fused, {name}", logits, speakers, f"{where}: {name}", temperature)
+    heat = json.loads((acoustic_export / "acoustic.json").read_text(encoding="utf-8"))["calibration"]["acoustic"]
+    figures = pair_figures(fused, voices["test"], texts["test"], threshold, temperature, heat)
     return {
         "classes": list(FOUR_CLASSES),
         "calibration": {"fused": round(temperature, 4)},
@@ -527,3 +526,97 @@ def measure_fusion(
             "text": hashlib.sha256((text_export / "text.onnx").read_bytes()).hexdigest(),
         },
     }
+
+
+def _fused(
+    network: FusionNetwork, voices: VoicePart, texts: TextPart, conditions: PairConditions
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Logits of a pair for every recording, whole, and the numbers of their texts."""
+    generator = np.random.default_rng(2020)
+    rows = np.arange(len(voices.labels))
+    acoustic, text, text_rows = draw_pairs(voices, texts, rows, conditions, generator, whole=True)
+    return np.array([network.fuse(a, t).logits for a, t in zip(acoustic, text, strict=True)], dtype=np.float64), text_rows
+
+
+def pair_figures(
+    network: FusionNetwork,
+    voices: VoicePart,
+    texts: TextPart,
+    threshold: float,
+    temperature: float,
+    acoustic_temperature: float,
+) -> list[dict[str, Any]]:
+    """What the card says of pairs of test speakers' recordings and test texts.
+
+    Parameters
+    ----------
+    threshold, temperature
+        Of the fused confidence.
+    acoustic_temperature
+        Of the voice alone.
+    """
+    labels, speakers = voices.labels, list(voices.speakers)
+    where = f"{', '.join(sorted(set(voices.corpora)))} test speakers with MELD test texts"
+    about = {
+        "protocol": (
+            "held-out speakers, each whole recording with one drawn text in recogniser form (word error about 25 %); "
+            "speakers and texts never met before; interval: 95 %, bootstrap over speakers"
+        ),
+        "date": datetime.date.today().isoformat(),
+        "hardware": hardware(),
+    }
+    figures: list[dict[str, Any]] = []
+
+    def add(name: str, logits: NDArray[np.float64], data: str, heat: float | None, least: float | None = None) -> None:
+        probabilities = softmax(logits, 1.0 if heat is None else heat)
+        predicted = probabilities.argmax(axis=1)
+        table: dict[str, Callable[[NDArray[np.int64]], float]] = {
+            "UA": lambda rows: unweighted_accuracy(labels[rows], predicted[rows]),
+            "WA": lambda rows: weighted_accuracy(labels[rows], predicted[rows]),
+        }
+        if heat is not None:
+            table["ECE"] = lambda rows: expected_calibration_error(labels[rows], probabilities[rows])
+            table["accuracy of the surer half"] = lambda rows: accuracy_at_coverage(labels[rows], probabilities[rows])
+        if least is not None:
+            table["coverage at the threshold"] = lambda rows: selective(labels[rows], probabilities[rows], least)[0]
+            table["accuracy when confident"] = lambda rows: float(
+                np.nan_to_num(selective(labels[rows], probabilities[rows], least)[1])
+            )
+        everyone = np.arange(len(labels))
+        for measure, figure in table.items():
+            low, high = speaker_interval(figure, speakers)
+            value, interval = round(figure(everyone), 4), [round(low, 4), round(high, 4)]
+            figures.append({"name": f"{name} {measure}", "value": value, "interval": interval, "data": data, **about})
+
+    add("voice alone", voices.logits, where, acoustic_temperature)
+    for name, conditions in (("label-matched pairs", MATCHED), ("pairs with unrelated words", UNRELATED)):
+        logits, text_rows = _fused(network, voices, texts, conditions)
+        if conditions is MATCHED:
+            add("words alone, label-matched", texts.logits[text_rows], where, None)
+        add(f"fused, {name}", logits, f"{where}: {name}", temperature, threshold)
+    return figures
+
+
+def measure_bundle(folder: Path, root: Path, corpus: TextCorpus, cache: Path, corpora: tuple[str, ...]) -> list[dict[str, Any]]:
+    """The figures on test pairs of a bundle's own networks, with its own temperature and threshold.
+
+    Raises
+    ------
+    BundleError
+        There is no bundle.
+    """
+    bundle = load_bundle(folder)
+    manifest = bundle.manifest
+    with tempfile.TemporaryDirectory() as name:
+        export = Path(name)
+        for file in manifest.files:
+            (export / file).write_bytes(bundle.content(file))
+        document = {"classes": manifest.classes, "acoustic": msgspec.to_builtins(manifest.acoustic)}
+        (export / "acoustic.json").write_text(json.dumps(document), encoding="utf-8")
+        voices = voice_features(root, export, cache, corpora, ("test",))
+        texts = text_features(corpus, export, cache, ("test",))
+        network = FusionNetwork(export / "fusion.onnx", len(FOUR_CLASSES))
+    temperature = manifest.calibration.fused
+    return pair_figures(
+        network, voices["test"], texts["test"], manifest.abstention.fused, temperature, manifest.calibration.acoustic
+    )

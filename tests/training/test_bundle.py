@@ -14,7 +14,7 @@ from bundle_factory import write_bundle  # noqa: E402
 import training.bundle as module  # noqa: E402
 from realtime_ser.bundle.manifest import digest  # noqa: E402
 from realtime_ser.errors import BundleError  # noqa: E402
-from training.bundle import LIMITS, assemble, check_bundle, limits, with_speakers  # noqa: E402
+from training.bundle import LIMITS, assemble, check_bundle, limits, with_figures, with_speakers  # noqa: E402
 from training.text_data import SOURCES  # noqa: E402
 
 
@@ -121,6 +121,16 @@ def test_the_parts_become_a_bundle_that_the_runtime_opens(exports: dict[str, Pat
     assert all(use.licence and use.use for use in manifest.card.data)
     assert "CC BY-NC-SA 4.0" in manifest.licence
     assert not (tmp_path / "bundle.new").exists()
+
+
+def test_figures_take_the_place_of_those_of_the_same_name(exports: dict[str, Path], tmp_path: Path) -> None:
+    folder = tmp_path / "bundle"
+    before = assemble(exports["acoustic"], exports["text"], exports["fusion"], folder, "some", "3")
+    about = {"data": "d", "protocol": "p", "date": "2026-11-29", "hardware": "h", "interval": [0.1, 0.3]}
+    after = with_figures(folder, [{"name": name, "value": 0.2, **about} for name in ("fusion UA", "fusion ECE")])
+    assert [figure.name for figure in after.manifest.card.figures] == ["acoustic UA", "text UA", "fusion UA", "fusion ECE"]
+    assert after.manifest.card.figures[2].value == 0.2
+    assert after.manifest.files == before.manifest.files
 
 
 def test_the_card_says_what_must_not_be_done_and_what_pairs_are() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from training.fusion import (  # noqa: E402
     TextPart,
     VoicePart,
     draw_pairs,
+    pair_figures,
     prefix_means,
     train_fusion,
 )
@@ -83,6 +85,40 @@ def test_whole_pairs_use_the_first_cut_and_others_all_cuts() -> None:
     acoustic, _, _ = draw_pairs(voices, texts, rows, MATCHED, np.random.default_rng(1))
     cuts = {cut for row in rows for cut in range(4) if np.array_equal(acoustic[row], voices.features[row, cut])}
     assert cuts == {0, 1, 2, 3}
+
+
+def test_figures_of_pairs_say_how_sure_and_how_often_right() -> None:
+    class Certain:
+        """Says the label that the voice's first value holds; sure of every second one."""
+
+        def fuse(self, voice: np.ndarray, words: np.ndarray) -> SimpleNamespace:
+            label, sure = int(voice[0]), voice[1] > 0
+            return SimpleNamespace(logits=(20.0 if sure else 0.4) * np.eye(4)[label])
+
+    count = 40
+    labels = np.arange(count) % 4
+    features = np.zeros((count, 1, 2), np.float16)
+    features[:, 0, 0], features[:, 0, 1] = labels, np.arange(count) // 4 % 2
+    wrong = np.flatnonzero(features[:, 0, 1] == 0)[:10]
+    features[wrong, 0, 0] = (labels[wrong] + 1) % 4
+    speakers = tuple(f"S{number % 5}" for number in range(count))
+    voices = VoicePart(features, 9.0 * np.eye(4)[labels], labels, speakers, ("RAVDESS",) * count)
+    texts = TextPart(np.zeros((8, 1, 2), np.float16), np.eye(4)[np.arange(8) % 4], np.arange(8) % 4)
+    figures = pair_figures(Certain(), voices, texts, 0.9, 1.0, 1.0)  # type: ignore[arg-type]
+    values = {figure["name"]: figure["value"] for figure in figures}
+    assert values["voice alone UA"] == values["words alone, label-matched UA"] == 1.0
+    assert values["fused, label-matched pairs UA"] == 0.75
+    assert values["fused, label-matched pairs coverage at the threshold"] == 0.5
+    assert values["fused, label-matched pairs accuracy when confident"] == 1.0
+    assert values["fused, label-matched pairs accuracy of the surer half"] == 1.0
+    # Ten bins of four: in two of the unsure ones all are wrong, in one half, in two none; the sure ones are right.
+    unsure = np.exp(0.4) / (np.exp(0.4) + 3)
+    expected = (2 * unsure + (0.5 - unsure) + 2 * (1 - unsure)) / 10
+    assert values["fused, label-matched pairs ECE"] == pytest.approx(expected, abs=1e-3)
+    assert "words alone, label-matched ECE" not in values
+    assert {figure["data"] for figure in figures if "unrelated" in figure["name"]} == {
+        "RAVDESS test speakers with MELD test texts: pairs with unrelated words"
+    }
 
 
 def test_prefix_means_are_means_of_the_first_windows() -> None:
