@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -115,3 +116,28 @@ def test_what_is_no_sound_at_all_is_refused_in_words(tmp_path: Path, content: by
     path.write_bytes(content)
     with pytest.raises(AudioFileError):
         read_to_the_end(path)
+
+
+def test_more_than_two_hours_and_four_gigabytes_are_read_piece_by_piece(tmp_path: Path) -> None:
+    """Nothing is wrong with such a file, but 32 bits hold neither its length nor its number of bytes."""
+    path, rate = tmp_path / "long.wav", 192_000
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, (rate, 2))
+    with soundfile.SoundFile(path, "w", rate, 2, "PCM_16", format="RF64") as file:
+        file.write(noise)
+        file.seek(1_500_000_000)  # what was not written takes no room
+        file.write(noise)
+    assert path.stat().st_size > 6e9
+    if path.stat().st_blocks * 512 > 1e9:
+        pytest.skip("this file system keeps what was not written, too")
+    source = FileSource(path)
+    source.open()
+    first = source.read(0.2)
+    assert first is not None
+    assert 0.1 < np.abs(first.samples).max() < 0.6
+    tracemalloc.start()
+    heard = sum(len(block.span) for block in (source.read(0.2) for _ in range(200)) if block is not None)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    source.close()
+    assert heard >= 200 * 1_000
+    assert peak < 10e6
