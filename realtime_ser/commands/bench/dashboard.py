@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 import time
@@ -30,6 +31,21 @@ _SETTLED_SECONDS = 3.0
 """After the first score; until then, windows open and plots are made."""
 _PULSE_MS = 5
 """Of a timer whose delays show when the event loop is held up."""
+_OPENING_SECONDS = 0.8
+"""For everything that is opened, until it is drawn."""
+_OPENED = {
+    "filters": "show_explorer",
+    "live filters": "show_sincgram",
+    "inside": "show_inside",
+    "health": "show_health",
+    "settings": "show_settings",
+    "sessions": "show_sessions",
+    "help": "show_help",
+    "other theme": "toggle_theme",
+    "presentation": "toggle_presentation",
+    "dashboard again": "leave_presentation",
+}
+"""What is opened at the end, while the engine goes on."""
 
 
 @dataclass(slots=True)
@@ -42,6 +58,8 @@ class Log:
         Whether the window has looked for news since the last frame: what it paints between is no frame of its own.
     time_of
         When the newest sample of scores sounded; ``None`` where that is not known (yet).
+    opening
+        For how many seconds the event loop was held up at most while a window was opened, by its name.
     """
 
     time_of: Callable[[WindowScores], float | None]
@@ -56,6 +74,7 @@ class Log:
     from_taken: list[float] = field(default_factory=list)
     delays: list[float] = field(default_factory=list)
     processor: float = 0.0
+    opening: dict[str, float] = field(default_factory=dict)
 
     @property
     def settled(self) -> bool:
@@ -125,9 +144,9 @@ def dashboard_rows(bundle: str | None, recognizer: str, seconds: float, *, throu
     """
     speech = read_all(FileSource(asset_path(DEMONSTRATION)))
     if through is None:
-        recording = speech[: round((seconds + 2 * _SETTLED_SECONDS) * ENGINE_RATE)]
+        recording = speech[: round((seconds + 2 * _SETTLED_SECONDS + len(_OPENED) * _OPENING_SECONDS) * ENGINE_RATE)]
         log = Log(lambda scores: scores.captured_at)
-        on_screen = show(log, bundle, recognizer, seconds, lambda: LiveRecording(recording))
+        on_screen = show(log, bundle, recognizer, seconds, lambda: LiveRecording(recording), open_all=True)
         return _rows(_PART, log, on_screen) if _seen(log) else [_nothing(_PART)]
     with PipeMicrophone(announced(speech)) as pipe:
         log = Log(lambda scores: pipe.time_of(scores.span.end))
@@ -142,8 +161,16 @@ def dashboard_rows(bundle: str | None, recognizer: str, seconds: float, *, throu
     return _way_rows(part, log, microphones[-1].under_way) + _rows(part, log, on_screen) if _seen(log) else [_nothing(part)]
 
 
-def show(log: Log, bundle: str | None, recognizer: str, seconds: float, microphone: Callable[[], Source]) -> bool:
-    """Run the window; whether it was on a display."""
+def show(
+    log: Log,
+    bundle: str | None,
+    recognizer: str,
+    seconds: float,
+    microphone: Callable[[], Source],
+    *,
+    open_all: bool = False,
+) -> bool:
+    """Run the window, and at the end open everything else, too; whether it was on a display."""
     on_screen = display_problem() is None
     if not on_screen:
         os.environ["QT_QPA_PLATFORM"] = "offscreen"
@@ -171,18 +198,39 @@ def show(log: Log, bundle: str | None, recognizer: str, seconds: float, micropho
         pulse.setInterval(_PULSE_MS)
         last = time.perf_counter()
         begun = 0.0
+        left = list(_OPENED) if open_all else []
+        opening, opened_at = "", 0.0
+
+        def open_next(now: float) -> None:
+            """What was opened last is there: open what comes next, or close the window."""
+            nonlocal opening, opened_at
+            if not left:
+                pulse.stop()
+                window.close()
+                return
+            opening, opened_at = left.pop(0), now
+            log.opening[opening] = 0.0
+            getattr(window, _OPENED[opening])()
 
         def beat() -> None:
             nonlocal last, begun
             now = time.perf_counter()
+            if opening:
+                log.opening[opening] = max(log.opening[opening], now - last - _PULSE_MS / 1e3)
+                last = now
+                if now - opened_at >= _OPENING_SECONDS:
+                    open_next(now)
+                return
             if log.settled:
                 if not begun:
                     begun, log.processor = now, -time.process_time()
                 log.held_up(max(now - last - _PULSE_MS / 1e3, 0.0))
                 if now - begun >= seconds:
-                    pulse.stop()
                     log.processor += time.process_time()
-                    window.close()
+                    log.settled_at = math.nan  # what comes now is no usual frame
+                    last = now
+                    open_next(now)
+                    return
             last = now
 
         pulse.timeout.connect(beat)
@@ -231,4 +279,8 @@ def _rows(part: str, log: Log, on_screen: bool) -> list[Row]:
         note = "from its block's arrival; no sound server"
         rows.append(Row.of(part, "newest sample to painted frame, median", p50, "ms", note=note))
         rows.append(Row.of(part, "newest sample to painted frame, 95 of 100", p95, "ms"))
+    if log.opening:
+        each = ", ".join(f"{name} {1e3 * held:.0f}" for name, held in log.opening.items())
+        worst = 1e3 * max(log.opening.values())
+        rows.append(Row.of(part, "event loop held up by opening something, longest", worst, "ms", at_most=50, note=each))
     return rows
