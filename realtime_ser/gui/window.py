@@ -1082,16 +1082,12 @@ class DashboardWindow(QtWidgets.QMainWindow):
         ):
             part.apply_look(look)
         self._health.apply_look(look)
-        if self._health_dialog is not None:
-            self._health_dialog.apply_look(look)
-        if self._explorer is not None:
-            self._explorer.apply_look(look)
-        if self._sincgram is not None:
-            self._sincgram.apply_look(look)
-        if self._inside is not None:
-            self._inside.apply_look(look)
+        # One window after the other, so that the engine's news are not kept waiting by all of them together.
+        for other in (self._health_dialog, self._explorer, self._sincgram, self._inside):
+            if other is not None:
+                QtCore.QTimer.singleShot(0, other, partial(other.apply_look, look))
         if self._sessions is not None:
-            self._sessions.apply_palette(self._palette)
+            QtCore.QTimer.singleShot(0, self._sessions, partial(self._sessions.apply_palette, self._palette))
         self._refresh_text()
 
     def show_first_start(self) -> None:

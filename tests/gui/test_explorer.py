@@ -115,6 +115,7 @@ def test_the_window_opens_it_and_it_is_worked_by_keys_and_follows_the_theme(driv
         explorer.filters.choose(-1)
     before = explorer.grab().toImage().pixelColor(2, 2)
     driver.window.toggle_theme()
+    driver.tick()
     assert explorer.grab().toImage().pixelColor(2, 2) != before
     assert explorer.focusWidget() is slider
     # A bundle without either says so.

@@ -237,6 +237,7 @@ def test_both_themes_are_drawn(running: Driver) -> None:
     pictures = []
     for _ in range(2):
         running.window.toggle_theme()
+        running.tick()
         plot = inside._voice.grab().toImage()
         pictures.append({plot.pixelColor(x, 20).name() for x in range(0, plot.width(), 5)})
         assert running.window._palette.well in pictures[-1]

@@ -380,6 +380,7 @@ def test_it_follows_the_theme_and_every_control_has_a_name_and_a_way(listening: 
     driver, window = listening
     before = window.grab().toImage().pixelColor(2, 2)
     driver.window.toggle_theme()
+    driver.tick()
     assert window.grab().toImage().pixelColor(2, 2) != before
     controls = [*window.findChildren(QtWidgets.QAbstractButton), *window.findChildren(QtWidgets.QComboBox)]
     controls += [*window.findChildren(QtWidgets.QSpinBox), *window.findChildren(QtWidgets.QSlider)]
