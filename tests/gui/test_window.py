@@ -288,6 +288,35 @@ def test_now_follows_the_utterance(running: Driver) -> None:
     assert "last utterance (0:01): ■ neutral 62 %" in texts(panel)
 
 
+def test_why_is_said_in_words_too(running: Driver) -> None:
+    running.play(4.3)
+    running.settle()
+    panel = running.window.findChild(NowPanel)
+    said = texts(panel)
+    assert "recogniser 97 % sure" in said
+    assert "most weight: morning, " in said
+    assert running.controller.weighed == list(dict.fromkeys(running.controller.weighed))
+    assert 1 <= len(running.controller.weighed) <= 3, "about once a second"
+    tips = [label.toolTip() for label in panel.findChildren(QtWidgets.QLabel) if "most weight" in label.text()]
+    assert "left out in turn" in tips[0]
+    shares = [part for part in panel.findChildren(QtWidgets.QWidget) if "voice and words" in part.accessibleName()]
+    assert [part.accessibleDescription() for part in shares] == ["voice 58 percent, words 42 percent"]
+    running.play(1.5)
+    assert [part.accessibleDescription() for part in shares] == ["nothing is claimed, so neither counts"]
+    assert "most weight" not in texts(panel)
+    assert "last utterance: recogniser 97 % sure" in texts(panel)
+
+
+def test_without_weights_everything_else_is_said(running: Driver) -> None:
+    running.controller.weights_error = BundleError("No network.", "None.")
+    running.play(4.3)
+    running.settle()
+    panel = running.window.findChild(NowPanel)
+    assert running.controller.weighed
+    assert "most weight" not in texts(panel)
+    assert "rests on" in texts(panel)
+
+
 def curves(panel: QtWidgets.QWidget) -> list[Any]:
     view = panel.findChild(pg.GraphicsLayoutWidget)
     return [item for item in view.scene().items() if isinstance(item, pg.PlotCurveItem)]
