@@ -105,6 +105,7 @@ class BundleView:
     card_summary: str
     reliance: Reliance | None
     history: CutoffHistory | None
+    computed_by: str
 
     @classmethod
     def of(cls, models: Models) -> BundleView:
@@ -126,6 +127,7 @@ class BundleView:
             card_summary=f"{manifest.card.summary} {limits} Computed by {models.acoustic.form}".strip(),
             reliance=models.bundle.reliance,
             history=models.bundle.history,
+            computed_by=str(models.acoustic.form),
         )
 
 

@@ -162,6 +162,11 @@ class BundleFacts(Protocol):
         ...
 
     @property
+    def computed_by(self) -> str:
+        """What computes the networks, with which weights; then sentences about why."""
+        ...
+
+    @property
     def card_summary(self) -> str:
         """A few sentences: what the model is, how it was measured, what it must not be used for."""
         ...

@@ -44,7 +44,16 @@ from realtime_ser.gui.paths import shown_path
 from realtime_ser.gui.presentation import Presentation
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets
 from realtime_ser.gui.recording import SessionDialog
-from realtime_ser.gui.report import FrameTimes, ProcessUse, Section, health_sections, log_file, log_tail, report_text
+from realtime_ser.gui.report import (
+    FrameTimes,
+    ProcessUse,
+    Section,
+    WaysToScreen,
+    health_sections,
+    log_file,
+    log_tail,
+    report_text,
+)
 from realtime_ser.gui.sessions.window import SessionsWindow
 from realtime_ser.gui.settings import ChoiceName, Settings
 from realtime_ser.gui.settings_dialog import Installed, SettingsDialog
@@ -233,6 +242,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._health_dialog: HealthDialog | None = None
         self._use: ProcessUse | None = None
         self._frames = FrameTimes()
+        self._ways = (WaysToScreen(), WaysToScreen())
         self._bank: FilterBank | None = None
         self._explorer: ExplorerWindow | None = None
         self._sincgram: SincgramWindow | None = None
@@ -620,6 +630,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
             pass  # what is left of an earlier stream must not be taken for the new one's
         self._model.reset()
         self._weights, self._weighed = {}, {}
+        self._ways = (WaysToScreen(), WaysToScreen())
         self._show_people(people)
         if self._sincgram is not None:
             self._sincgram.restart()
@@ -843,6 +854,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         # A file may run far ahead of real time; what one tick cannot take, the next one will.
         for _ in range(POLLS_PER_TICK):
             outputs = self._controller.poll(POLL_LIMIT)
+            self._ways[0].taken(outputs, time.perf_counter())
             self._model.consume(outputs)
             if self._sincgram is not None and self.followed is self._model:
                 self._sincgram.take(outputs)
@@ -850,6 +862,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
                 self._calibration.take(outputs)
             others = () if self._second is None else self._controller.poll_second(POLL_LIMIT)
             if self._second is not None:
+                self._ways[1].taken(others, time.perf_counter())
                 self._second.consume(others)
                 if self._sincgram is not None and self.followed is self._second:
                     self._sincgram.take(others)
@@ -1187,6 +1200,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
             self._frames,
             self._use.measure(),
             self._people.names[self._followed_number] if self._people is not None else "",
+            self._ways[self._followed_number],
+            self._facts.computed_by if self._facts is not None else "",
         )
 
     def _refresh_health(self, dialog: HealthDialog) -> None:
@@ -1295,6 +1310,15 @@ class DashboardWindow(QtWidgets.QMainWindow):
         dialog.raise_()
 
     # ------------------------------------------------------------------------------------------------------------ Qt events
+
+    def event(self, event: QtCore.QEvent) -> bool:
+        """Notice when a picture is complete: Qt paints all that has changed when the window is asked to update."""
+        done = super().event(event)
+        if event.type() == QtCore.QEvent.Type.UpdateRequest:
+            now = time.perf_counter()
+            for ways in self._ways:
+                ways.painted(now)
+        return done
 
     def dragEnterEvent(self, event: QtGui.QDragEnterEvent) -> None:  # noqa: N802 - Qt's name
         """Accept recordings."""
