@@ -40,6 +40,7 @@ from realtime_ser.session.recorder import Recorder, RecordingStatus, TappedSourc
 from realtime_ser.session.request import RECORDED_OUTPUTS, SessionRequest, open_recorder
 from realtime_ser.session.writer import Marker
 from realtime_ser.text.attention import CrossAttention, CrossAttentionReader
+from realtime_ser.text.weights import WordWeights, weigh_words
 from realtime_ser.types import Block, Output, Span
 
 __all__ = ["BundleView", "Controller", "ControllerState", "InputEntry", "Sending", "Startable"]
@@ -104,6 +105,7 @@ class BundleView:
     card_summary: str
     reliance: Reliance | None
     history: CutoffHistory | None
+    computed_by: str
 
     @classmethod
     def of(cls, models: Models) -> BundleView:
@@ -125,6 +127,7 @@ class BundleView:
             card_summary=f"{manifest.card.summary} {limits} Computed by {models.acoustic.form}".strip(),
             reliance=models.bundle.reliance,
             history=models.bundle.history,
+            computed_by=str(models.acoustic.form),
         )
 
 
@@ -308,6 +311,11 @@ class Controller:
             reader = CrossAttentionReader(models.bundle.content("text.onnx"), models.text.vocabulary)
             self._reader = models.bundle.fingerprint, reader
         return self._reader[1].read(words)
+
+    def word_weights(self, words: Sequence[str]) -> WordWeights:
+        """What leaving out each of the words does to the scores of the words alone."""
+        models = self._loaded()
+        return weigh_words(models.text, words, models.manifest.calibration.text)
 
     def can_fetch_words(self) -> bool:
         """Whether a better recogniser than the present one can be fetched."""

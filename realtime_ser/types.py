@@ -191,6 +191,9 @@ class WindowScores:
         complete with these windows, one per hop. Frame ``i`` is the one that ends with window ``i``.
     captured_at
         As in :class:`Block`, for the last sample of the last window.
+    arrived_at, computed_at
+        ``time.perf_counter()`` (seconds) when the engine took the sound that completed these windows, and when their scores
+        were ready; ``None`` for files.
     """
 
     first_window: int
@@ -202,6 +205,8 @@ class WindowScores:
     voiced: NDArray[np.bool_]
     band_energies: FloatArray
     captured_at: float | None = None
+    arrived_at: float | None = None
+    computed_at: float | None = None
 
     @property
     def span(self) -> Span:
@@ -221,6 +226,8 @@ class WindowScores:
             voiced=self.voiced[first:end],
             band_energies=self.band_energies[first:end],
             captured_at=self.captured_at,
+            arrived_at=self.arrived_at,
+            computed_at=self.computed_at,
         )
 
     def without_features(self) -> WindowScores:

@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -324,10 +324,11 @@ class Engine:
 
     def _take(self, block: Block) -> None:
         signal = self._stages.signal
+        arrived_at = time.perf_counter()
         self._load.start()
         result = signal.process(block)
         self._load.stop(len(block.span) / ENGINE_RATE)
-        self._note_latency(result)
+        self._note_latency(result, arrived_at)
         self._forward(result)
         if signal.position >= self._next_health:
             self._next_health = signal.position + ENGINE_RATE
@@ -439,11 +440,13 @@ class Engine:
 
     # Health ---------------------------------------------------------------------------------------------------------------
 
-    def _note_latency(self, result: SignalResult) -> None:
+    def _note_latency(self, result: SignalResult, arrived_at: float) -> None:
+        """Stamp the scores of what was captured just now, for whoever wants to know how long each part of the way takes."""
         now = time.perf_counter()
-        for output in result.shown:
+        for index, output in enumerate(result.shown):
             if isinstance(output, WindowScores) and output.captured_at is not None:
                 self._latency.add(now - output.captured_at)
+                result.shown[index] = replace(output, arrived_at=arrived_at, computed_at=now)
 
     def _publish_health(self) -> None:
         health = self._health()

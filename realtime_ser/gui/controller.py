@@ -7,7 +7,8 @@ Who calls what, and from which thread
 -------------------------------------
 * One *worker* thread makes the controller, then calls :meth:`~DashboardController.configure`,
   :meth:`~DashboardController.inputs`, :meth:`~DashboardController.bundle`,
-  :meth:`~DashboardController.recognizer_note` and :meth:`~DashboardController.cross_attention`; these may take seconds.
+  :meth:`~DashboardController.recognizer_note`, :meth:`~DashboardController.cross_attention` and
+  :meth:`~DashboardController.word_weights`; these may take seconds.
   They are never called while another call from the worker is under way, but the calls below may come meanwhile.
 * The *window's* thread calls everything else, from a timer; these calls must return at once, `close` excepted.
 """
@@ -31,6 +32,7 @@ from realtime_ser.session.recorder import RecordingStatus
 from realtime_ser.session.request import SessionRequest
 from realtime_ser.session.writer import Marker
 from realtime_ser.text.attention import CrossAttention
+from realtime_ser.text.weights import WordWeights
 from realtime_ser.types import Block, Output
 
 __all__ = [
@@ -160,6 +162,11 @@ class BundleFacts(Protocol):
         ...
 
     @property
+    def computed_by(self) -> str:
+        """What computes the networks, with which weights; then sentences about why."""
+        ...
+
+    @property
     def card_summary(self) -> str:
         """A few sentences: what the model is, how it was measured, what it must not be used for."""
         ...
@@ -255,6 +262,10 @@ class DashboardController(Protocol):
 
     def cross_attention(self, words: str) -> CrossAttention:
         """What the text network attends to in a transcript; :class:`BundleError` where it has nothing to show."""
+        ...
+
+    def word_weights(self, words: Sequence[str]) -> WordWeights:
+        """What leaving out each of the words of a transcript does to the scores of the words alone."""
         ...
 
     def calibration_problem(self) -> str:

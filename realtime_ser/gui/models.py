@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from realtime_ser.config import ENGINE_RATE
 from realtime_ser.gui.controller import Phase
 from realtime_ser.session.writer import Marker
+from realtime_ser.text.weights import WordWeights
 from realtime_ser.types import (
     Estimate,
     EstimateState,
@@ -37,6 +38,7 @@ from realtime_ser.types import (
 
 __all__ = [
     "BIN_SAMPLES",
+    "FEWEST_WORDS",
     "AxisTime",
     "BinnedRing",
     "DashboardModel",
@@ -53,6 +55,7 @@ __all__ = [
     "health_items",
     "last_of_each",
     "now_view",
+    "sureness",
 ]
 
 BIN_SAMPLES = 800
@@ -454,6 +457,10 @@ class NowView:
         What the estimate rests on, and its limits.
     voice_share, word_share
         In [0, 1].
+    sureness
+        How sure the recogniser is of the words, as far as it has said so; empty where it has not.
+    heaviest
+        The words that weighed most for the class in front, as far as they are known.
     """
 
     headline: str
@@ -467,7 +474,12 @@ class NowView:
     note: str = ""
     voice_share: float = 0.0
     word_share: float = 0.0
+    sureness: str = ""
+    heaviest: tuple[str, ...] = ()
 
+
+FEWEST_WORDS = 3
+"""Words of which it makes sense to say which weighed most."""
 
 _PHASES: dict[Phase, tuple[str, str]] = {
     "loading": ("Loading", "the model is being read"),
@@ -479,8 +491,32 @@ _PHASES: dict[Phase, tuple[str, str]] = {
 }
 
 
-def now_view(phase: Phase, estimate: Estimate | None, classes: Sequence[str], *, away: bool = False) -> NowView:
-    """Put the latest estimate, or the reason why there is none, into words; `away`: the microphone is being looked for."""
+def sureness(transcript: Transcript) -> str:
+    """How sure the recogniser is of the words that it has settled; empty where there are none."""
+    known = [word.confidence for word in transcript.words if not math.isnan(word.confidence)]
+    if not known:
+        return ""
+    mean = f"{100.0 * math.fsum(known) / len(known):.0f} % sure"
+    return mean if len(known) == len(transcript.words) else f"{mean} of the first {len(known)}"
+
+
+def now_view(
+    phase: Phase,
+    estimate: Estimate | None,
+    classes: Sequence[str],
+    *,
+    away: bool = False,
+    weights: WordWeights | None = None,
+) -> NowView:
+    """Put the latest estimate, or the reason why there is none, into words.
+
+    Parameters
+    ----------
+    away
+        Whether the microphone is being looked for.
+    weights
+        What the words of this utterance weigh, as far as that is known.
+    """
     if phase != "running":
         headline, explanation = _PHASES[phase]
         return NowView(headline, explanation)
@@ -504,6 +540,8 @@ def now_view(phase: Phase, estimate: Estimate | None, classes: Sequence[str], *,
         note=note,
         voice_share=e.voice_share,
         word_share=e.word_share,
+        sureness=sureness(e.transcript) if e.text is not None and e.transcript is not None else "",
+        heaviest=_heaviest(e, weights),
     )
     if e.state is EstimateState.CONFIDENT and e.label is not None:
         index = list(classes).index(e.label) if e.label in classes else None
@@ -511,6 +549,15 @@ def now_view(phase: Phase, estimate: Estimate | None, classes: Sequence[str], *,
     if e.state is EstimateState.LISTENING:
         return _restated(shown, "Listening", "highest; too little voice yet", None)
     return _restated(shown, "Unsure", "highest, but too low to name", None)
+
+
+def _heaviest(estimate: Estimate, weights: WordWeights | None) -> tuple[str, ...]:
+    """Of the class in front; of words that counted only, and only while they stand in the transcript."""
+    transcript = estimate.transcript
+    if weights is None or transcript is None or estimate.fusion is None or len(transcript.words) < FEWEST_WORDS:
+        return ()
+    said = {word.text.lower() for word in transcript.words}
+    return tuple(word for word in weights.heaviest(int(estimate.scores.argmax())) if word in said)
 
 
 def _restated(view: NowView, headline: str, explanation: str, class_index: int | None) -> NowView:

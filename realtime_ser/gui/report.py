@@ -11,9 +11,10 @@ import os
 import platform
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 
@@ -21,10 +22,23 @@ from realtime_ser import __version__
 from realtime_ser.audio.sources import SourceStatus
 from realtime_ser.gui.models import EventLog, HealthItem, clock, health_items
 from realtime_ser.session.recorder import RecordingStatus
-from realtime_ser.types import Health
+from realtime_ser.types import Health, Output, WindowScores
 
-__all__ = ["FrameTimes", "ProcessUse", "Section", "health_sections", "log_file", "log_tail", "report_text"]
+__all__ = [
+    "FrameTimes",
+    "ProcessUse",
+    "Section",
+    "Way",
+    "WaysToScreen",
+    "health_sections",
+    "log_file",
+    "log_tail",
+    "report_text",
+]
 
+_ENGINE = ("windows", "skipped", "latency", "load")
+_SLOW = 0.25
+"""Seconds to the screen from which on somebody should look why."""
 _LOG_LINES = 40
 _LOG_BYTES = 16_384
 
@@ -94,6 +108,60 @@ class FrameTimes:
         return max((later - earlier for earlier, later in pairs), default=math.nan)
 
 
+class Way(NamedTuple):
+    """How long the newest sample of a frame took through every part of its way, in seconds."""
+
+    capture: float
+    compute: float
+    wait: float
+    paint: float
+
+
+@dataclass
+class WaysToScreen:
+    """The ways of the newest samples to the painted frames of the last seconds; of one thread."""
+
+    seconds: float = 10.0
+    _ways: deque[tuple[float, Way]] = field(default_factory=deque)
+    _newest: tuple[float, float, float, float] | None = None
+
+    def taken(self, outputs: Iterable[Output], at: float) -> None:
+        """Note what the window has got to show; `at` in seconds of ``perf_counter()``."""
+        for output in outputs:
+            if isinstance(output, WindowScores):
+                captured, arrived, computed = output.captured_at, output.arrived_at, output.computed_at
+                if captured is None or arrived is None or computed is None:
+                    self._newest = None
+                else:
+                    self._newest = captured, arrived, computed, at
+
+    def painted(self, at: float) -> Way | None:
+        """Note a complete frame; the first one after scores were taken shows them, and is a way."""
+        if self._newest is None:
+            return None
+        captured, arrived, computed, taken = self._newest
+        self._newest = None
+        way = Way(arrived - captured, computed - arrived, taken - computed, at - taken)
+        self._ways.append((at, way))
+        while self._ways[0][0] < at - self.seconds:
+            self._ways.popleft()
+        return way
+
+    def mean(self) -> Way:
+        """Means, which add up to the mean of the whole way; ``nan`` before there is any."""
+        count = len(self._ways)
+        return (
+            Way(*(math.fsum(part) / count for part in zip(*(way for _, way in self._ways), strict=True))) if count else _UNKNOWN
+        )
+
+    def longest(self) -> float:
+        """The slowest whole way; ``nan`` before there is any."""
+        return max((sum(way) for _, way in self._ways), default=math.nan)
+
+
+_UNKNOWN = Way(math.nan, math.nan, math.nan, math.nan)
+
+
 def _number(value: float, form: str, unit: str) -> str:
     return "–" if math.isnan(value) else f"{value:{form}} {unit}"
 
@@ -106,6 +174,8 @@ def health_sections(
     frames: FrameTimes,
     use: tuple[float, float],
     person: str = "",
+    ways: WaysToScreen | None = None,
+    computed_by: str = "",
 ) -> tuple[Section, ...]:
     """Everything that is known, by part.
 
@@ -117,6 +187,10 @@ def health_sections(
         Of :meth:`ProcessUse.measure`.
     person
         Whose sound, engine and words these are, where there are two people.
+    ways
+        Of the newest samples to the screen.
+    computed_by
+        What computes the networks; sentences about why may follow.
     """
     whose = f" of {person}" if person else ""
     figures = {item.name: item for item in health_items(health)}
@@ -155,7 +229,8 @@ def health_sections(
         ]
     return (
         Section(f"Sound{whose}", (*device, figures["overruns"], figures["dropped"], figures["clock"])),
-        Section(f"Engine{whose}", (figures["windows"], figures["skipped"], figures["latency"], figures["load"])),
+        Section(f"Engine{whose}", (*_computed(computed_by), *(figures[name] for name in _ENGINE))),
+        Section(f"From a sample to the screen{whose}", _way_items(ways or WaysToScreen())),
         Section(
             f"Words{whose}", (HealthItem("recogniser", recognizer or "none", "what writes the words"), figures["words lag"])
         ),
@@ -177,6 +252,28 @@ def health_sections(
                 ),
             ),
         ),
+    )
+
+
+def _computed(by: str) -> tuple[HealthItem, ...]:
+    what, _, why = by.rstrip(".").partition(". ")
+    return (HealthItem("computed by", what or "–", why or "what computes the networks, and with which weights"),)
+
+
+def _way_items(ways: WaysToScreen) -> tuple[HealthItem, ...]:
+    """The parts of the way, and their sum."""
+    mean, longest = ways.mean(), ways.longest()
+
+    def item(name: str, seconds: float, meaning: str, worrying: bool = False) -> HealthItem:
+        return HealthItem(name, _number(1e3 * seconds, ".1f", "ms"), meaning, worrying)
+
+    return (
+        item("capture", mean.capture, "from when the newest sample sounded until the engine had it: device and resampler"),
+        item("compute", mean.compute, "until its scores were ready"),
+        item("wait", mean.wait, "until this window looked for them, which it does thirty times a second"),
+        item("paint", mean.paint, "until the picture with them was complete"),
+        item("in all", sum(mean), "mean of the last ten seconds, as the parts; 80 ms is the aim", sum(mean) > _SLOW),
+        item("at most", longest, "the slowest of them"),
     )
 
 

@@ -28,7 +28,7 @@ from realtime_ser.gui.explorer.window import ExplorerWindow
 from realtime_ser.gui.filterbank import FilterBank
 from realtime_ser.gui.first_start import FirstStart
 from realtime_ser.gui.inside.window import InsideWindow
-from realtime_ser.gui.models import AxisTime, DashboardModel, clock, health_items, now_view
+from realtime_ser.gui.models import FEWEST_WORDS, AxisTime, DashboardModel, NowView, clock, health_items, now_view
 from realtime_ser.gui.panels.filters import FilterPanel
 from realtime_ser.gui.panels.health import HealthDialog
 from realtime_ser.gui.panels.level import LevelPanel
@@ -44,7 +44,16 @@ from realtime_ser.gui.paths import shown_path
 from realtime_ser.gui.presentation import Presentation
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets
 from realtime_ser.gui.recording import SessionDialog
-from realtime_ser.gui.report import FrameTimes, ProcessUse, Section, health_sections, log_file, log_tail, report_text
+from realtime_ser.gui.report import (
+    FrameTimes,
+    ProcessUse,
+    Section,
+    WaysToScreen,
+    health_sections,
+    log_file,
+    log_tail,
+    report_text,
+)
 from realtime_ser.gui.sessions.window import SessionsWindow
 from realtime_ser.gui.settings import ChoiceName, Settings
 from realtime_ser.gui.settings_dialog import Installed, SettingsDialog
@@ -55,7 +64,8 @@ from realtime_ser.inputs import PeopleInput
 from realtime_ser.profiles import list_profiles
 from realtime_ser.session.request import SessionRequest
 from realtime_ser.text.attention import CrossAttention
-from realtime_ser.types import Event, Output, Severity
+from realtime_ser.text.weights import WordWeights
+from realtime_ser.types import Estimate, Event, Output, Severity
 
 __all__ = ["DashboardWindow"]
 
@@ -64,6 +74,8 @@ _log = logging.getLogger(__name__)
 TICK_MS = 33
 TEXT_EVERY = 8
 HEALTH_EVERY = 30
+WEIGH_EVERY = 30
+"""Ticks between two looks at what a person's words weigh: a run of the text network for every word."""
 POLL_LIMIT = 512
 POLLS_PER_TICK = 4
 SHARED_EVENTS = {"gap", "device-lost", "device-back", "invalid-samples", "file-truncated", "same-channels", "source-lost"}
@@ -230,6 +242,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._health_dialog: HealthDialog | None = None
         self._use: ProcessUse | None = None
         self._frames = FrameTimes()
+        self._ways = (WaysToScreen(), WaysToScreen())
         self._bank: FilterBank | None = None
         self._explorer: ExplorerWindow | None = None
         self._sincgram: SincgramWindow | None = None
@@ -237,6 +250,11 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._calibration: CalibrationDialog | None = None
         self._inside: InsideWindow | None = None
         self._reading = False
+        # What words weigh, and of which utterance, by person; and when that was asked last, in ticks.
+        self._weights: dict[int, tuple[int | None, WordWeights]] = {}
+        self._weighed: dict[int, str] = {}
+        self._weighed_at = [-WEIGH_EVERY] * 2
+        self._weighing = False
         self._loading_bundle = False
         self._engine_due = False
         self._sessions: SessionsWindow | None = None
@@ -611,6 +629,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
         while self._controller.poll(POLL_LIMIT) or (self._second is not None and self._controller.poll_second(POLL_LIMIT)):
             pass  # what is left of an earlier stream must not be taken for the new one's
         self._model.reset()
+        self._weights, self._weighed = {}, {}
+        self._ways = (WaysToScreen(), WaysToScreen())
         self._show_people(people)
         if self._sincgram is not None:
             self._sincgram.restart()
@@ -834,6 +854,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         # A file may run far ahead of real time; what one tick cannot take, the next one will.
         for _ in range(POLLS_PER_TICK):
             outputs = self._controller.poll(POLL_LIMIT)
+            self._ways[0].taken(outputs, time.perf_counter())
             self._model.consume(outputs)
             if self._sincgram is not None and self.followed is self._model:
                 self._sincgram.take(outputs)
@@ -841,6 +862,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
                 self._calibration.take(outputs)
             others = () if self._second is None else self._controller.poll_second(POLL_LIMIT)
             if self._second is not None:
+                self._ways[1].taken(others, time.perf_counter())
                 self._second.consume(others)
                 if self._sincgram is not None and self.followed is self._second:
                     self._sincgram.take(others)
@@ -921,13 +943,13 @@ class DashboardWindow(QtWidgets.QMainWindow):
             shown = Notice(Severity.WARNING, stalls[0].message)
         self._notice_bar.show_notice(None if running and shown and shown.severity is Severity.INFO else shown)
         model = self._model
-        view = now_view(phase, model.estimate, model.classes, away=model.away is not None)
+        view = self._view_of(0, model, phase)
         self._now.show_view(view, model.last_verdict)
         if self.presenting:
             problem = shown.problem if shown is not None and shown.severity is not Severity.INFO else ""
             status = self._controller.recording() if self._controller is not None else None
             one = self.followed
-            audience = view if one is model else now_view(phase, one.estimate, one.classes, away=one.away is not None)
+            audience = view if one is model else self._view_of(1, one, phase)
             sending = self._controller.sending().text if self._controller is not None else ""
             self._presentation.refresh_text(audience, one, self._transport.state, status, problem, sending)
         self._level.refresh_text(self._model.meter)
@@ -935,13 +957,47 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._people_bar.setVisible(self._transport.two_people and phase not in {"starting", "running", "stopping"})
         second = self._second
         if second is not None:
-            about = now_view(phase, second.estimate, second.classes, away=second.away is not None)
+            about = self._view_of(1, second, phase)
             self._second_now.show_view(about, second.last_verdict)
             self._second_level.refresh_text(second.meter)
         self._log.refresh_text(self._model, recognizer, second)
         self._health.refresh_text(health_items(self.followed.health, self.followed.sample_rate))
         self._follow_inside()
         self._show_news()
+
+    def _view_of(self, person: int, model: DashboardModel, phase: Phase) -> NowView:
+        """What can be said of a person now; what the words weigh is asked for, and follows."""
+        estimate = model.estimate
+        utterance, weights = self._weights.get(person, (None, None))
+        if estimate is None or estimate.utterance != utterance:
+            weights = None
+        view = now_view(phase, estimate, model.classes, away=model.away is not None, weights=weights)
+        if view.scores is not None and estimate is not None:
+            self._weigh_words(person, estimate)
+        return view
+
+    def _weigh_words(self, person: int, estimate: Estimate) -> None:
+        """Have the words weighed that count and are new, one text at a time and not all too often."""
+        controller, transcript = self._controller, estimate.transcript
+        if controller is None or transcript is None or estimate.fusion is None or len(transcript.words) < FEWEST_WORDS:
+            return
+        if self._weighing or transcript.text == self._weighed.get(person):
+            return
+        if self._ticks - self._weighed_at[person] < WEIGH_EVERY:
+            return
+        self._weighing, self._weighed[person], self._weighed_at[person] = True, transcript.text, self._ticks
+        kept = self._weights  # what belongs to a stream before is not taken for this one's
+
+        def take(weights: WordWeights) -> None:
+            self._weighing = False
+            kept[person] = estimate.utterance, weights
+
+        def miss(failure: Failure) -> None:
+            self._weighing = False
+            _log.warning("What words weigh is not known: %s", failure.problem)
+
+        words = [word.text for word in transcript.words]
+        self._worker.ask(partial(controller.word_weights, words), take, miss)
 
     def _show_news(self) -> None:
         newest = self._model.events.newest
@@ -1140,6 +1196,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
             self._frames,
             self._use.measure(),
             self._people.names[self._followed_number] if self._people is not None else "",
+            self._ways[self._followed_number],
+            self._facts.computed_by if self._facts is not None else "",
         )
 
     def _refresh_health(self, dialog: HealthDialog) -> None:
@@ -1248,6 +1306,15 @@ class DashboardWindow(QtWidgets.QMainWindow):
         dialog.raise_()
 
     # ------------------------------------------------------------------------------------------------------------ Qt events
+
+    def event(self, event: QtCore.QEvent) -> bool:
+        """Notice when a picture is complete: Qt paints all that has changed when the window is asked to update."""
+        done = super().event(event)
+        if event.type() == QtCore.QEvent.Type.UpdateRequest:
+            now = time.perf_counter()
+            for ways in self._ways:
+                ways.painted(now)
+        return done
 
     def dragEnterEvent(self, event: QtGui.QDragEnterEvent) -> None:  # noqa: N802 - Qt's name
         """Accept recordings."""

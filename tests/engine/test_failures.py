@@ -146,6 +146,13 @@ def test_health_counts_and_latency_are_reported_for_live_sources(loaded: Models,
     assert health[-1].windows_computed == sum(len(o.scores) for o in outputs if isinstance(o, WindowScores))
     assert 0 < health[-1].latency_p50 <= health[-1].latency_p95 < 10
     assert health[-1].real_time_factor > 0
+    taken = [o for o in outputs if isinstance(o, WindowScores) and o.arrived_at is not None]
+    assert len(taken) > 0.9 * sum(isinstance(o, WindowScores) for o in outputs)  # all but those of the end
+    for windows in taken:
+        assert windows.captured_at is not None
+        assert windows.computed_at is not None
+        assert windows.captured_at <= windows.arrived_at < windows.computed_at
+        assert windows.part(0, 1).computed_at == windows.computed_at
 
 
 def test_an_engine_runs_once(loaded: Models, speech: np.ndarray) -> None:

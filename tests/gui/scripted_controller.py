@@ -30,6 +30,7 @@ from realtime_ser.session.recorder import RecordingStatus
 from realtime_ser.session.request import SessionRequest
 from realtime_ser.session.writer import Marker
 from realtime_ser.text.attention import CrossAttention
+from realtime_ser.text.weights import WordWeights
 from realtime_ser.types import (
     Block,
     EndReason,
@@ -86,6 +87,7 @@ class Facts:
     card_summary: str
     reliance: Reliance | None = None
     history: CutoffHistory | None = None
+    computed_by: str = "CPU, int8 weights. They were 1.7 times as fast as float32 here."
 
 
 @dataclass(frozen=True)
@@ -399,6 +401,8 @@ class ScriptedController:
         self.closed = False
         self.read: list[str] = []
         self.attention_error: RealtimeSerError | None = None
+        self.weighed: list[str] = []
+        self.weights_error: RealtimeSerError | None = None
         self.choices: list[EngineChoices] = []
         self.choice_error: RealtimeSerError | None = None
         self.recorded: RecordingStatus | None = None
@@ -449,6 +453,14 @@ class ScriptedController:
         near = -np.abs(np.subtract.outer(np.arange(len(tokens)), np.arange(len(tokens)))) * 0.4
         weights = [softmax(near + random.normal(0.0, 1.0, near.shape)) for _ in (1, 3, 5)]
         return CrossAttention(tokens, tuple(token != "i" for token in tokens), (1, 3, 5), frozen(np.stack(weights)))
+
+    def word_weights(self, words: Sequence[str]) -> WordWeights:
+        self.weighed.append(" ".join(words))
+        if self.weights_error is not None:
+            raise self.weights_error
+        # The longer a word is, the more it weighs, for whatever class.
+        lengths = np.array([len(word) for word in words], np.float32)
+        return WordWeights(tuple(words), frozen(np.repeat(lengths[:, None] / 50.0, len(CLASSES), axis=1)))
 
     def calibration_problem(self) -> str:
         return "" if self.state().phase == "running" else "Start to listen to a microphone first."

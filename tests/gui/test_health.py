@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -16,19 +17,24 @@ from gui.scripted_controller import SCRIPT
 
 from realtime_ser import __version__
 from realtime_ser.audio.sources import SourceStatus
-from realtime_ser.gui.models import EventLog
+from realtime_ser.gui.models import EventLog, HealthItem
 from realtime_ser.gui.panels.health import HealthDialog
 from realtime_ser.gui.panels.messages import HealthLine
 from realtime_ser.gui.qt import Qt, QtWidgets
-from realtime_ser.gui.report import FrameTimes, ProcessUse, health_sections, log_file, log_tail, report_text
+from realtime_ser.gui.report import FrameTimes, ProcessUse, WaysToScreen, health_sections, log_file, log_tail, report_text
 from realtime_ser.session.recorder import RecordingStatus
-from realtime_ser.types import Event, Health, Severity
+from realtime_ser.types import Event, Health, Severity, WindowScores
 
 HEALTH = Health(16_000, 2, 1_600, 75, 10, 0.041, 0.3, 2.5, 11.0, 0.11, 0.02)
 
 
-def items(health: Health | None = None, source: SourceStatus | None = None, recording: RecordingStatus | None = None) -> dict:
-    sections = health_sections(health, source, recording, "Vosk", FrameTimes(), (0.25, 300.0))
+def items(
+    health: Health | None = None,
+    source: SourceStatus | None = None,
+    recording: RecordingStatus | None = None,
+    **more: Any,
+) -> dict[str, HealthItem]:
+    sections = health_sections(health, source, recording, "Vosk", FrameTimes(), (0.25, 300.0), **more)
     return {item.name: item for section in sections for item in section.items}
 
 
@@ -84,6 +90,57 @@ def test_frame_times() -> None:
         frames.drawn(at)
     assert frames.rate() == pytest.approx(3 / 0.6)
     assert frames.longest_pause() == pytest.approx(0.4)
+
+
+def scores(captured: float | None, arrived: float | None = None, computed: float | None = None) -> WindowScores:
+    rows = np.full((1, 4), 0.25, np.float32)
+    return WindowScores(0, 160, 4_000, rows, rows, rows, np.ones(1, bool), rows, captured, arrived, computed)
+
+
+def test_the_way_to_the_screen_is_told_in_parts_that_add_up() -> None:
+    ways = WaysToScreen(seconds=2.0)
+    assert ways.painted(0.5) is None
+    ways.taken([scores(0.5, 0.51, 0.515), scores(1.0, 1.03, 1.035)], 1.05)
+    assert ways.painted(1.06) == pytest.approx((0.03, 0.005, 0.015, 0.01))  # of the newest scores
+    assert ways.painted(1.07) is None, "what is painted between shows nothing new"
+    ways.taken([scores(1.1, 1.11, 1.125)], 1.13)
+    ways.painted(1.15)
+    assert ways.mean() == pytest.approx((0.02, 0.01, 0.01, 0.015))
+    assert ways.longest() == pytest.approx(0.06)
+    ways.taken([scores(3.2, 3.3, 3.3)], 3.3)
+    ways.painted(3.3)
+    assert ways.mean() == pytest.approx((0.1, 0.0, 0.0, 0.0)), "the others are too old by now"
+    ways.taken([scores(4.0, 4.1, 4.1), scores(None)], 4.2)
+    assert ways.painted(4.3) is None, "of a file nobody knows when it sounded"
+
+
+def test_the_way_and_what_computes_are_among_the_figures() -> None:
+    ways = WaysToScreen()
+    ways.taken([scores(1.0, 1.03, 1.035)], 1.05)
+    ways.painted(1.06)
+    found = items(ways=ways, computed_by="CPU, int8 weights. They were faster here.")
+    figures = [found[name].value for name in ("capture", "compute", "wait", "paint", "in all", "at most")]
+    assert figures == ["30.0 ms", "5.0 ms", "15.0 ms", "10.0 ms", "60.0 ms", "60.0 ms"]
+    assert (found["computed by"].value, found["computed by"].meaning) == ("CPU, int8 weights", "They were faster here")
+    ways.taken([scores(1.0, 2.0, 2.0)], 2.0)
+    ways.painted(2.0)
+    assert items(ways=ways)["in all"].worrying
+    assert items()["in all"].value == items()["computed by"].value == "–"
+
+
+def test_the_window_times_what_it_paints(running: Driver) -> None:
+    now = time.perf_counter()
+    running.controller.emit(scores(now - 0.02, now - 0.01, now))
+    running.play(0.2)
+    way = running.window._ways[0].mean()
+    assert way.capture == pytest.approx(0.01)
+    assert way.compute == pytest.approx(0.01)
+    assert way.wait > 0.0
+    assert way.paint > 0.0
+    running.qtbot.keyClick(running.window, Qt.Key.Key_F2)
+    told = running.window.findChild(HealthDialog).text
+    assert "From a sample to the screen" in told
+    assert "CPU, int8 weights" in told
 
 
 def test_the_log_ends_with_its_newest_lines(log: Path) -> None:

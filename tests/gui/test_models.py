@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,7 +24,9 @@ from realtime_ser.gui.models import (
     health_items,
     last_of_each,
     now_view,
+    sureness,
 )
+from realtime_ser.text.weights import WordWeights
 from realtime_ser.types import EstimateState, Event, Health, Level, Severity, Span
 
 
@@ -256,6 +259,31 @@ def test_now_has_a_word_for_every_state() -> None:
     assert (confident.headline, confident.class_index) == ("Happiness", 1)
     assert confident.rests_on == "3.0 s of voice and 11 words"
     assert now_view("finished", estimate, CLASSES).scores is None
+
+
+def test_now_says_which_words_weighed_most_and_how_sure_the_recogniser_is() -> None:
+    estimate = Stream().estimate(2, SCRIPT[2], round(13.6 * RATE))
+    assert estimate.transcript is not None
+    words = tuple(word.text for word in estimate.transcript.words)
+    values = np.zeros((len(words), 4), np.float32)
+    values[:, 1] = [0.2 if word == "glad" else 0.1 if word in ("news", "wonderful") else 0.02 for word in words]
+    values[:, 0] = -values[:, 1]
+    weights = WordWeights(words, values)
+    view = now_view("running", estimate, CLASSES, weights=weights)
+    assert view.heaviest == ("glad", "wonderful", "news")
+    assert view.sureness == "97 % sure"
+    assert weights.heaviest(0) == ()
+    few = replace(estimate, transcript=replace(estimate.transcript, words=estimate.transcript.words[:2]))
+    alone = replace(estimate, fusion=None)
+    unknown = now_view("running", estimate, CLASSES)
+    for without in (now_view("running", one, CLASSES, weights=weights) for one in (few, alone)):
+        assert without.heaviest == unknown.heaviest == ()
+    revised = tuple(replace(word, text="sad") if word.text == "glad" else word for word in estimate.transcript.words)
+    changed = replace(estimate, transcript=replace(estimate.transcript, words=revised))
+    assert now_view("running", changed, CLASSES, weights=weights).heaviest == ("wonderful", "news")
+    open_words = [replace(word, confidence=math.nan) if index > 3 else word for index, word in enumerate(revised)]
+    assert sureness(replace(estimate.transcript, words=tuple(open_words))) == "97 % sure of the first 4"
+    assert sureness(replace(estimate.transcript, words=tuple(open_words[4:]))) == ""
 
 
 @pytest.mark.parametrize(("samples", "text"), [(0, "0:00"), (RATE * 61 + 5, "1:01"), (RATE * 3_723, "1:02:03")])

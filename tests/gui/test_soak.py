@@ -104,6 +104,7 @@ def test_growth_and_slowing_down_are_told(microphone: tuple[soak._Clicks, np.nda
     table = {row.measure: row for row in worse}
     assert all(row.reached is not False for row in steady)
     assert table["memory's slope"].value == pytest.approx(60.0)
+    assert table["event loop held up, longest"].aim == "≤ 50 ms"
     missed = {row.measure for row in worse if row.reached is False}
     assert missed == {
         "samples lost, by the clicks",

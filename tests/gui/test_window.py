@@ -16,7 +16,7 @@ from realtime_ser.errors import BundleError, DeviceError
 from realtime_ser.gui.panels.filters import FilterPanel
 from realtime_ser.gui.panels.messages import MessageList, NoticeBar
 from realtime_ser.gui.panels.now import NowPanel
-from realtime_ser.gui.panels.timeline import TimelinePanel, band_image
+from realtime_ser.gui.panels.timeline import TimelinePanel, band_image, wrapped
 from realtime_ser.gui.panels.transcript import TranscriptList
 from realtime_ser.gui.panels.transport import Transport
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets, pg
@@ -288,6 +288,35 @@ def test_now_follows_the_utterance(running: Driver) -> None:
     assert "last utterance (0:01): ■ neutral 62 %" in texts(panel)
 
 
+def test_why_is_said_in_words_too(running: Driver) -> None:
+    running.play(4.3)
+    running.settle()
+    panel = running.window.findChild(NowPanel)
+    said = texts(panel)
+    assert "recogniser 97 % sure" in said
+    assert "most weight: morning, " in said
+    assert running.controller.weighed == list(dict.fromkeys(running.controller.weighed))
+    assert 1 <= len(running.controller.weighed) <= 3, "about once a second"
+    tips = [label.toolTip() for label in panel.findChildren(QtWidgets.QLabel) if "most weight" in label.text()]
+    assert "left out in turn" in tips[0]
+    shares = [part for part in panel.findChildren(QtWidgets.QWidget) if "voice and words" in part.accessibleName()]
+    assert [part.accessibleDescription() for part in shares] == ["voice 58 percent, words 42 percent"]
+    running.play(1.5)
+    assert [part.accessibleDescription() for part in shares] == ["nothing is claimed, so neither counts"]
+    assert "most weight" not in texts(panel)
+    assert "last utterance: recogniser 97 % sure" in texts(panel)
+
+
+def test_without_weights_everything_else_is_said(running: Driver) -> None:
+    running.controller.weights_error = BundleError("No network.", "None.")
+    running.play(4.3)
+    running.settle()
+    panel = running.window.findChild(NowPanel)
+    assert running.controller.weighed
+    assert "most weight" not in texts(panel)
+    assert "rests on" in texts(panel)
+
+
 def curves(panel: QtWidgets.QWidget) -> list[Any]:
     view = panel.findChild(pg.GraphicsLayoutWidget)
     return [item for item in view.scene().items() if isinstance(item, pg.PlotCurveItem)]
@@ -304,6 +333,55 @@ def test_the_timeline_draws_what_was_emitted(running: Driver) -> None:
     items = len(curves(panel))
     running.play(3.0)
     assert len(curves(panel)) == items, "traces are updated in place"
+
+
+def test_words_are_broken_between_words_and_end_with_an_ellipsis() -> None:
+    said = "oh that is wonderful news"
+    assert wrapped(said, 99.0, 1, len) == (said,)
+    assert wrapped(said, 10.0, 3, len) == ("oh that is", "wonderful", "news")
+    assert wrapped(said, 10.0, 2, len) == ("oh that …",)
+    assert wrapped(said, 12.0, 2, len) == ("oh that is", "wonderful …")
+    assert wrapped(said, 9.0, 1, len) == ("oh that …",)
+    assert wrapped(said, 4.0, 5, len) == ("oh", "that", "is …")
+    assert wrapped(said, 3.0, 1, len) == ()
+    assert wrapped(said, 99.0, 0, len) == ()
+
+
+def ink(panel: TimelinePanel) -> dict[int, int]:
+    """Pixels of text in the lane of the words, by utterance of the script; -1: outside of all of them."""
+    box = panel._lanes["words"].getViewBox()
+    lane = box.sceneBoundingRect()
+    picture = panel._view.grab(lane.toRect().adjusted(1, 1, -1, -1)).toImage().convertToFormat(QtGui.QImage.Format.Format_RGB32)
+    pixels = np.frombuffer(picture.constBits(), np.uint32).reshape(picture.height(), picture.width()) & 0xFF
+    seconds = [box.mapSceneToView(QtCore.QPointF(lane.left() + 1.5 + x, lane.center().y())).x() for x in range(picture.width())]
+    counts: dict[int, int] = {}
+    for second, column in zip(seconds, (pixels > 140).sum(axis=0).tolist(), strict=True):
+        number = next((n for n, line in enumerate(SCRIPT) if line.start <= second < line.end), -1)
+        counts[number] = counts.get(number, 0) + column
+    return counts
+
+
+def test_words_stand_below_their_verdict_as_far_as_there_is_room(running: Driver) -> None:
+    running.window.resize(1600, 1000)
+    if running.window.theme == "light":
+        running.window.toggle_theme()
+    running.play(17.5)
+    panel = running.window.findChild(TimelinePanel)
+    wide = ink(panel)
+    assert wide[2] > 20
+    assert wide[3] == 0, "“really” is wider than its block"
+    panel.show_span(20)
+    running.tick()
+    closer = ink(panel)
+    assert closer[0] > 20
+    assert closer[3] > 20
+    assert closer[2] > 1.3 * wide[2]
+    height = panel._lanes["words"].getViewBox().height()
+    running.window.resize(1024, 700)
+    running.tick()
+    assert 10.0 < panel._lanes["words"].getViewBox().height() < height - 8.0
+    for counts in (wide, closer):
+        assert counts[-1] <= 80, "outside there is the line that is now, and nothing else"
 
 
 def test_nothing_is_drawn_while_nothing_is_new(running: Driver, monkeypatch: pytest.MonkeyPatch) -> None:

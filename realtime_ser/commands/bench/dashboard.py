@@ -21,14 +21,17 @@ from realtime_ser.commands.bench.report import Row, Spread
 from realtime_ser.commands.gui import display_problem
 from realtime_ser.config import ENGINE_RATE
 from realtime_ser.controller import Controller
+from realtime_ser.gui.report import Way
 from realtime_ser.inputs import DEMONSTRATION, read_all
 from realtime_ser.types import Health, Output, WindowScores
 
-__all__ = ["Log", "dashboard_rows", "show"]
+__all__ = ["LONGEST_STALL", "Log", "dashboard_rows", "show"]
 
 _PART = "dashboard"
 _SETTLED_SECONDS = 3.0
 """After the first score; until then, windows open and plots are made."""
+LONGEST_STALL = 50
+"""Milliseconds for which the event loop may be held up."""
 _PULSE_MS = 5
 """Of a timer whose delays show when the event loop is held up."""
 _OPENING_SECONDS = 0.8
@@ -56,6 +59,10 @@ class Log:
     ----------
     due
         Whether the window has looked for news since the last frame: what it paints between is no frame of its own.
+    newest
+        When the newest sample of the scores that the next frame shows sounded, and these.
+    to_screen, ways
+        Seconds from the newest sample's sounding to the painted frame; and the same in parts, where they are known.
     time_of
         When the newest sample of scores sounded; ``None`` where that is not known (yet).
     opening
@@ -65,13 +72,13 @@ class Log:
     time_of: Callable[[WindowScores], float | None]
     settled_at: float = float("inf")
     due: bool = False
-    newest: float | None = None
+    newest: tuple[float, WindowScores] | None = None
     taken_at: float = 0.0
     health: Health | None = None
     frames: list[float] = field(default_factory=list)
     paints: list[float] = field(default_factory=list)
     to_screen: list[float] = field(default_factory=list)
-    from_taken: list[float] = field(default_factory=list)
+    ways: list[Way] = field(default_factory=list)
     delays: list[float] = field(default_factory=list)
     processor: float = 0.0
     opening: dict[str, float] = field(default_factory=dict)
@@ -93,7 +100,7 @@ class Log:
                     continue
                 if self.settled_at == float("inf"):
                     self.settled_at = time.perf_counter() + _SETTLED_SECONDS
-                self.newest, self.taken_at = sounded, time.perf_counter()
+                self.newest, self.taken_at = (sounded, output), time.perf_counter()
 
     def held_up(self, delay: float) -> None:
         """Note by how many seconds a pulse of the event loop came late."""
@@ -107,8 +114,11 @@ class Log:
         self.frames.append(ended)
         self.paints.append(ended - begun)
         if self.newest is not None:
-            self.to_screen.append(ended - self.newest)
-            self.from_taken.append(ended - self.taken_at)
+            sounded, scores = self.newest
+            self.to_screen.append(ended - sounded)
+            arrived, computed = scores.arrived_at, scores.computed_at
+            if arrived is not None and computed is not None:
+                self.ways.append(Way(arrived - sounded, computed - arrived, self.taken_at - computed, ended - self.taken_at))
             self.newest = None
 
 
@@ -150,15 +160,9 @@ def dashboard_rows(bundle: str | None, recognizer: str, seconds: float, *, throu
         return _rows(_PART, log, on_screen) if _seen(log) else [_nothing(_PART)]
     with PipeMicrophone(announced(speech)) as pipe:
         log = Log(lambda scores: pipe.time_of(scores.span.end))
-        microphones: list[TappedMicrophone] = []
-
-        def microphone() -> Source:
-            microphones.append(TappedMicrophone(pipe))
-            return microphones[-1]
-
-        on_screen = show(log, bundle, recognizer, seconds, microphone)
+        on_screen = show(log, bundle, recognizer, seconds, lambda: TappedMicrophone(pipe))
     part = f"{_PART}, PulseAudio"
-    return _way_rows(part, log, microphones[-1].under_way) + _rows(part, log, on_screen) if _seen(log) else [_nothing(part)]
+    return _rows(part, log, on_screen) if _seen(log) else [_nothing(part)]
 
 
 def show(
@@ -248,14 +252,29 @@ def _nothing(part: str) -> Row:
     return Row.of(part, "frames", None, "/s", note="the window was closed before anything was seen")
 
 
-def _way_rows(part: str, log: Log, under_way: Sequence[float]) -> list[Row]:
-    """The way of a sample through the sound server to the screen."""
-    p50, p95 = (float(value) for value in 1e3 * np.percentile(log.to_screen, [50, 95]))
+def _way_rows(part: str, log: Log) -> list[Row]:
+    """The way of a sample to the screen, whole and in parts."""
     measure = "newest sample to painted frame"
+    p50, p95 = (float(value) for value in 1e3 * np.percentile(log.to_screen, [50, 95]))
+    real = part != _PART
+    aims = (80, 120) if real else (None, None)
+    note = "sample by sample, from when it sounded" if real else "from its block's arrival; no sound server"
+    rows = [
+        Row.of(part, f"{measure}, median", p50, "ms", at_most=aims[0], note=note),
+        Row.of(part, f"{measure}, 95 of 100", p95, "ms", at_most=aims[1]),
+    ]
+    if not log.ways:
+        return rows
+    # Medians would not add up.
+    means = Way(*(float(mean) for mean in 1e3 * np.mean(log.ways, axis=0)))
+    device = "sound server, PortAudio, resampler" if real else "made up: from the block's arrival until the engine takes it"
     return [
-        Row.of(part, f"{measure}, median", p50, "ms", at_most=80, note="sample by sample, from when it sounded"),
-        Row.of(part, f"{measure}, 95 of 100", p95, "ms", at_most=120),
-        Row.of(part, "of it: capture", Spread.of(1e3 * np.array(under_way)), "ms", note="sound server, PortAudio, resampler"),
+        *rows,
+        Row.of(part, f"{measure}, mean", sum(means), "ms", note="the sum of its four parts"),
+        Row.of(part, "of it: capture, mean", means.capture, "ms", note=device),
+        Row.of(part, "of it: compute, mean", means.compute, "ms", note="until the scores are ready"),
+        Row.of(part, "of it: wait, mean", means.wait, "ms", note="until the window looks for them"),
+        Row.of(part, "of it: paint, mean", means.paint, "ms", note="until the frame is complete"),
     ]
 
 
@@ -263,24 +282,19 @@ def _rows(part: str, log: Log, on_screen: bool) -> list[Row]:
     length = log.frames[-1] - log.frames[0]
     rate = (len(log.frames) - 1) / length
     where = "on the display" if on_screen else "painted into memory: there is no display"
-    rows = [
+    rows = _way_rows(part, log)
+    if log.health is not None:
+        latency = 1e3 * log.health.latency_p50
+        rows.append(Row.of(part, "capture and compute, as the engine states them, median", latency, "ms"))
+    rows += [
         Row.of(part, "frames", rate, "/s", at_least=30, note=where),
         Row.of(part, "a frame's painting", Spread.of(1e3 * np.array(log.paints)), "ms"),
         Row.of(part, "event loop held up, 99 of 100", float(1e3 * np.percentile(log.delays, 99)), "ms"),
-        Row.of(part, "event loop held up, longest", 1e3 * max(log.delays), "ms"),
+        Row.of(part, "event loop held up, longest", 1e3 * max(log.delays), "ms", at_most=LONGEST_STALL),
         Row.of(part, "processor time, all but the recogniser's process", 100 * log.processor / length, "%"),
-        Row.of(part, "of it: taken by the window until painted", Spread.of(1e3 * np.array(log.from_taken)), "ms"),
     ]
-    if log.health is not None:
-        latency = 1e3 * log.health.latency_p50
-        rows.append(Row.of(part, "capture, as the engine states it, until the scores are there", latency, "ms"))
-    if part == _PART:
-        p50, p95 = (float(value) for value in 1e3 * np.percentile(log.to_screen, [50, 95]))
-        note = "from its block's arrival; no sound server"
-        rows.append(Row.of(part, "newest sample to painted frame, median", p50, "ms", note=note))
-        rows.append(Row.of(part, "newest sample to painted frame, 95 of 100", p95, "ms"))
     if log.opening:
         each = ", ".join(f"{name} {1e3 * held:.0f}" for name, held in log.opening.items())
-        worst = 1e3 * max(log.opening.values())
-        rows.append(Row.of(part, "event loop held up by opening something, longest", worst, "ms", at_most=50, note=each))
+        worst, measure = 1e3 * max(log.opening.values()), "event loop held up by opening something, longest"
+        rows.append(Row.of(part, measure, worst, "ms", at_most=LONGEST_STALL, note=each))
     return rows

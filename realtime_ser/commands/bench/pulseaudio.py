@@ -194,13 +194,11 @@ class PipeMicrophone:
 
 
 class TappedMicrophone(MicrophoneSource):
-    """The real microphone source on the default device, which is the pipe's, and notes how long blocks were under way."""
+    """The real microphone source on the default device, which is the pipe's; the click is looked for in what it captures."""
 
     def __init__(self, pipe: PipeMicrophone) -> None:
         super().__init__()
         self._pipe = pipe
-        self.under_way: list[float] = []
-        """Seconds from the last sample of every block until it was read; written by the engine's thread."""
 
     def open(self) -> None:
         """Open the device, and let it sound."""
@@ -212,7 +210,4 @@ class TappedMicrophone(MicrophoneSource):
         block = super().read(timeout)
         if block is not None:
             self._pipe.heard(block)
-            sounded = self._pipe.time_of(block.span.end)
-            if sounded is not None:
-                self.under_way.append(time.perf_counter() - sounded)
         return block

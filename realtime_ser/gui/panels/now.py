@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from realtime_ser.gui.models import NowView, clock
+from realtime_ser.gui.models import NowView, clock, sureness
 from realtime_ser.gui.panels.panel import ElidedLabel, Look, Panel, draw_shape, make_label, numeric_font, set_text
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets
 from realtime_ser.gui.theme import ClassStyle, blend
@@ -10,6 +10,8 @@ from realtime_ser.types import FloatArray, Verdict
 
 __all__ = ["NowPanel"]
 
+
+_WEIGHT = "Each word was left out in turn: without these, the score that the words alone give the class in front falls most."
 
 _WIDTH = 250
 _NARROW = 204
@@ -193,8 +195,10 @@ class _ShareBar(QtWidgets.QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.setFixedHeight(18)
         self._voice = self._words = 0.0
+        self.setAccessibleName("how much voice and words counted")
+        self._tell()
+        self.setFixedHeight(18)
         self._look: Look | None = None
 
     def apply_look(self, look: Look) -> None:
@@ -204,7 +208,13 @@ class _ShareBar(QtWidgets.QWidget):
     def show_shares(self, voice: float, words: float) -> None:
         if (voice, words) != (self._voice, self._words):
             self._voice, self._words = voice, words
+            self._tell()
             self.update()
+
+    def _tell(self) -> None:
+        known = self._voice + self._words > 0.0
+        said = f"voice {100.0 * self._voice:.0f} percent, words {100.0 * self._words:.0f} percent"
+        self.setAccessibleDescription(said if known else "nothing is claimed, so neither counts")
 
     def paintEvent(self, event: QtGui.QPaintEvent) -> None:  # noqa: N802 - Qt's name
         if self._look is None:
@@ -259,6 +269,8 @@ class NowPanel(Panel):
         self._rests_on = make_label("", "dim")
         self._rests_on.setWordWrap(True)
         self._shares = _ShareBar()
+        self._sureness = ElidedLabel("dim")
+        self._heaviest = ElidedLabel("dim")
         self._note = make_label("", "dim")
         self._note.setWordWrap(True)
         self._previous = ElidedLabel("dim")
@@ -269,6 +281,8 @@ class NowPanel(Panel):
         self.body.addSpacing(2)
         self.body.addWidget(self._shares)
         self.body.addWidget(self._rests_on)
+        self.body.addWidget(self._sureness)
+        self.body.addWidget(self._heaviest)
         self.body.addWidget(self._note)
         self.body.addStretch(1)
         self.body.addWidget(self._previous)
@@ -301,6 +315,8 @@ class NowPanel(Panel):
         self._shares.show_shares(view.voice_share, view.word_share)
         set_text(self._legend, "▾ voice alone   ▴ words alone" if view.text is not None else " ")
         set_text(self._rests_on, f"rests on {view.rests_on}" if view.rests_on else " ")
+        self._sureness.show_text(_sureness_text(view, previous, self._last))
+        self._show_heaviest(view)
         set_text(self._note, view.note or " ")
         self._previous.show_text(_previous_text(previous, self._look, self._last))
         spoken = view.headline
@@ -312,6 +328,23 @@ class NowPanel(Panel):
         if view.scores is not None and self._look is not None:
             figures = zip(self._look.classes, view.scores, strict=False)
             self._bars.setAccessibleName(", ".join(f"{style.name} {100.0 * s:.0f} percent" for style, s in figures))
+
+    def _show_heaviest(self, view: NowView) -> None:
+        text = f"most weight: {', '.join(view.heaviest)}" if view.heaviest else " "
+        if text == self._heaviest.text():
+            return
+        self._heaviest.show_text(text)
+        self._heaviest.setToolTip(f"{text}. {_WEIGHT}" if view.heaviest else "")
+        self._heaviest.setAccessibleDescription(_WEIGHT if view.heaviest else "")
+
+
+def _sureness_text(view: NowView, previous: Verdict | None, last: str) -> str:
+    """Most recognisers say how sure they are when an utterance is over: it stands until the next one begins."""
+    if view.sureness:
+        return f"recogniser {view.sureness}"
+    said = previous.estimate.transcript if previous is not None and view.scores is None else None
+    sure = sureness(said) if said is not None else ""
+    return f"{last}: recogniser {sure}" if sure else " "
 
 
 def _previous_text(verdict: Verdict | None, look: Look | None, last: str) -> str:

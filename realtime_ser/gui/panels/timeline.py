@@ -1,4 +1,4 @@
-"""The last minute: verdicts, scores, level, voice and band energies on one time axis.
+"""The last minute: verdicts, words, scores, level, voice and band energies on one time axis.
 
 Every trace is one plot item that is updated in place. The axis moves on with every picture, thirty times a second while sound
 comes in; the traces are only computed when a column was added.
@@ -6,7 +6,7 @@ comes in; the traces are only computed when a column was added.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,11 +21,18 @@ from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets, pg
 from realtime_ser.gui.theme import Shape, blend, heat_table, ink_on
 from realtime_ser.types import Verdict
 
-__all__ = ["Mark", "Marks", "TimeAxis", "TimelinePanel", "band_image", "bleed_mark"]
+__all__ = ["Mark", "Marks", "TimeAxis", "TimelinePanel", "band_image", "bleed_mark", "wrapped"]
 
 GUTTER = 56
 _HIGH, _LOW = 200, 96
 """Pixels of the lanes at least, alone and where there are two timelines."""
+_LINE = 12.0
+"""Pixels of a line of words."""
+_LINES = ((400, 3), (280, 2), (0, 1))
+_LINES_OF_TWO = ((190, 2), (124, 1), (0, 0))
+"""Pixels that all lanes have together at least, and how many lines of words there are then; alone, and of two timelines."""
+_MOST_MEASURED = 4096
+"""Texts whose widths, and blocks whose lines, are kept."""
 _UNLIMITED = 16_777_215.0
 LEVEL_FLOOR = -60.0
 ENERGY_RANGE_DB = 60.0
@@ -47,13 +54,19 @@ class Mark:
     """A moment: a line, and its name beside it."""
     row: int = 0
     """Of a moment's name: how many lines of text below the lane's top."""
+    flowing: bool = False
+    """The first of `texts` is broken into as many lines as there is room for, and ends with "…" where there is more."""
 
 
 class Marks(pg.GraphicsObject):  # type: ignore[misc]  # pyqtgraph has no types
     """All stretches of a lane as one item. Drawn in pixels, so that text is never stretched."""
 
-    def __init__(self, look: Look | None = None) -> None:
+    def __init__(self, look: Look | None = None, *, bold: bool = True) -> None:
         super().__init__()
+        self._bold = bold
+        # Lanes are painted thirty times a second, and the same texts are tried in each of their blocks every time.
+        self._widths: dict[tuple[str, str], float] = {}
+        self._lines: dict[tuple[str, str, int, int], tuple[str, ...]] = {}
         self._marks: Sequence[Mark] = ()
         self._bounds = QtCore.QRectF(0.0, 0.0, 1.0, 1.0)
         self.look = look
@@ -82,6 +95,29 @@ class Marks(pg.GraphicsObject):  # type: ignore[misc]  # pyqtgraph has no types
             painter.setPen(QtGui.QColor(ink_on(mark.colour)))
             painter.drawText(plate, Qt.AlignmentFlag.AlignCenter, text)
 
+    def _flow(self, painter: QtGui.QPainter, metrics: QtGui.QFontMetricsF, rect: QtCore.QRectF, text: str, ink: str) -> None:
+        family = painter.font().family()
+        # Between two pictures a block's width differs by rounding only, and its lines must not break differently.
+        room, most = int(rect.width() - 6.0 + 0.01), int(rect.height() // _LINE)
+        key = (family, text, room, most)
+        lines = self._lines.get(key)
+        if lines is None:
+            if len(self._lines) >= _MOST_MEASURED:
+                self._lines.clear()
+            lines = self._lines[key] = wrapped(text, room, most, lambda part: self._width(part, family, metrics))
+        painter.setPen(QtGui.QColor(ink))
+        baseline = rect.top() + (rect.height() - _LINE * most + _LINE + metrics.capHeight()) / 2.0
+        for number, line in enumerate(lines):
+            painter.drawText(QtCore.QPointF(rect.left() + 3.0, baseline + _LINE * number), line)
+
+    def _width(self, text: str, family: str, metrics: QtGui.QFontMetricsF) -> float:
+        width = self._widths.get((family, text))
+        if width is None:
+            if len(self._widths) >= _MOST_MEASURED:
+                self._widths.clear()
+            width = self._widths[family, text] = metrics.horizontalAdvance(text)
+        return width
+
     def paint(self, painter: QtGui.QPainter, option: Any, widget: Any = None) -> None:
         """Draw what there is, once a look is known."""
         if self.look is None:
@@ -94,9 +130,10 @@ class Marks(pg.GraphicsObject):  # type: ignore[misc]  # pyqtgraph has no types
         painter.setClipRect(lane)
         font = QtGui.QFont(QtWidgets.QApplication.font())
         font.setPixelSize(11)
-        font.setBold(True)
+        font.setBold(self._bold)
         metrics = QtGui.QFontMetricsF(font)
         painter.setFont(font)
+        family = font.family()
         # All lines first: none runs through another one's name.
         for mark in self._marks:
             if mark.flag:
@@ -120,11 +157,14 @@ class Marks(pg.GraphicsObject):  # type: ignore[misc]  # pyqtgraph has no types
                 painter.fillRect(rect, QtGui.QColor(mark.colour))
                 ink = ink_on(mark.colour)
             visible = rect.intersected(lane)
+            if mark.flowing:
+                self._flow(painter, metrics, visible, mark.texts[0], ink)
+                continue
             side = 9.0 if mark.shape is not None else 0.0
             room = visible.width() - 8.0
             for text in (*mark.texts, ""):
                 gap = 4.0 if side and text else 0.0
-                width = metrics.horizontalAdvance(text) + side + gap
+                width = self._width(text, family, metrics) + side + gap
                 if width <= room or (not text and side <= visible.width()):
                     break
             else:
@@ -208,8 +248,44 @@ def band_image(energies: NDArray[np.float32], order: NDArray[np.intp]) -> NDArra
     return np.asarray(np.nan_to_num(np.clip(scaled, 0.0, 255.0), nan=0.0), dtype=np.uint8)
 
 
+def wrapped(text: str, room: float, most: int, width: Callable[[str], float]) -> tuple[str, ...]:
+    """`text` in lines.
+
+    Parameters
+    ----------
+    room
+        What a line may be wide.
+    most
+        How many lines there may be.
+    width
+        How wide a part is.
+
+    Returns
+    -------
+    Whole words only; "…" follows the last one where not all have room. Nothing where not even the first has.
+    """
+    words = text.split()
+    lines: list[list[str]] = [[]]
+    for word in words:
+        if width(" ".join([*lines[-1], word])) <= room:
+            lines[-1].append(word)
+        elif lines[-1] and len(lines) < most and width(word) <= room:
+            lines.append([word])
+        else:
+            break
+    if sum(map(len, lines)) < len(words):
+        while lines and (not lines[-1] or width(" ".join([*lines[-1], "…"])) > room):
+            if lines[-1]:
+                lines[-1].pop()
+            else:
+                lines.pop()
+        if lines:
+            lines[-1].append("…")
+    return tuple(" ".join(line) for line in lines) if most else ()
+
+
 class TimelinePanel(Panel):
-    """Five lanes over one time axis."""
+    """Six lanes over one time axis."""
 
     utterance_chosen = QtCore.Signal(int)
     """A committed utterance was clicked: its number."""
@@ -258,6 +334,7 @@ class TimelinePanel(Panel):
             for row, (name, low, high) in enumerate(
                 (
                     ("verdicts", 0.0, 1.0),
+                    ("words", 0.0, 1.0),
                     ("scores", -0.03, 1.03),
                     ("level", LEVEL_FLOOR, 0.0),
                     ("voice", 0.0, 1.0),
@@ -267,10 +344,10 @@ class TimelinePanel(Panel):
         }
         layout = self._view.ci.layout
         layout.setRowFixedHeight(0, 24)
-        layout.setRowFixedHeight(3, 14)
-        for row, stretch in ((1, 6), (2, 2), (4, 4)):
+        layout.setRowFixedHeight(4, 14)
+        for row, stretch in ((2, 6), (3, 2), (5, 4)):
             layout.setRowStretchFactor(row, stretch)
-        self._marks = {name: Marks() for name in ("verdicts", "scores", "level", "bands")}
+        self._marks = {name: Marks(bold=name != "words") for name in ("verdicts", "words", "scores", "level", "bands")}
         for name, marks in self._marks.items():
             marks.setZValue(-20 if name == "scores" else 5)
             self._lanes[name].addItem(marks, ignoreBounds=True)
@@ -293,6 +370,8 @@ class TimelinePanel(Panel):
         self._lanes["voice"].addItem(self._voice, ignoreBounds=True)
         self._bands = pg.ImageItem()
         self._lanes["bands"].addItem(self._bands, ignoreBounds=True)
+        self._thresholds = _LINES
+        self._lines_shown = -1
         self._view.scene().sigMouseClicked.connect(self._click)
         self._view.setToolTip("A click on an utterance shows it from inside the fusion (Ctrl+A)")
         self._model: DashboardModel | None = None
@@ -313,6 +392,7 @@ class TimelinePanel(Panel):
         left = lane.getAxis("left")
         ticks = {
             "verdicts": [(0.5, "verdicts")],
+            "words": [(0.5, "words")],
             "scores": [(0.0, "0 %"), (0.5, "50 %"), (1.0, "100 %")],
             "level": [(-60.0, "−60"), (-30.0, "−30"), (-4.0, "dBFS")],
             "voice": [(0.5, "voice")],
@@ -346,7 +426,7 @@ class TimelinePanel(Panel):
         """Choose the committed utterance under the pointer."""
         if self._model is None or event.button() != Qt.MouseButton.LeftButton:
             return
-        for name in ("verdicts", "scores"):
+        for name in ("verdicts", "words", "scores"):
             box = self._lanes[name].getViewBox()
             if not box.sceneBoundingRect().contains(event.scenePos()):
                 continue
@@ -363,7 +443,7 @@ class TimelinePanel(Panel):
         """
         self.show_title(name or "Timeline")
         layout = self._view.ci.layout
-        for row, lane, stretch in ((2, "level", 2), (4, "bands", 4)):
+        for row, lane, stretch in ((3, "level", 2), (5, "bands", 4)):
             # NB: a hidden lane keeps its place in Qt's grid, unless nothing may stand in it.
             self._lanes[lane].setVisible(not name)
             self._lanes[lane].setMaximumHeight(0.0 if name else _UNLIMITED)
@@ -371,8 +451,9 @@ class TimelinePanel(Panel):
             layout.setRowMaximumHeight(row, 0.0 if name else _UNLIMITED)
         self._lanes["voice"].showAxis("bottom", bool(name))
         self._lanes["voice"].getAxis("bottom").setHeight(20 if name else 0)
-        layout.setRowFixedHeight(3, 34 if name else 14)
+        layout.setRowFixedHeight(4, 34 if name else 14)
         self._view.setMinimumHeight(_LOW if name else _HIGH)
+        self._thresholds = _LINES_OF_TWO if name else _LINES
         for button in self._zooms.values():
             button.setVisible(controls)
         # What stands for which class is said beside it, by everybody's bars.
@@ -452,6 +533,7 @@ class TimelinePanel(Panel):
         self._model = model
         if self._look is None or not model.classes:
             return
+        self._make_room_for_words()
         position = model.position if position is None else position
         # Lines are smoothed and move by less than a pixel; what is less than a third of one would not be seen.
         least = max(int(self._seconds_per_pixel() * model.sample_rate / 3.0), 1)
@@ -475,6 +557,16 @@ class TimelinePanel(Panel):
             self._show_columns(model)
         # NB: pyqtgraph applies new ranges while it paints, which would order a second painting; this applies them now.
         self._view.scene().prepareForPaint()
+
+    def _make_room_for_words(self) -> None:
+        """Give the words as many lines as the height allows."""
+        lines = next(lines for least, lines in self._thresholds if self._view.height() >= least)
+        if lines == self._lines_shown:
+            return
+        self._lines_shown = lines
+        # NB: a hidden lane keeps its place in Qt's grid, unless nothing may stand in it.
+        self._lanes["words"].setVisible(lines > 0)
+        self._view.ci.layout.setRowFixedHeight(1, _LINE * lines + 4.0 if lines else 0.0)
 
     @property
     def _stride(self) -> int:
@@ -546,11 +638,20 @@ class TimelinePanel(Panel):
         ]
         lines = [replace(one, texts=()) for one in flags]
         self._marks["verdicts"].show_marks([*blocks, *gaps, *lines], first, end)
+        said = [one for one in (self._said(verdict, rate) for verdict in model.verdicts) if one is not None]
         self._marks["scores"].show_marks([*utterances, *gaps], first, end)
         bare = [*(Mark(gap.first, gap.end, gap.colour, hatched=True) for gap in gaps), *lines]
+        self._marks["words"].show_marks([*said, *bare], first, end)
         self._flags.show_marks(flags, first, end)
         self._marks["level"].show_marks(bare, first, end)
         self._marks["bands"].show_marks(bare, first, end)
+
+    def _said(self, verdict: Verdict, rate: int) -> Mark | None:
+        """The words of a committed utterance, below its block and as long."""
+        transcript = verdict.estimate.transcript
+        if self._look is None or transcript is None or not transcript.words:
+            return None
+        return Mark(*verdict.span.seconds(rate), self._look.palette.grid, (transcript.text,), flowing=True)
 
     def _block(self, verdict: Verdict, rate: int) -> Mark:
         """A committed utterance: its class's colour, shape and name, or hatching where the tool abstained."""
