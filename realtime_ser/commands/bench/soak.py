@@ -341,7 +341,8 @@ def soak_report(rows: Sequence[Row], minutes: Sequence[Minute], facts: dict[str,
         *markdown_rows(rows, parts=False),
         "",
         "Every fifth minute; latencies are from the newest sample's sounding to the painted frame; memory in brackets is "
-        "without the recogniser's process.",
+        "without the recogniser's process. What several processes hold together is counted in parts, so that the figure falls "
+        "while other programs in Python run beside this one.",
         "",
         "| minute | frames/s | median ms | 95 % ms | 99 % ms | longest hold-up ms | memory MB | processor | skipped | words |",
         "|---|---|---|---|---|---|---|---|---|---|",
