@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import errno
 import json
 import shutil
 import threading
@@ -21,11 +22,12 @@ from realtime_ser.bundle.loader import Bundle, load_bundle
 from realtime_ser.controller import Controller
 from realtime_ser.gui.explorer import compare_page
 from realtime_ser.gui.explorer.comparison import Comparison
+from realtime_ser.gui.explorer.exports import export_failure
 from realtime_ser.gui.explorer.page import PlotView
 from realtime_ser.gui.explorer.scales import bark_from_hz, place, ticks
 from realtime_ser.gui.explorer.study import Study
 from realtime_ser.gui.explorer.training_page import STATE_SECONDS
-from realtime_ser.gui.explorer.window import ExplorerWindow
+from realtime_ser.gui.explorer.window import READ_SECONDS, ExplorerWindow
 from realtime_ser.gui.panels.panel import Look
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets
 from realtime_ser.gui.theme import DARK, LIGHT, class_styles
@@ -518,3 +520,74 @@ def test_the_table_of_differences_is_exported_as_numbers(
         np.testing.assert_array_equal([float(row[column]) for row in rows], values)
     with pytest.raises(ValueError, match="as csv"):
         explorer.export(compare_page.TABLE, tmp_path / "table.svg")
+
+
+@pytest.mark.parametrize(
+    ("written", "kind", "becomes"),
+    [
+        ("bands.svg", "PNG (*.png)", "bands.png"),
+        ("bands.svg", "CSV (*.csv)", "bands.csv"),
+        ("bands", "PNG (*.png)", "bands.png"),
+        ("bands v1.2", "SVG (*.svg)", "bands v1.2.svg"),
+        ("BANDS.PNG", "PNG (*.png)", "BANDS.PNG"),
+        ("bands.csv", "", "bands.csv"),
+    ],
+)
+def test_the_format_that_is_chosen_decides(
+    explorer: ExplorerWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: str, kind: str, becomes: str
+) -> None:
+    monkeypatch.setattr(QtWidgets.QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / written), kind))
+    explorer._ask_export("bands")
+    (made,) = tmp_path.iterdir()
+    assert made.name == becomes
+    begins = {".png": b"\x89PNG", ".svg": b"<?xml", ".csv": b"filter,"}[made.suffix.lower()]
+    assert made.read_bytes().startswith(begins)
+    assert explorer.notice is not None
+    assert explorer.notice.problem.startswith("Exported to")
+
+
+def test_another_file_is_not_replaced_unasked(
+    explorer: ExplorerWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = tmp_path / "bands.png"
+    there.write_text("kept")
+    buttons = QtWidgets.QMessageBox.StandardButton
+    monkeypatch.setattr(QtWidgets.QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "bands.svg"), "PNG (*.png)"))
+    monkeypatch.setattr(QtWidgets.QMessageBox, "question", lambda *_: buttons.No)
+    explorer._ask_export("bands")
+    assert there.read_text() == "kept"
+    monkeypatch.setattr(QtWidgets.QMessageBox, "question", lambda *_: buttons.Yes)
+    explorer._ask_export("bands")
+    assert there.read_bytes().startswith(b"\x89PNG")
+
+
+def test_an_export_that_fails_is_told_until_the_next_one(
+    explorer: ExplorerWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def export_to(folder: Path, kind: str) -> str:
+        chosen = (str(folder / f"bands.{kind}"), "")
+        monkeypatch.setattr(QtWidgets.QFileDialog, "getSaveFileName", lambda *_: chosen)
+        explorer._ask_export("bands")
+        explorer.filters.point_at(3)  # whose line stands elsewhere
+        explorer.tick()
+        assert explorer.notice is not None
+        return f"{explorer.notice.problem} {explorer.notice.remedy}"
+
+    for kind in ("svg", "png", "csv"):
+        told = export_to(tmp_path / "nowhere", kind)
+        assert "the folder does not exist" in told
+        assert "Export to another folder" in told
+        assert "Errno" not in told
+    assert "Exported" in export_to(tmp_path, "svg")
+    explorer._told_at -= READ_SECONDS + 1.0
+    explorer.tick()
+    assert explorer.notice is None
+
+
+def test_why_an_export_failed_is_said_in_words(tmp_path: Path) -> None:
+    full = export_failure(OSError(errno.ENOSPC, "No space left on device"), tmp_path / "bands.svg")
+    assert "the disk is full" in full.problem
+    assert "Make room" in full.remedy
+    assert "Interrupted" in export_failure(OSError(errno.EINTR, "Interrupted"), tmp_path / "bands.svg").problem
+    assert export_failure(OSError("no number"), tmp_path / "bands.svg").problem.endswith("cannot be written.")
+    assert "another format" in export_failure(ValueError("A table is exported as csv."), tmp_path / "bands.svg").remedy

@@ -437,6 +437,18 @@ def test_an_export_that_fails_is_told(
         driver.qtbot.waitUntil(lambda: (driver.tick(1), window._told is not None)[1], timeout=10_000)
         driver.tick()
         assert "Not exported" in window.notice.problem, "and it stays"
+        assert "the folder does not exist" in window.notice.problem
+        assert "another folder" in window.notice.remedy
+
+
+def test_the_format_that_is_chosen_decides(
+    listening: tuple[Driver, SincgramWindow], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, window = listening
+    chosen = (str(tmp_path / "sincgram.svg"), "PNG (*.png)")
+    monkeypatch.setattr(QtWidgets.QFileDialog, "getSaveFileName", lambda *_: chosen)
+    window._ask_export("sincgram")
+    assert [path.name for path in tmp_path.iterdir() if path.stem == "sincgram"] == ["sincgram.png"]
 
 
 # Listening ------------------------------------------------------------------------------------------------------------------
