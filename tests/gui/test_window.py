@@ -350,9 +350,22 @@ def test_clipping_stays_until_it_is_seen(running: Driver) -> None:
     running.tick()
     running.play(5.0)
     assert running.window.model.meter.clipped >= 4
-    meter = next(w for w in running.window.findChildren(QtWidgets.QWidget) if w.accessibleName().endswith(", clipped"))
+
+    def clipped() -> list[QtWidgets.QWidget]:
+        return [w for w in running.window.findChildren(QtWidgets.QWidget) if w.accessibleName().endswith(", clipped")]
+
+    (meter,) = clipped()
     running.qtbot.mouseClick(meter, Qt.MouseButton.LeftButton)
     assert running.window.model.meter.clipped == 0
+    # Without a mouse, and told at once to who does not see it.
+    running.controller.emit(Level(Span(1_600, 3_200), 0.0, -3.0, clipped=2))
+    running.tick()
+    assert clipped()
+    running.window.activateWindow()
+    running.qtbot.waitUntil(running.window.isActiveWindow)
+    running.qtbot.keyClick(running.window, Qt.Key.Key_C)
+    assert running.window.model.meter.clipped == 0
+    assert not clipped()
 
 
 def test_a_second_start_begins_at_nothing(running: Driver) -> None:
