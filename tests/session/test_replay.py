@@ -282,6 +282,35 @@ def test_the_sound_is_heard_and_the_window_follows(
     assert output.closed
 
 
+def test_with_reduced_motion_the_line_moves_in_steps(
+    folder: Path, show: Callable[..., ReplayWindow], tmp_path: Path, qtbot: Any
+) -> None:
+    output = Output()
+    window = show(folder, output=output)
+    window._ticker.stop()
+    window.play()
+    playback = window._playback
+    assert playback is not None
+
+    def places() -> list[float]:
+        """Where the line stands in sixteen ticks, in each of which some sound is heard."""
+        seen = []
+        for _ in range(16):
+            before = playback.position
+            qtbot.waitUntil(lambda before=before: (output.pull(400), playback.position > before)[1])
+            window.tick()
+            seen.append(window._lanes._head)
+        return seen
+
+    assert len(set(places())) == 16
+    window._settings.setValue("still", "true")
+    assert len(set(places())) == 3
+    # What is done there is done where the sound is, not where the line stood last; and where it is stopped, the line is right.
+    assert window.position == playback.position / window.document.rate
+    button(window, "■ Stop").click()
+    assert window._lanes._head == window.position
+
+
 def test_a_session_that_was_not_closed_is_changed_while_it_is_heard(
     folder: Path, show: Callable[..., ReplayWindow], qtbot: Any
 ) -> None:
