@@ -953,6 +953,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
 
     def _show_news(self) -> None:
         newest = self._model.events.newest
+        self._news.setVisible(newest is not None)  # Tab would stop at it, and there would be nothing to say
         if newest is None:
             return
         times = f" (×{newest.times})" if newest.times > 1 else ""
@@ -1119,7 +1120,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
     def _listen_to(self, choice: InputChoice) -> None:
         if self._transport.select(choice.kind, choice.id):
             self._transport.ask_two_people(False)  # one microphone is tried
-            self.forgive_clipping()
+            self._model.meter.forgive()
             self.start()
 
     def _end_first_start(self) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from gui.conftest import Driver
+from gui.legibility import nameless
 from gui.scripted_controller import INPUTS, RATE, SCRIPT, Choice, ScriptedController, facts
 
 from realtime_ser.errors import BundleError, DeviceError
@@ -440,6 +441,47 @@ def test_everything_has_a_name(drive: Drive) -> None:
     for kind in (QtWidgets.QToolButton, QtWidgets.QComboBox, QtWidgets.QScrollArea, pg.GraphicsLayoutWidget):
         for widget in driver.window.findChildren(kind):
             assert widget.accessibleName() or getattr(widget, "text", str)(), widget
+    assert list(nameless(driver.window)) == []
+    driver.window.start()
+    driver.play(9.0)
+    assert list(nameless(driver.window)) == []
+
+
+@pytest.mark.parametrize("older", [False, True])
+def test_a_screen_reader_says_a_notice_when_it_appears(running: Driver, monkeypatch: pytest.MonkeyPatch, older: bool) -> None:
+    said: list[tuple[str, str]] = []
+
+    def note(event: QtGui.QAccessibleEvent) -> None:
+        if event.type() in (QtGui.QAccessible.Event.Alert, getattr(QtGui.QAccessible.Event, "Announcement", None)):
+            politeness = getattr(event, "politeness", lambda: None)()
+            said.append((event.object().accessibleName(), getattr(politeness, "name", "")))
+
+    monkeypatch.setattr(QtGui.QAccessible, "updateAccessibility", note)
+    monkeypatch.setattr(QtGui.QAccessible, "isActive", lambda: reads)
+    if older:
+        monkeypatch.delattr(QtGui, "QAccessibleAnnouncementEvent", raising=False)
+    reads = False
+    running.controller.lose_device()
+    running.tick()
+    assert said == []  # nobody listens
+    running.window.start()
+    running.tick()
+    reads = True
+    running.controller.lose_device()
+    running.tick()
+    running.window.toggle_theme()
+    running.tick()
+    (notice,) = said
+    assert "went away" in notice[0]
+    assert "Connect it again" in notice[0]
+    if not older and hasattr(QtGui, "QAccessibleAnnouncementEvent"):
+        assert notice[1] == "Assertive"
+    # It is over, and comes back.
+    running.window.start()
+    running.tick()
+    running.controller.lose_device()
+    running.tick()
+    assert len(said) == 2
 
 
 def test_a_hidden_window_still_takes_what_comes(running: Driver) -> None:
