@@ -28,7 +28,7 @@ from realtime_ser.gui.explorer.scales import bark_from_hz, place, ticks
 from realtime_ser.gui.explorer.study import Study
 from realtime_ser.gui.explorer.training_page import STATE_SECONDS
 from realtime_ser.gui.explorer.window import READ_SECONDS, ExplorerWindow
-from realtime_ser.gui.panels.panel import Look
+from realtime_ser.gui.panels.panel import Look, minus
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets
 from realtime_ser.gui.theme import DARK, LIGHT, class_styles
 
@@ -350,7 +350,7 @@ def test_another_bundle_is_loaded_aside_and_shown_with_this_one(
     assert page.chosen == page.slider.value() == 1
     qtbot.keyClick(page.slider, Qt.Key.Key_End)
     assert page.table.currentIndex().row() == page.chosen == 87
-    assert explorer.description == page.comparison.describe_pair(87)
+    assert explorer.description == minus(page.comparison.describe_pair(87))
     explorer.apply_look(look_of(load_bundle("default-bundle"), LIGHT))
     assert page.look.palette is LIGHT
     # The same bundle by its name differs in nothing.
@@ -454,6 +454,50 @@ def test_nothing_is_loaded_without_a_name(explorer: ExplorerWindow) -> None:
     page.load()
     assert not page.loading
     assert page.message.startswith("Name a bundle")
+
+
+# Figures and empty pages ----------------------------------------------------------------------------------------------------
+
+
+def test_negative_figures_have_a_minus(explorer: ExplorerWindow, study: Study) -> None:
+    fallen = int(np.argmin(study.bank.movement))
+    explorer.filters.choose(fallen)
+    assert f"(centre −{-study.bank.movement[fallen]:,.0f} Hz)" in explorer.description
+    axis = explorer.filters.plots["movement"].getAxis("left")
+    assert axis.tickStrings([-0.02, 0.0, 0.02], 1.0, 0.02) == ["−0.02", "0", "0.02"]
+    assert explorer.filters.plots["impulse response"].getAxis("bottom").tickStrings([-5.0], 1.0, 5.0) == ["−5"]
+    reliance = open_page(explorer, CLASSES)
+    reliance.choose(0)
+    assert "−" in explorer.description
+    assert "-" not in explorer.description
+
+
+@pytest.mark.parametrize(("number", "command"), [(CLASSES, "reliance --bundle"), (TRAINING, "acoustic")])
+def test_an_empty_page_has_the_command_that_fills_it(qtbot: Any, shipped: Bundle, number: int, command: str) -> None:
+    window = ExplorerWindow(dataclasses.replace(Study.of_bundle(shipped), reliance=None, history=None), look_of(shipped))
+    qtbot.addWidget(window)
+    window.show()
+    page = open_page(window, number)
+    (button,) = [one for one in page.findChildren(QtWidgets.QPushButton) if one.isVisible()]
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    copied = QtWidgets.QApplication.clipboard().text()
+    assert copied.startswith("python -m training")
+    assert command in copied
+    assert copied in window.description
+    window.end()
+
+
+def test_with_nothing_to_compare_a_button_asks_for_a_folder(
+    qtbot: Any, explorer: ExplorerWindow, random_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = open_page(explorer, COMPARE)
+    (button,) = [one for one in page.findChildren(QtWidgets.QPushButton) if "folder of a bundle" in one.text()]
+    monkeypatch.setattr(QtWidgets.QFileDialog, "getExistingDirectory", lambda *_: str(random_bundle))
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    assert not button.isEnabled()
+    qtbot.waitUntil(lambda: (explorer.tick(), not page.loading)[1], timeout=30_000)
+    assert page.comparison is not None
+    assert not button.isVisible()
 
 
 # Export ---------------------------------------------------------------------------------------------------------------------

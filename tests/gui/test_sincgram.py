@@ -367,6 +367,19 @@ def test_the_keyboard_reads_off_too(listening: tuple[Driver, SincgramWindow]) ->
     assert window.description == window.describe("sinc", newest - 10, window.chosen)
 
 
+def test_levels_have_a_minus_whatever_is_typed(listening: tuple[Driver, SincgramWindow]) -> None:
+    driver, window = listening
+    floor = window._floor
+    floor.setValue(-90)
+    assert floor.text() == "−90 dB"
+    for typed, value in (("-70", -70), ("−65", -65)):
+        floor.lineEdit().selectAll()
+        floor.lineEdit().insert(typed)
+        driver.qtbot.keyClick(floor, Qt.Key.Key_Return)
+        assert floor.value() == value
+        assert floor.text() == f"−{-value} dB"
+
+
 def test_the_levels_fit_what_is_shown(listening: tuple[Driver, SincgramWindow]) -> None:
     driver, window = listening
     driver.qtbot.mouseClick(button(window, "F&it"), Qt.MouseButton.LeftButton)

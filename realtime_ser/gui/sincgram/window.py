@@ -227,6 +227,8 @@ class SincgramWindow(QtWidgets.QDialog):
 
     def _make_level(self, name: str, tip: str) -> QtWidgets.QSpinBox:
         box = QtWidgets.QSpinBox()
+        # Whose minus is as wide as a plus; a hyphen may be typed all the same.
+        box.setLocale(QtCore.QLocale(QtCore.QLocale.Language.Swedish))
         box.setRange(LOWEST_DB, HIGHEST_DB)
         box.setSingleStep(5)
         box.setSuffix(" dB")
