@@ -453,7 +453,7 @@ def first_steps(place: Path) -> Iterator[Scene]:
         stage.close()
     controller = ScriptedController()
     controller.recognizer = RecognizerLabel("PocketSphinx", "en-us")
-    controller.note = (
+    controller.words_note = (
         "PocketSphinx writes the words, since no Vosk model is installed. PocketSphinx gets a third of the words wrong, often "
         "more. `realtime-ser models fetch vosk-model-small-en-us-0.15` (40 MB) installs a better one."
     )

@@ -417,7 +417,7 @@ class ScriptedController:
         self.recorded: RecordingStatus | None = None
         self.notes: list[str] = []
         self.recognizer = RECOGNIZER
-        self.note = "Words come from Vosk with the model small-en-us-0.15."
+        self.words_note = "Words come from Vosk with the model small-en-us-0.15."
         self.better_note = "Words come from a better model."
         self.fetch_error: RealtimeSerError | None = None
         self.held_at = 0
@@ -456,7 +456,7 @@ class ScriptedController:
         return facts()
 
     def recognizer_note(self) -> str:
-        return self.note
+        return self.words_note
 
     def cross_attention(self, words: str) -> CrossAttention:
         self.read.append(words)
@@ -490,8 +490,8 @@ class ScriptedController:
                 self.fetch_gate.wait(600.0)
         if self.fetch_error is not None:
             raise self.fetch_error
-        self.note = self.better_note
-        return self.note
+        self.words_note = self.better_note
+        return self.words_note
 
     def start(self, choice: InputChoice, session: SessionRequest | None = None, people: PeopleInput | None = None) -> None:
         self.started.append(choice)
