@@ -22,11 +22,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pictures
 import soundfile
 from bundle_factory import write_bundle
-from pictures.tools import save, save_image, settle, wait
+from pictures.tools import room_noise, save, save_image, settle, wait
 from PySide6 import QtSvg
 from virtual_microphone import VirtualMicrophone
 
@@ -176,13 +175,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as place:
         root = Path(place)
         study = root / "study"
-        # A room is never exactly silent, which the program would take for a muted microphone.
-        noise = 3e-4 * np.random.default_rng(1).standard_normal(600 * 16_000)
-        soundfile.write(root / "room.wav", noise, 16_000)
-        room = microphone.start_playing(root / "room.wav")
-        record_in_the_dashboard(microphone, clips, study)
-        record_and_be_killed(microphone, clips[:3], study)
-        room.terminate()
+        with room_noise(microphone):
+            record_in_the_dashboard(microphone, clips, study)
+            record_and_be_killed(microphone, clips[:3], study)
         # Short names, as a user would give them, so that commands fit on a line.
         for session, name in zip(session_folders(study), ("P01-rest", "P02-stress"), strict=True):
             session.rename(study / name)

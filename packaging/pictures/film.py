@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pictures.tools import save, settle, write_webp
+from pictures.tools import room_noise, save, settle, write_webp
 from realtime_ser.controller import Controller
 from realtime_ser.gui.qt import QtCore, QtGui, QtWidgets
 from realtime_ser.gui.window import DashboardWindow
@@ -19,8 +20,9 @@ FILM_SECONDS, FILM_RATE = 9, 8
 """Length of the film, and pictures in a second."""
 
 
-def play_clips(clips: Sequence[Path]) -> Callable[[DashboardWindow, Film], None]:
-    """Speech into a virtual microphone, a second and a half apart, up to the last second of the last clip."""
+@contextmanager
+def play_clips(clips: Sequence[Path]) -> Iterator[Callable[[DashboardWindow, Film], None]]:
+    """Speech into a virtual microphone in a quiet room, a second and a half apart, up to the last second of the last clip."""
     import soundfile
     from virtual_microphone import VirtualMicrophone
 
@@ -41,7 +43,8 @@ def play_clips(clips: Sequence[Path]) -> Callable[[DashboardWindow, Film], None]
             if clip != clips[-1]:
                 player.wait()
 
-    return play
+    with room_noise(microphone):
+        yield play
 
 
 class Film:
@@ -79,8 +82,7 @@ class Film:
 
 def shoot_microphone(clips: Sequence[Path], folder: Path) -> None:
     """The picture of the README: the running program, hearing speech."""
-    play = play_clips(clips)
-    with tempfile.TemporaryDirectory() as temporary:
+    with play_clips(clips) as play, tempfile.TemporaryDirectory() as temporary:
         settings = QtCore.QSettings(str(Path(temporary) / "settings.ini"), QtCore.QSettings.Format.IniFormat)
         made: list[Any] = []
 

@@ -3,15 +3,43 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from realtime_ser.gui.qt import QtGui, QtWidgets
 from realtime_ser.gui.window import DashboardWindow
 
-__all__ = ["save", "save_image", "settle", "wait", "with_few_colours", "write_webp"]
+if TYPE_CHECKING:
+    from virtual_microphone import VirtualMicrophone
+
+__all__ = ["room_noise", "save", "save_image", "settle", "wait", "with_few_colours", "write_webp"]
+
+
+_ROOM = 1e-3
+"""Largest value of a room's noise, 60 dB below full scale."""
+_ROOM_SECONDS = 600
+
+
+@contextmanager
+def room_noise(microphone: VirtualMicrophone) -> Iterator[None]:
+    """Let a virtual microphone hear a quiet room, too: one that is exactly silent is taken for a muted one."""
+    import soundfile
+
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place) / "room.wav"
+        soundfile.write(path, np.random.default_rng(1).uniform(-_ROOM, _ROOM, _ROOM_SECONDS * 16_000), 16_000)
+        playing = microphone.start_playing(path)
+        try:
+            yield
+        finally:
+            playing.terminate()
+            playing.wait()
 
 
 def settle(window: DashboardWindow, seconds: float = 0.0) -> None:

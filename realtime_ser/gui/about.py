@@ -21,6 +21,7 @@ KEYS = (
     ("1 to 9", "mark this moment, while a session is recorded"),
     ("N", "write a note about this moment, while a session is recorded"),
     ("F5", "look for microphones again"),
+    ("C", "reset CLIP, the mark of a level that was too high"),
     ("M", "frequency axis in mel or Hz"),
     ("Z", "timeline of 20 or 60 seconds"),
     ("Ctrl+T", "dark or light"),

@@ -150,6 +150,7 @@ class FirstStart(FittedDialog):
         self.microphones.activated.connect(self._listen)
         self.meter = QtWidgets.QProgressBar()
         self.meter.setRange(_FLOOR, 0)
+        self.meter.setValue(_FLOOR)  # without a value, it is drawn full
         self.meter.setTextVisible(False)
         self.meter.setAccessibleName("level")
         self._level = make_label("", "dim")

@@ -279,7 +279,7 @@ class _Words(_Part):
         words = self.words.split()
         flags = int(Qt.TextFlag.TextWordWrap | _LEFT)
         for first in range(len(words)):
-            text = ("… " if first else "“") + " ".join(words[first:]) + ("”" if self.final else " …")
+            text = f"“{'… ' if first else ''}{' '.join(words[first:])}{'' if self.final else ' …'}”"
             box = metrics.boundingRect(QtCore.QRectF(0.0, 0.0, place.width(), 10_000.0), flags, text)
             if box.height() <= min(place.height(), self.LINES * metrics.lineSpacing() + 1.0) and box.width() <= place.width():
                 return text
@@ -387,6 +387,7 @@ class _Flow(_Part):
             painter.setPen(QtGui.QPen(QtGui.QColor(colour), max(1.0, u / 15.0)))
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.drawRect(rect)
+            self._draw_abstained(painter, look, "↔" if verdict.is_bleed else "?", rect.intersected(lane))
             return
         painter.fillRect(rect, QtGui.QColor(style.colour))
         ink, visible = ink_on(style.colour), rect.intersected(lane)
@@ -400,6 +401,18 @@ class _Flow(_Part):
         elif side <= visible.width():
             place = QtCore.QRectF(visible.center().x() - side / 2.0, lane.center().y() - side / 2.0, side, side)
             draw_shape(painter, style.shape, place, ink)
+
+    def _draw_abstained(self, painter: QtGui.QPainter, look: Look, sign: str, visible: QtCore.QRectF) -> None:
+        """What a hatched block says, on a plate that the hatching does not run through."""
+        width = QtGui.QFontMetricsF(self.font_of(SMALLEST, bold=True)).horizontalAdvance(sign) + 0.4 * self.unit
+        if width > visible.width():
+            return
+        plate = QtCore.QRectF(0.0, 0.0, width, 1.4 * self.unit)
+        plate.moveCenter(visible.center())
+        painter.fillRect(plate, QtGui.QColor(look.palette.panel))
+        centred = Qt.AlignmentFlag.AlignHCenter
+        # Over the plate's edges: no letter is to be elided for a pixel.
+        self.text(painter, plate.adjusted(-2.0, 0.0, 2.0, 0.0), sign, SMALLEST, look.palette.text, centred, bold=True)
 
 
 class _Level(_Part):

@@ -410,8 +410,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._recording_bar.marked.connect(self.mark)
         self._recording_bar.note_written.connect(self._keep_note)
         self._notice_bar.acted.connect(self._act_on_notice)
-        self._level.forgiven.connect(lambda: self._model.meter.forgive())
-        self._second_level.forgiven.connect(lambda: self._second.meter.forgive() if self._second is not None else None)
+        self._level.forgiven.connect(lambda: self.forgive_clipping(0))
+        self._second_level.forgiven.connect(lambda: self.forgive_clipping(1))
         self._filters.explore_asked.connect(self.show_explorer)
         self._filters.live_asked.connect(self.show_sincgram)
         self._filters.axis_changed.connect(lambda axis: self._remember("axis", axis))
@@ -426,6 +426,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
             ("N", self._recording_bar.begin_note),
             *((str(number), partial(self.mark, str(number))) for number in range(1, 10)),
             ("F5", self.refresh_inputs),
+            ("C", self.forgive_clipping),
             ("M", self._filters.toggle_axis),
             ("Z", self._timeline.toggle_zoom),
             ("Ctrl+T", self.toggle_theme),
@@ -729,6 +730,13 @@ class DashboardWindow(QtWidgets.QMainWindow):
         if self._sincgram is not None:
             self._sincgram.show_person(person, name)
 
+    def forgive_clipping(self, person: int | None = None) -> None:
+        """Put the mark out that says that it clipped: of `person` (from 0), or of everybody."""
+        for number, model in enumerate((self._model, self._second)):
+            if model is not None and person in (None, number):
+                model.meter.forgive()
+        self._refresh_text()
+
     def _look_inside(self, person: int, utterance: int | None = None) -> None:
         self.follow_person(person)
         self.show_inside(utterance)
@@ -1001,6 +1009,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
 
     def _show_news(self) -> None:
         newest = self._model.events.newest
+        self._news.setVisible(newest is not None)  # Tab would stop at it, and there would be nothing to say
         if newest is None:
             return
         times = f" (×{newest.times})" if newest.times > 1 else ""

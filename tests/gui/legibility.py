@@ -1,4 +1,4 @@
-"""Finds text that is cut off, covered, or too faint, in windows as they are drawn.
+"""Finds text that is cut off, covered, or too faint, and controls without a name, in windows as they are drawn.
 
     python tests/gui/legibility.py GROUP …
 
@@ -26,7 +26,7 @@ from realtime_ser.gui.panels.panel import ElidedBox, ElidedLabel  # noqa: E402 -
 from realtime_ser.gui.qt import QtCore, QtGui, QtWidgets  # noqa: E402 - the path comes first
 from realtime_ser.gui.theme import blend, contrast  # noqa: E402 - the path comes first
 
-__all__ = ["findings"]
+__all__ = ["findings", "nameless"]
 
 LETTERS, SIGNS = 4.5, 3.0
 """Least contrast with the ground of letters of usual size, and of what is no letter: WCAG 2, level AA."""
@@ -37,6 +37,20 @@ _TEXTS = (
     QtWidgets.QComboBox,
     QtWidgets.QAbstractSpinBox,
     QtWidgets.QLineEdit,
+)
+
+_NAMED = (
+    QtWidgets.QAbstractButton,
+    QtWidgets.QComboBox,
+    QtWidgets.QAbstractSpinBox,
+    QtWidgets.QAbstractSlider,
+    QtWidgets.QLineEdit,
+    QtWidgets.QTextEdit,
+    QtWidgets.QPlainTextEdit,
+    QtWidgets.QAbstractItemView,
+    QtWidgets.QProgressBar,
+    QtWidgets.QScrollArea,
+    QtWidgets.QGraphicsView,
 )
 
 
@@ -63,6 +77,21 @@ def findings(window: QtWidgets.QWidget) -> Iterator[str]:
                 title = str(table.model().headerData(column, QtCore.Qt.Orientation.Horizontal))
                 if max(map(header.fontMetrics().horizontalAdvance, title.splitlines())) + 8 > header.sectionSize(column):
                     yield f"column {title!r} is cut off"
+    yield from nameless(window)
+
+
+def nameless(window: QtWidgets.QWidget) -> Iterator[str]:
+    """What can be used or read in a window, and of which a screen reader could not say what it is."""
+    for widget in window.findChildren(QtWidgets.QWidget):
+        if not isinstance(widget, _NAMED) or isinstance(widget, QtWidgets.QScrollBar) or not _seen(widget):
+            continue
+        if widget.objectName().startswith("qt_") or isinstance(widget.parent(), QtWidgets.QComboBox | QtWidgets.QLineEdit):
+            continue  # a part of another one, which has the name
+        if isinstance(widget, QtWidgets.QTabBar | QtWidgets.QHeaderView | QtWidgets.QDialogButtonBox):
+            continue
+        spoken = QtGui.QAccessible.queryAccessibleInterface(widget)
+        if spoken is None or not spoken.text(QtGui.QAccessible.Text.Name).strip():
+            yield f"{type(widget).__name__} {widget.objectName() or widget.toolTip()[:60]!r} has no name for a screen reader"
 
 
 def _seen(widget: QtWidgets.QWidget) -> bool:

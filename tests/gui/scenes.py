@@ -7,7 +7,9 @@ closed when its generator ends or is closed.
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +19,11 @@ from gui.scene import Scene, settings_file, sized, wait_until
 from gui.scripted_controller import INPUTS, SCRIPT, Choice, ScriptedController, Stream
 from gui.session_scenes import session_scenes
 
+from realtime_ser.asr.fetch import CATALOGUE, MODELS_URL
 from realtime_ser.bundle.filter_files import CutoffHistory
 from realtime_ser.bundle.loader import load_bundle
 from realtime_ser.controller import Controller
-from realtime_ser.errors import BundleError
+from realtime_ser.errors import BundleError, RecognizerError
 from realtime_ser.gui.calibration import CalibrationDialog
 from realtime_ser.gui.explorer.study import Study
 from realtime_ser.gui.explorer.window import ExplorerWindow
@@ -32,12 +35,14 @@ from realtime_ser.gui.panels.people import PeopleBar
 from realtime_ser.gui.panels.recording import marker_keys
 from realtime_ser.gui.qt import QtCore, QtWidgets
 from realtime_ser.gui.recording import SessionDialog
+from realtime_ser.gui.report import FrameTimes, ProcessUse
 from realtime_ser.gui.settings_dialog import SettingsDialog
 from realtime_ser.gui.theme import PALETTES, class_styles
 from realtime_ser.gui.window import DashboardWindow
 from realtime_ser.session.header import Kept
 from realtime_ser.session.notice import Consent, consent_text
 from realtime_ser.session.request import SessionRequest
+from realtime_ser.types import RecognizerLabel
 
 __all__ = ["GROUPS", "Scene"]
 
@@ -101,6 +106,48 @@ class Stage:
         QtWidgets.QApplication.processEvents()
 
 
+class SteadyFrames(FrameTimes):
+    """As a window draws by its timer; here it is drawn when a picture is due."""
+
+    def rate(self) -> float:
+        return 30.0
+
+    def longest_pause(self) -> float:
+        return 0.041
+
+
+class SteadyUse(ProcessUse):
+    """As the program takes from a computer of today, whatever takes the pictures."""
+
+    def measure(self) -> tuple[float, float]:
+        return 0.62, 540.0
+
+
+@contextmanager
+def some_log() -> Iterator[None]:
+    """What the program's log says of the script, in the home of who looks at the scenes."""
+    path = Path.home() / "logs" / "realtime-ser.log"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(
+        "2026-03-01 10:00:00,112 INFO    The demonstration bundle is loaded.\n"
+        "2026-03-01 10:00:45,004 WARNING 800 ms of audio were lost: the computer was busy.\n"
+    )
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setLevel(logging.CRITICAL)
+    logger = logging.getLogger("realtime_ser")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        handler.close()
+
+
+def agreed_to_all() -> Kept:
+    """Words and sound may be kept."""
+    return Kept(True, True, Consent(consent_text(words=True, audio=True), "2026-03-01T10:00:00+00:00", "asked"))
+
+
 def dashboard_before_start(place: Path) -> Iterator[Scene]:
     """Loading, nothing heard yet, nothing to hear with, nothing to work with."""
     stage = Stage(place)
@@ -135,23 +182,46 @@ def dashboard_listening(place: Path) -> Iterator[Scene]:
     try:
         stage.settle()
         stage.window.start()
+        window, stream = stage.window, stage.controller.stream
         for state, until in (
             ("no speech", 1.3),
             ("listening", SCRIPT[0].start + 0.3),
             ("utterance so far", SCRIPT[0].end - 0.2),
             ("verdict", SCRIPT[0].end + 0.8),
             ("unsure", SCRIPT[3].end - 0.1),
-            ("last minute", 70.0),
         ):
             stage.play(until)
             yield stage.scene("dashboard", state)
-        stage.window._log.show_page(1)
+        stage.play(SCRIPT[4].end - 2.0)
+        stream.fault = "overdriven"
+        stage.play(SCRIPT[4].end - 1.0)
+        yield stage.scene("dashboard", "too loud")
+        stream.fault = ""
+        window.forgive_clipping()
+        stage.play(70.0)
+        yield stage.scene("dashboard", "last minute")
+        window._log.show_page(1)
         stage.tick()
         yield stage.scene("dashboard", "messages")
-        stage.window._log.show_page(0)
+        window._log.show_page(0)
+        stage.controller.stand_still()
+        stage.tick()
+        yield stage.scene("dashboard", "a worker stands still")
+        stage.controller.go_on()
+        stage.play(SCRIPT[13].end)
+        stream.fault = "muted"
+        stage.play(SCRIPT[14].start - 0.2)
+        yield stage.scene("dashboard", "muted")
+        stream.fault = ""
+        stage.controller.lose_recognizer()
+        stage.play(SCRIPT[14].end - 1.0)
+        yield stage.scene("dashboard", "recogniser off")
+        stage.controller.look_for_device()
+        stage.tick()
+        yield stage.scene("dashboard", "microphone away")
         stage.controller.lose_device()
         stage.settle()
-        yield stage.scene("dashboard", "device lost")
+        yield stage.scene("dashboard", "microphone gone")
     finally:
         stage.close()
 
@@ -161,11 +231,10 @@ def dashboard_recording(place: Path) -> Iterator[Scene]:
     stage = Stage(place)
     try:
         stage.settle()
-        agreed = Kept(True, True, Consent(consent_text(words=True, audio=True), "2026-03-01T10:00:00+00:00", "asked"))
         window = stage.window
         window._recording_bar.show_markers(marker_keys("stimulus, response, break"))
         window._who = "P07 · baseline"
-        window._begin(SessionRequest(participant="P07", condition="baseline", kept=agreed))
+        window._begin(SessionRequest(participant="P07", condition="baseline", kept=agreed_to_all()))
         stage.play(8.0)
         window.mark("1")
         stage.play(21.0)
@@ -226,16 +295,36 @@ def presentation(place: Path) -> Iterator[Scene]:
         for state, until in (("no speech", 1.3), ("unsure", SCRIPT[3].end - 0.1), ("last minute", 70.0)):
             stage.play(until)
             yield stage.scene("presentation", state, shown, PRESENTATION)
-        stage.window.stop()
-        stage.tick()
+    finally:
+        stage.close()
+    stage = Stage(place)
+    try:
+        stage.settle()
+        shown = stage.window
+        shown._begin(SessionRequest(participant="P07", condition="baseline", kept=agreed_to_all()))
+        shown.toggle_presentation()
+        shown.showNormal()
+        stage.play(SCRIPT[4].end + 0.8)
+        yield stage.scene("presentation", "recording", shown, PRESENTATION)
+    finally:
+        stage.close()
+    stage = Stage(place)
+    try:
+        stage.settle()
+        shown = stage.window
         for name in ("lsl", "osc"):
-            stage.window._settings.store(name, "true")
-        stage.window.start()
-        stage.play(76.0)
+            shown._settings.store(name, "true")
+        shown.start()
+        shown.toggle_presentation()
+        shown.showNormal()
+        stage.play(SCRIPT[8].end - 0.2)
         yield stage.scene("presentation", "sending", shown, PRESENTATION)
+        stage.controller.look_for_device()
+        stage.tick()
+        yield stage.scene("presentation", "microphone away", shown, PRESENTATION)
         stage.controller.lose_device()
         stage.settle()
-        yield stage.scene("presentation", "device lost", shown, PRESENTATION)
+        yield stage.scene("presentation", "microphone gone", shown, PRESENTATION)
     finally:
         stage.close()
 
@@ -345,13 +434,34 @@ def sincgram(place: Path) -> Iterator[Scene]:
 
 
 def first_steps(place: Path) -> Iterator[Scene]:
-    """Each page, and words that are being fetched."""
-    stage = Stage(place, first_start=True)
-    try:
+    """Each page, without a microphone, and words that are fetched, or could not be."""
+
+    def open_steps(stage: Stage) -> FirstStart:
         stage.settle()
         stage.settle()
         shown = stage.window.findChild(FirstStart)
         assert shown is not None
+        return shown
+
+    stage = Stage(place, ScriptedController([choice for choice in INPUTS if choice.kind == "demo"]), first_start=True)
+    try:
+        shown = open_steps(stage)
+        shown.next.click()
+        stage.tick()
+        yield stage.scene("first steps", "no microphone", shown, sized(shown))
+    finally:
+        stage.close()
+    controller = ScriptedController()
+    controller.recognizer = RecognizerLabel("PocketSphinx", "en-us")
+    controller.words_note = (
+        "PocketSphinx writes the words, since no Vosk model is installed. PocketSphinx gets a third of the words wrong, often "
+        "more. `realtime-ser models fetch vosk-model-small-en-us-0.15` (40 MB) installs a better one."
+    )
+    controller.better_note = "Vosk writes the words, with the best Vosk model found: vosk-model-small-en-us-0.15."
+    controller.held_at = 17_000_000
+    stage = Stage(place, controller, first_start=True)
+    try:
+        shown = open_steps(stage)
 
         def scene(state: str) -> Scene:
             return stage.scene("first steps", state, shown, sized(shown))
@@ -364,14 +474,26 @@ def first_steps(place: Path) -> Iterator[Scene]:
         shown.next.click()
         stage.tick()
         yield scene("words")
-        stage.controller.fetch_gate.clear()
+
+        def until(told: str) -> None:
+            wait_until(lambda: (stage.window.tick(), told in shown.told.text())[1])
+            stage.tick()
+
+        controller.fetch_error = RecognizerError(
+            f"{MODELS_URL}{CATALOGUE[0].name}.zip could not be fetched in 4 attempts: Name or service not known.",
+            "Check the connection and run the command again; it goes on where it stopped.",
+        )
         shown.fetch.click()
-        wait_until(lambda: shown._fetching is not None and shown._fetching.progress[0] == "download")
-        stage.tick()
+        until("could not be fetched")
+        yield scene("words could not be fetched")
+        controller.fetch_error = None
+        controller.fetch_gate.clear()
+        shown.fetch.click()
+        until("17.0 MB")
         yield scene("words are fetched")
-        shown._fetching.progress = ("download", 17_300_000, 41_000_000)  # a moment in the middle
-        stage.tick()
-        yield scene("words are half fetched")
+        controller.fetch_gate.set()
+        until("installed")
+        yield scene("words were fetched")
     finally:
         stage.close()
 
@@ -438,15 +560,17 @@ def dialogs(place: Path) -> Iterator[Scene]:
         yield stage.scene("calibration", "under way", calibration, sized(calibration))
         calibration.close()
 
-        window.show_health()
-        health = window.findChild(HealthDialog)
-        stage.play(46.0)
-
-        def current() -> None:
+        window._frames, window._use = SteadyFrames(), SteadyUse()
+        with some_log():
             window.show_health()
-            stage.tick()
+            health = window.findChild(HealthDialog)
+            stage.play(46.0)
 
-        yield dataclasses.replace(stage.scene("health", "after a gap", health, sized(health, (660, 760))), settle=current)
+            def current() -> None:
+                window.show_health()
+                stage.tick()
+
+            yield dataclasses.replace(stage.scene("health", "after a gap", health, sized(health, (660, 760))), settle=current)
     finally:
         stage.close()
 

@@ -6,16 +6,19 @@ the real model works.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from realtime_ser.assembly import EngineChoices
+from realtime_ser.audio.level import LevelWatch
 from realtime_ser.audio.sources import SourceStatus
 from realtime_ser.bundle.filter_files import CutoffHistory, Reliance
 from realtime_ser.bundle.loader import load_bundle
@@ -179,12 +182,17 @@ class Stream:
     live: bool = True
     dead_after: float | None = None
     gap: tuple[float, float] | None = (44.2, 45.0)
+    words_until: float = math.inf
+    """From then on the recogniser is off: utterances that begin later have no words."""
+    fault: Literal["", "overdriven", "muted"] = ""
+    """What is wrong with the sound; the events tell of it as the engine's do."""
     position: int = 0
     random: np.random.Generator = field(default_factory=lambda: np.random.default_rng(11))
     chunks: int = 0
     windows: int = 0
     started: set[int] = field(default_factory=set)
     ended: set[int] = field(default_factory=set)
+    watch: LevelWatch = field(default_factory=LevelWatch)
 
     def voiced(self, seconds: NDArray[np.float64]) -> NDArray[np.bool_]:
         return np.any([(seconds >= line.start) & (seconds < line.end) for line in self.script], axis=0)
@@ -200,8 +208,13 @@ class Stream:
         loud = bool(self.voiced(np.array([first / RATE]))[0])
         syllable = 6.0 * np.sin(2.0 * np.pi * 3.7 * now) + self.random.normal(0.0, 2.0)
         rms = -24.0 + syllable if loud else -56.0 + self.random.normal(0.0, 1.5)
-        peak = min(rms + 11.0 + abs(self.random.normal(0.0, 2.0)), 0.0)
-        out.append(Level(Span(first, end), peak, rms, int(peak >= 0.0)))
+        peak = min(rms + 11.0 + abs(self.random.normal(0.0, 2.0)), -0.3)
+        level = Level(Span(first, end), peak, rms)
+        if self.fault:
+            cut = Level(level.span, 0.0, -6.0 + self.random.normal(0.0, 1.0), 40)
+            level = cut if self.fault == "overdriven" else Level(level.span, -math.inf, -math.inf, silent=True)
+            out.extend(self.watch.process(level))
+        out.append(level)
         out.extend(self._voice(end))
         out.extend(self._utterances(now, end))
         out.extend(self._windows(end))
@@ -346,7 +359,7 @@ class Stream:
         return FusionDetail(0.7, frozen(parts[0]), frozen(parts[1]), *attention)
 
     def _words(self, line: Line, end: int) -> tuple[Word, ...]:
-        texts = line.words.split()
+        texts = line.words.split() if line.start < self.words_until else []
         step = (line.end - line.start) / max(len(texts), 1)
         words = []
         for index, text in enumerate(texts):
@@ -407,7 +420,12 @@ class ScriptedController:
         self.choice_error: RealtimeSerError | None = None
         self.recorded: RecordingStatus | None = None
         self.notes: list[str] = []
+        self.recognizer = RECOGNIZER
+        self.words_note = "Words come from Vosk with the model small-en-us-0.15."
+        self.better_note = "Words come from a better model."
         self.fetch_error: RealtimeSerError | None = None
+        self.held_at = 0
+        """Bytes from which on a fetch waits for the gate."""
         self.fetch_gate = threading.Event()
         self.fetch_gate.set()
         self.bundle_gate = threading.Event()
@@ -438,11 +456,11 @@ class ScriptedController:
         if self.bundle_error is not None:
             self._state = State("failed", self.bundle_error.problem, self.bundle_error.remedy)
             raise self.bundle_error
-        self._state = State("stopped", recognizer=str(RECOGNIZER))
+        self._state = State("stopped", recognizer=str(self.recognizer))
         return facts()
 
     def recognizer_note(self) -> str:
-        return "Words come from Vosk with the model small-en-us-0.15."
+        return self.words_note
 
     def cross_attention(self, words: str) -> CrossAttention:
         self.read.append(words)
@@ -480,10 +498,12 @@ class ScriptedController:
     def fetch_words(self, report: Callable[[str, int, int | None], None]) -> str:
         for done in range(0, 41_000_000, 1_000_000):
             report("download", done, 41_000_000)
-            self.fetch_gate.wait(10.0)
+            if done >= self.held_at:
+                self.fetch_gate.wait(600.0)
         if self.fetch_error is not None:
             raise self.fetch_error
-        return "Words come from a better model."
+        self.words_note = self.better_note
+        return self.words_note
 
     def start(self, choice: InputChoice, session: SessionRequest | None = None, people: PeopleInput | None = None) -> None:
         self.started.append(choice)
@@ -492,7 +512,7 @@ class ScriptedController:
             kept = session.kept
             self.recorded = RecordingStatus("recording", Path("sessions") / "session", 0.0, kept.words, kept.audio)
         live = choice.kind == "microphone"
-        self._state = State("running", "", "", choice.title, str(RECOGNIZER), live)
+        self._state = State("running", "", "", choice.title, str(self.recognizer), live)
 
     def send(self, wish: OutletWish | None) -> None:
         self.wish = wish
@@ -536,7 +556,30 @@ class ScriptedController:
     def finish(self) -> None:
         self._state = replace(self._state, phase="finished")
 
+    def look_for_device(self) -> None:
+        """The microphone goes away, and is looked for; the stream runs on."""
+        told = "The microphone “Built-in Microphone” went away. This program looks for it and then goes on: plug it in again."
+        self._outputs.append(Event(self.stream.position, "device-lost", Severity.ERROR, told))
+
+    def stand_still(self) -> None:
+        """A worker of the engine does not go on."""
+        waits = "The sound of the next ten seconds waits; what comes after them will be told as a gap. Close other programs."
+        told = f"Listening has stood still for 2 s. {waits}"
+        self._outputs.append(Event(self.stream.position, "signal-stalled", Severity.WARNING, told))
+
+    def go_on(self) -> None:
+        """The worker does."""
+        told = "Listening goes on after about 4 s and catches up with what waited."
+        self._outputs.append(Event(self.stream.position, "signal-stalled-over", Severity.INFO, told))
+
+    def lose_recognizer(self) -> None:
+        """It has failed too often, and stays off."""
+        told = "Vosk stopped decoding: out of memory. It has failed 4 times and stays off: scores rest on the voice alone."
+        self._outputs.append(Event(self.stream.position, "recognizer-off", Severity.ERROR, told))
+        self.stream.words_until = self.stream.position / RATE
+
     def lose_device(self) -> None:
+        """The microphone is away for good."""
         problem, remedy = "The microphone Built-in Microphone went away.", "Connect it again and press Start again."
         self._outputs.append(Event(self.stream.position, "device-lost", Severity.ERROR, f"{problem} {remedy}"))
         self._state = replace(self._state, phase="failed", problem=problem, remedy=remedy)

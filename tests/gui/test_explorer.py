@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import errno
 import json
 import shutil
 import threading
@@ -21,12 +22,13 @@ from realtime_ser.bundle.loader import Bundle, load_bundle
 from realtime_ser.controller import Controller
 from realtime_ser.gui.explorer import compare_page
 from realtime_ser.gui.explorer.comparison import Comparison
+from realtime_ser.gui.explorer.exports import export_failure
 from realtime_ser.gui.explorer.page import PlotView
 from realtime_ser.gui.explorer.scales import bark_from_hz, place, ticks
 from realtime_ser.gui.explorer.study import Study
 from realtime_ser.gui.explorer.training_page import STATE_SECONDS
-from realtime_ser.gui.explorer.window import ExplorerWindow
-from realtime_ser.gui.panels.panel import Look
+from realtime_ser.gui.explorer.window import READ_SECONDS, ExplorerWindow
+from realtime_ser.gui.panels.panel import Look, minus
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets
 from realtime_ser.gui.theme import DARK, LIGHT, class_styles
 
@@ -349,7 +351,7 @@ def test_another_bundle_is_loaded_aside_and_shown_with_this_one(
     assert page.chosen == page.slider.value() == 1
     qtbot.keyClick(page.slider, Qt.Key.Key_End)
     assert page.table.currentIndex().row() == page.chosen == 87
-    assert explorer.description == page.comparison.describe_pair(87)
+    assert explorer.description == minus(page.comparison.describe_pair(87))
     explorer.apply_look(look_of(load_bundle("default-bundle"), LIGHT))
     assert page.look.palette is LIGHT
     # The same bundle by its name differs in nothing.
@@ -455,6 +457,50 @@ def test_nothing_is_loaded_without_a_name(explorer: ExplorerWindow) -> None:
     assert page.message.startswith("Name a bundle")
 
 
+# Figures and empty pages ----------------------------------------------------------------------------------------------------
+
+
+def test_negative_figures_have_a_minus(explorer: ExplorerWindow, study: Study) -> None:
+    fallen = int(np.argmin(study.bank.movement))
+    explorer.filters.choose(fallen)
+    assert f"(centre −{-study.bank.movement[fallen]:,.0f} Hz)" in explorer.description
+    axis = explorer.filters.plots["movement"].getAxis("left")
+    assert axis.tickStrings([-0.02, 0.0, 0.02], 1.0, 0.02) == ["−0.02", "0", "0.02"]
+    assert explorer.filters.plots["impulse response"].getAxis("bottom").tickStrings([-5.0], 1.0, 5.0) == ["−5"]
+    reliance = open_page(explorer, CLASSES)
+    reliance.choose(0)
+    assert "−" in explorer.description
+    assert "-" not in explorer.description
+
+
+@pytest.mark.parametrize(("number", "command"), [(CLASSES, "reliance --bundle"), (TRAINING, "acoustic")])
+def test_an_empty_page_has_the_command_that_fills_it(qtbot: Any, shipped: Bundle, number: int, command: str) -> None:
+    window = ExplorerWindow(dataclasses.replace(Study.of_bundle(shipped), reliance=None, history=None), look_of(shipped))
+    qtbot.addWidget(window)
+    window.show()
+    page = open_page(window, number)
+    (button,) = [one for one in page.findChildren(QtWidgets.QPushButton) if one.isVisible()]
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    copied = QtWidgets.QApplication.clipboard().text()
+    assert copied.startswith("python -m training")
+    assert command in copied
+    assert copied in window.description
+    window.end()
+
+
+def test_with_nothing_to_compare_a_button_asks_for_a_folder(
+    qtbot: Any, explorer: ExplorerWindow, random_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = open_page(explorer, COMPARE)
+    (button,) = [one for one in page.findChildren(QtWidgets.QPushButton) if "folder of a bundle" in one.text()]
+    monkeypatch.setattr(QtWidgets.QFileDialog, "getExistingDirectory", lambda *_: str(random_bundle))
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    assert not button.isEnabled()
+    qtbot.waitUntil(lambda: (explorer.tick(), not page.loading)[1], timeout=30_000)
+    assert page.comparison is not None
+    assert not button.isVisible()
+
+
 # Export ---------------------------------------------------------------------------------------------------------------------
 
 PLOTS = [
@@ -519,3 +565,74 @@ def test_the_table_of_differences_is_exported_as_numbers(
         np.testing.assert_array_equal([float(row[column]) for row in rows], values)
     with pytest.raises(ValueError, match="as csv"):
         explorer.export(compare_page.TABLE, tmp_path / "table.svg")
+
+
+@pytest.mark.parametrize(
+    ("written", "kind", "becomes"),
+    [
+        ("bands.svg", "PNG (*.png)", "bands.png"),
+        ("bands.svg", "CSV (*.csv)", "bands.csv"),
+        ("bands", "PNG (*.png)", "bands.png"),
+        ("bands v1.2", "SVG (*.svg)", "bands v1.2.svg"),
+        ("BANDS.PNG", "PNG (*.png)", "BANDS.PNG"),
+        ("bands.csv", "", "bands.csv"),
+    ],
+)
+def test_the_format_that_is_chosen_decides(
+    explorer: ExplorerWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: str, kind: str, becomes: str
+) -> None:
+    monkeypatch.setattr(QtWidgets.QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / written), kind))
+    explorer._ask_export("bands")
+    (made,) = tmp_path.iterdir()
+    assert made.name == becomes
+    begins = {".png": b"\x89PNG", ".svg": b"<?xml", ".csv": b"filter,"}[made.suffix.lower()]
+    assert made.read_bytes().startswith(begins)
+    assert explorer.notice is not None
+    assert explorer.notice.problem.startswith("Exported to")
+
+
+def test_another_file_is_not_replaced_unasked(
+    explorer: ExplorerWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = tmp_path / "bands.png"
+    there.write_text("kept")
+    buttons = QtWidgets.QMessageBox.StandardButton
+    monkeypatch.setattr(QtWidgets.QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "bands.svg"), "PNG (*.png)"))
+    monkeypatch.setattr(QtWidgets.QMessageBox, "question", lambda *_: buttons.No)
+    explorer._ask_export("bands")
+    assert there.read_text() == "kept"
+    monkeypatch.setattr(QtWidgets.QMessageBox, "question", lambda *_: buttons.Yes)
+    explorer._ask_export("bands")
+    assert there.read_bytes().startswith(b"\x89PNG")
+
+
+def test_an_export_that_fails_is_told_until_the_next_one(
+    explorer: ExplorerWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def export_to(folder: Path, kind: str) -> str:
+        chosen = (str(folder / f"bands.{kind}"), "")
+        monkeypatch.setattr(QtWidgets.QFileDialog, "getSaveFileName", lambda *_: chosen)
+        explorer._ask_export("bands")
+        explorer.filters.point_at(3)  # whose line stands elsewhere
+        explorer.tick()
+        assert explorer.notice is not None
+        return f"{explorer.notice.problem} {explorer.notice.remedy}"
+
+    for kind in ("svg", "png", "csv"):
+        told = export_to(tmp_path / "nowhere", kind)
+        assert "the folder does not exist" in told
+        assert "Export to another folder" in told
+        assert "Errno" not in told
+    assert "Exported" in export_to(tmp_path, "svg")
+    explorer._told_at -= READ_SECONDS + 1.0
+    explorer.tick()
+    assert explorer.notice is None
+
+
+def test_why_an_export_failed_is_said_in_words(tmp_path: Path) -> None:
+    full = export_failure(OSError(errno.ENOSPC, "No space left on device"), tmp_path / "bands.svg")
+    assert "the disk is full" in full.problem
+    assert "Make room" in full.remedy
+    assert "Interrupted" in export_failure(OSError(errno.EINTR, "Interrupted"), tmp_path / "bands.svg").problem
+    assert export_failure(OSError("no number"), tmp_path / "bands.svg").problem.endswith("cannot be written.")
+    assert "another format" in export_failure(ValueError("A table is exported as csv."), tmp_path / "bands.svg").remedy

@@ -146,6 +146,10 @@ def test_without_a_microphone_one_goes_on(drive: Drive) -> None:
     dialog = dialog_of(driver)
     press(driver, dialog.next)
     assert "No microphone was found" in shown(dialog)
+    assert dialog.meter.value() == dialog.meter.minimum()
+    picture = dialog.meter.grab().toImage()
+    middle = picture.height() // 2
+    assert len({picture.pixel(x, middle) for x in range(3, picture.width() - 3)}) == 1  # nothing is filled
     press(driver, dialog.next)
     assert dialog.page == 2
     press(driver, dialog.back)

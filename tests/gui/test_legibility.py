@@ -1,4 +1,5 @@
-"""Every screen in every state, in its smallest size and both themes, also at 200 %: no text is cut off, covered or faint."""
+"""Every screen in every state, in its smallest size and both themes, also at 200 %: no text is cut off, covered or faint, and
+everything that can be used has a name."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 from gui.conftest import Driver
-from gui.legibility import findings
+from gui.legibility import findings, nameless
 from gui.scenes import GROUPS
 from gui.scripted_controller import Choice, ScriptedController
 
@@ -84,6 +85,18 @@ def test_what_is_wrong_is_found(page: QtWidgets.QWidget) -> None:
         "'faint' is too",
     ):
         assert expected in told, told
+
+
+def test_what_has_no_name_is_found(page: QtWidgets.QWidget) -> None:
+    rows = QtWidgets.QFormLayout(page)
+    rows.addRow("a name beside it", QtWidgets.QLineEdit())
+    page.show()
+    assert list(nameless(page)) == []
+    for kind in (QtWidgets.QLineEdit, QtWidgets.QPushButton, QtWidgets.QSlider, QtWidgets.QListWidget, QtWidgets.QTextEdit):
+        rows.addRow(kind())
+    page.show()
+    QtWidgets.QApplication.processEvents()
+    assert [told.split()[0] for told in nameless(page)] == ["QLineEdit", "QPushButton", "QSlider", "QListWidget", "QTextEdit"]
 
 
 def test_a_dialog_is_never_lower_than_its_texts_need(qtbot: Any) -> None:

@@ -26,7 +26,7 @@ from realtime_ser.gui.recording import SessionDialog
 from realtime_ser.gui.window import DashboardWindow
 from realtime_ser.inputs import Input, PeopleInput
 from realtime_ser.session.reader import Session
-from realtime_ser.types import Event, Severity
+from realtime_ser.types import Event, Level, Severity, Span
 
 Drive = Callable[..., Driver]
 MICROPHONES = (Choice("microphone", "1", "Left headset"), Choice("microphone", "2", "Right headset"))
@@ -150,6 +150,18 @@ def test_what_happens_to_an_input_of_both_is_told_once(two: Driver) -> None:
     two.tick()
     assert [entry.message for entry in two.window.model.events.entries].count("Sound was lost.") == 1
     assert not any("Ben" in entry.message for entry in two.window.model.events.entries)
+
+
+def test_the_marks_of_clipping_are_reset_one_by_one_or_both(two: Driver) -> None:
+    two.window.start()
+    first, second = two.window.model.meter, two.window._second.meter
+    loud = Level(Span(0, 1_600), 0.0, -3.0, clipped=4)
+    for person in (0, 1, None):
+        first.consume(loud)
+        second.consume(loud)
+        two.window.forgive_clipping(person)
+        assert (first.clipped > 0, second.clipped > 0) == (person == 1, person == 0)
+        two.window.forgive_clipping()
 
 
 def test_one_person_again_has_all_the_room(two: Driver) -> None:

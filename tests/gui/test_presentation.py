@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from gui.conftest import Driver
@@ -105,6 +106,36 @@ def test_states_words_and_the_notice_are_said(running: Driver) -> None:
     assert "last utterance, 0:01: neutral 62 %" in [part.heading for part in page(running).parts if hasattr(part, "heading")]
 
 
+@pytest.mark.parametrize("final", [True, False])
+@pytest.mark.parametrize("count", [3, 60])
+def test_words_stand_in_quotes_that_are_closed(presented: Driver, final: bool, count: int) -> None:
+    words = next(part for part in page(presented).parts if hasattr(part, "words"))
+    words.words, words.final = " ".join(["something"] * count), final
+    text = words._fitting(words.font_of(2.0), QtCore.QRectF(words.rect()))
+    assert text.startswith("“… " if count == 60 else "“s")
+    assert text.endswith("something”" if final else "something …”")
+
+
+def test_blocks_without_a_label_say_so(running: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    press(running, Qt.Key.Key_F11)
+    running.play(SCRIPT[3].end + 1.0)
+    flow = next(part for part in page(running).parts if hasattr(part, "model"))
+    written: list[str] = []
+    text = type(flow).text
+
+    def note(self: Any, painter: Any, rect: Any, said: str, *options: Any, **more: Any) -> float:
+        written.append(said)
+        return text(self, painter, rect, said, *options, **more)
+
+    monkeypatch.setattr(type(flow), "text", note)
+    flow.grab()
+    assert written.count("?") == 1
+    flow.resize(60, flow.height())  # where there is no room, the hatching has to do
+    written.clear()
+    flow.grab()
+    assert "?" not in written
+
+
 def test_what_is_kept_of_a_session_can_be_seen(presented: Driver) -> None:
     def plate() -> QtGui.QColor:
         picture = page(presented).parts[0].grab().toImage()
@@ -179,8 +210,8 @@ def test_long_speech_shows_its_newest_words(presented: Driver) -> None:
     part.words, part.final = " ".join(words), False
     place = QtCore.QRectF(0, 0, part.width(), part.height())
     text = part._fitting(part.font_of(2.0), place)
-    assert text.startswith("… ")
-    assert text.endswith("word199 …")
+    assert text.startswith("“… ")
+    assert text.endswith("word199 …”")
     part.words = "Donaudampfschifffahrtsgesellschaft" * 20
     metrics = QtGui.QFontMetricsF(part.font_of(2.0))
     assert metrics.horizontalAdvance(part._fitting(part.font_of(2.0), place)) <= part.width()

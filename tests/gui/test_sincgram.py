@@ -367,6 +367,19 @@ def test_the_keyboard_reads_off_too(listening: tuple[Driver, SincgramWindow]) ->
     assert window.description == window.describe("sinc", newest - 10, window.chosen)
 
 
+def test_levels_have_a_minus_whatever_is_typed(listening: tuple[Driver, SincgramWindow]) -> None:
+    driver, window = listening
+    floor = window._floor
+    floor.setValue(-90)
+    assert floor.text() == "−90 dB"
+    for typed, value in (("-70", -70), ("−65", -65)):
+        floor.lineEdit().selectAll()
+        floor.lineEdit().insert(typed)
+        driver.qtbot.keyClick(floor, Qt.Key.Key_Return)
+        assert floor.value() == value
+        assert floor.text() == f"−{-value} dB"
+
+
 def test_the_levels_fit_what_is_shown(listening: tuple[Driver, SincgramWindow]) -> None:
     driver, window = listening
     driver.qtbot.mouseClick(button(window, "F&it"), Qt.MouseButton.LeftButton)
@@ -438,6 +451,18 @@ def test_an_export_that_fails_is_told(
         driver.qtbot.waitUntil(lambda: (driver.tick(1), window._told is not None)[1], timeout=10_000)
         driver.tick()
         assert "Not exported" in window.notice.problem, "and it stays"
+        assert "the folder does not exist" in window.notice.problem
+        assert "another folder" in window.notice.remedy
+
+
+def test_the_format_that_is_chosen_decides(
+    listening: tuple[Driver, SincgramWindow], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, window = listening
+    chosen = (str(tmp_path / "sincgram.svg"), "PNG (*.png)")
+    monkeypatch.setattr(QtWidgets.QFileDialog, "getSaveFileName", lambda *_: chosen)
+    window._ask_export("sincgram")
+    assert [path.name for path in tmp_path.iterdir() if path.stem == "sincgram"] == ["sincgram.png"]
 
 
 # Listening ------------------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from gui.conftest import Driver
+from gui.legibility import nameless
 from gui.scripted_controller import INPUTS, RATE, SCRIPT, Choice, ScriptedController, facts
 
 from realtime_ser.errors import BundleError, DeviceError
@@ -428,9 +429,22 @@ def test_clipping_stays_until_it_is_seen(running: Driver) -> None:
     running.tick()
     running.play(5.0)
     assert running.window.model.meter.clipped >= 4
-    meter = next(w for w in running.window.findChildren(QtWidgets.QWidget) if w.accessibleName().endswith(", clipped"))
+
+    def clipped() -> list[QtWidgets.QWidget]:
+        return [w for w in running.window.findChildren(QtWidgets.QWidget) if w.accessibleName().endswith(", clipped")]
+
+    (meter,) = clipped()
     running.qtbot.mouseClick(meter, Qt.MouseButton.LeftButton)
     assert running.window.model.meter.clipped == 0
+    # Without a mouse, and told at once to who does not see it.
+    running.controller.emit(Level(Span(1_600, 3_200), 0.0, -3.0, clipped=2))
+    running.tick()
+    assert clipped()
+    running.window.activateWindow()
+    running.qtbot.waitUntil(running.window.isActiveWindow)
+    running.qtbot.keyClick(running.window, Qt.Key.Key_C)
+    assert running.window.model.meter.clipped == 0
+    assert not clipped()
 
 
 def test_a_second_start_begins_at_nothing(running: Driver) -> None:
@@ -505,6 +519,47 @@ def test_everything_has_a_name(drive: Drive) -> None:
     for kind in (QtWidgets.QToolButton, QtWidgets.QComboBox, QtWidgets.QScrollArea, pg.GraphicsLayoutWidget):
         for widget in driver.window.findChildren(kind):
             assert widget.accessibleName() or getattr(widget, "text", str)(), widget
+    assert list(nameless(driver.window)) == []
+    driver.window.start()
+    driver.play(9.0)
+    assert list(nameless(driver.window)) == []
+
+
+@pytest.mark.parametrize("older", [False, True])
+def test_a_screen_reader_says_a_notice_when_it_appears(running: Driver, monkeypatch: pytest.MonkeyPatch, older: bool) -> None:
+    said: list[tuple[str, str]] = []
+
+    def note(event: QtGui.QAccessibleEvent) -> None:
+        if event.type() in (QtGui.QAccessible.Event.Alert, getattr(QtGui.QAccessible.Event, "Announcement", None)):
+            politeness = getattr(event, "politeness", lambda: None)()
+            said.append((event.object().accessibleName(), getattr(politeness, "name", "")))
+
+    monkeypatch.setattr(QtGui.QAccessible, "updateAccessibility", note)
+    monkeypatch.setattr(QtGui.QAccessible, "isActive", lambda: reads)
+    if older:
+        monkeypatch.delattr(QtGui, "QAccessibleAnnouncementEvent", raising=False)
+    reads = False
+    running.controller.lose_device()
+    running.tick()
+    assert said == []  # nobody listens
+    running.window.start()
+    running.tick()
+    reads = True
+    running.controller.lose_device()
+    running.tick()
+    running.window.toggle_theme()
+    running.tick()
+    (notice,) = said
+    assert "went away" in notice[0]
+    assert "Connect it again" in notice[0]
+    if not older and hasattr(QtGui, "QAccessibleAnnouncementEvent"):
+        assert notice[1] == "Assertive"
+    # It is over, and comes back.
+    running.window.start()
+    running.tick()
+    running.controller.lose_device()
+    running.tick()
+    assert len(said) == 2
 
 
 def test_a_hidden_window_still_takes_what_comes(running: Driver) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import signal
@@ -19,11 +20,13 @@ from session_parts import Record, Recorded, prolong
 
 from realtime_ser.assembly import Models, load_models
 from realtime_ser.errors import DeviceError
+from realtime_ser.gui.panels.panel import Look
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets
 from realtime_ser.gui.replay.document import Document, following, preceding
 from realtime_ser.gui.replay.opening import OpeningWindow
-from realtime_ser.gui.replay.picture import lane_rects, place_flags, tick_step
+from realtime_ser.gui.replay.picture import _block, lane_rects, place_flags, tick_step
 from realtime_ser.gui.replay.window import ReplayWindow
+from realtime_ser.gui.theme import DARK, class_styles
 from realtime_ser.session import edit
 from realtime_ser.session.export.files import FORMATS
 from realtime_ser.session.export.tables import TABLES
@@ -282,6 +285,35 @@ def test_the_sound_is_heard_and_the_window_follows(
     assert output.closed
 
 
+def test_with_reduced_motion_the_line_moves_in_steps(
+    folder: Path, show: Callable[..., ReplayWindow], tmp_path: Path, qtbot: Any
+) -> None:
+    output = Output()
+    window = show(folder, output=output)
+    window._ticker.stop()
+    window.play()
+    playback = window._playback
+    assert playback is not None
+
+    def places() -> list[float]:
+        """Where the line stands in sixteen ticks, in each of which some sound is heard."""
+        seen = []
+        for _ in range(16):
+            before = playback.position
+            qtbot.waitUntil(lambda before=before: (output.pull(400), playback.position > before)[1])
+            window.tick()
+            seen.append(window._lanes._head)
+        return seen
+
+    assert len(set(places())) == 16
+    window._settings.setValue("still", "true")
+    assert len(set(places())) == 3
+    # What is done there is done where the sound is, not where the line stood last; and where it is stopped, the line is right.
+    assert window.position == playback.position / window.document.rate
+    button(window, "■ Stop").click()
+    assert window._lanes._head == window.position
+
+
 def test_a_session_that_was_not_closed_is_changed_while_it_is_heard(
     folder: Path, show: Callable[..., ReplayWindow], qtbot: Any
 ) -> None:
@@ -405,6 +437,24 @@ def test_a_marker_is_added_named_moved_coloured_and_taken_back(
         assert all("replay window" in change["reason"] for change in session.changes())
         assert len(session.changes()) == 5 + 6
     assert "change: marker" in texts(window)
+
+
+def test_without_a_marker_chosen_there_is_no_time(folder: Path, show: Callable[..., ReplayWindow]) -> None:
+    edit.add_marker(folder, 0, "at the very beginning")
+    window = show(folder)
+    time = field(window, QtWidgets.QDoubleSpinBox, "time of the marker in seconds")
+    assert time.text() == "–"
+    window._choose_marker(next(row["id"] for row in window.document.markers if row["sample"] == 0))
+    assert time.text() == "0.000 s"
+    window._choose_marker(None)
+    assert time.text() == "–"
+
+
+def test_the_percentage_stays_as_long_as_there_is_room(folder: Path, show: Callable[..., ReplayWindow]) -> None:
+    window = show(folder)
+    one = dataclasses.replace(window.document.utterances[0], label="neutral", confidence=0.88, annotation=None, bleed=0.0)
+    look = Look(DARK, class_styles(("neutral",), DARK))
+    assert _block(one, look, 0.01).texts == ("neutral 88 %", "neutral 88", "neutral", "88")
 
 
 def test_a_marker_from_the_list_is_gone_to_and_what_was_written_stays(

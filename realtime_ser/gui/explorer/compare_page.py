@@ -15,7 +15,7 @@ from realtime_ser.gui.explorer.comparison import Comparison
 from realtime_ser.gui.explorer.exports import Columns
 from realtime_ser.gui.explorer.page import ChoicePage, PlotView, curve, dots, fit_response, fit_y, say_nothing_is_there
 from realtime_ser.gui.explorer.study import Study
-from realtime_ser.gui.panels.panel import make_label, set_text
+from realtime_ser.gui.panels.panel import make_label, minus, set_text
 from realtime_ser.gui.qt import Qt, QtCore, QtWidgets, pg
 from realtime_ser.gui.theme import Palette
 from realtime_ser.gui.worker import Failure, Worker
@@ -67,7 +67,7 @@ class _PairModel(QtCore.QAbstractTableModel):
         """A value in Hz, as text."""
         _, name, form = _SHOWN[index.column()]
         if role == Qt.ItemDataRole.DisplayRole:
-            return f"{self._columns[name][index.row()]:{form}}"
+            return minus(f"{self._columns[name][index.row()]:{form}}")
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         return None
@@ -119,7 +119,11 @@ class ComparePage(ChoicePage):
         layout.addWidget(self._result, 1)
         self._empty = say_nothing_is_there(
             "A second bundle's filters are shown beside this one's: bands, movement, bandwidth, summed response, and a table "
-            "of the pairs. Filters are paired by their place when sorted by learnt centre."
+            "of the pairs. Filters are paired by their place when sorted by learnt centre.\n\n"
+            "Name one above and press Compare, or choose where it lies.",
+            "Choose the folder of a bundle…",
+            "A folder with a bundle.json (Alt+F)",
+            self._browse,
         )
         layout.addWidget(self._empty, 1)
         self.coarse = True
@@ -282,6 +286,7 @@ class ComparePage(ChoicePage):
             self.progress.setRange(0, 0)
         for button in (self.go, self.browse):
             button.setEnabled(not loading)
+        self._empty.setEnabled(not loading)
 
     def _take_other(self, loaded: tuple[Study, Comparison] | None) -> None:
         self._show_loading(False)
@@ -368,7 +373,7 @@ class ComparePage(ChoicePage):
 
     def describe(self, number: int) -> str:
         """As :meth:`ChoicePage.describe`."""
-        return self._comparison.describe_pair(number) if self._comparison is not None else ""
+        return minus(self._comparison.describe_pair(number)) if self._comparison is not None else ""
 
     def numbers(self, name: str) -> Columns:
         """As :meth:`Page.numbers`; the plots of pairs and the table with all that is known of the pairs, in Hz."""

@@ -9,6 +9,7 @@ import numpy as np
 from realtime_ser.gui.explorer.exports import Columns
 from realtime_ser.gui.explorer.page import ChoicePage, PlotView, curve, dots, fit_response, fit_y
 from realtime_ser.gui.filterbank import FilterBank, decibels
+from realtime_ser.gui.panels.panel import minus
 from realtime_ser.gui.qt import QtWidgets, pg
 from realtime_ser.gui.theme import Palette
 
@@ -120,7 +121,7 @@ class FiltersPage(ChoicePage):
 
     def describe(self, number: int) -> str:
         """As :meth:`ChoicePage.describe`."""
-        return self._bank.describe_band(number)
+        return minus(self._bank.describe_band(number))
 
     def numbers(self, name: str) -> Columns:
         """As :meth:`Page.numbers`, in Hz, dB and ms; of the filter that is shown where the plot shows one."""

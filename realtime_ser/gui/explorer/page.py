@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,22 @@ from numpy.typing import NDArray
 
 from realtime_ser.gui.explorer.exports import Columns
 from realtime_ser.gui.explorer.scales import SCALES, place, ticks
-from realtime_ser.gui.panels.panel import Look, make_label
+from realtime_ser.gui.panels.panel import Look, add_button, make_label
+from realtime_ser.gui.panels.plots import FigureAxis
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets, pg
 from realtime_ser.gui.theme import Palette
 
-__all__ = ["ChoicePage", "Page", "PlotView", "curve", "dots", "fit_response", "fit_y", "say_nothing_is_there"]
+__all__ = [
+    "ChoicePage",
+    "Page",
+    "PlotView",
+    "curve",
+    "dots",
+    "fit_response",
+    "fit_y",
+    "say_nothing_is_there",
+    "say_what_measures_it",
+]
 
 POINTER_RATE = 30
 """Pictures a second that follow the pointer at most."""
@@ -48,7 +59,8 @@ class PlotView(pg.GraphicsLayoutWidget):  # type: ignore[misc]  # pyqtgraph has 
     def add_plot(self, row: int, column: int, title: str, columns: int = 1) -> Any:
         """Add a plot, over some columns of the grid, that neither scales itself nor is moved by the mouse."""
         # Without the menu from the start: making it takes as long as the rest of a plot.
-        plot = self.addPlot(row=row, col=column, colspan=columns, title=title, enableMenu=False)
+        axes = {side: FigureAxis(side) for side in ("left", "bottom")}
+        plot = self.addPlot(row=row, col=column, colspan=columns, title=title, enableMenu=False, axisItems=axes)
         plot.setMouseEnabled(False, False)
         plot.hideButtons()
         plot.getViewBox().disableAutoRange()
@@ -96,17 +108,38 @@ def fit_response(plot: Any, *decibels: NDArray[np.float64]) -> None:
     plot.getViewBox().setYRange(top - 32.0, top, padding=0.0)
 
 
-def say_nothing_is_there(text: str) -> QtWidgets.QWidget:
-    """In place of plots: what the bundle lacks, and how it is made. The text can be selected."""
+def say_nothing_is_there(text: str, button: str, tip: str, action: Callable[[], None]) -> QtWidgets.QWidget:
+    """In place of plots: what is lacking and how it is made, which can be selected, and a button for the next step."""
     said = make_label(text)
     said.setWordWrap(True)
     said.setAlignment(Qt.AlignmentFlag.AlignCenter)
-    said.setMaximumWidth(620)
+    said.setFixedWidth(560)
     said.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard)
     widget = QtWidgets.QWidget()
-    layout = QtWidgets.QHBoxLayout(widget)
-    layout.addWidget(said)
+    layout = QtWidgets.QGridLayout(widget)
+    layout.addWidget(said, 1, 1)
+    row = QtWidgets.QHBoxLayout()
+    row.addStretch(1)
+    add_button(row, button, tip, action)
+    row.addStretch(1)
+    layout.addLayout(row, 2, 1)
+    layout.setVerticalSpacing(16)
+    for edge in (0, 3):
+        layout.setRowStretch(edge, 1)
+    for edge in (0, 2):
+        layout.setColumnStretch(edge, 1)
     return widget
+
+
+def say_what_measures_it(text: str, command: str, needs: str, tell: Callable[[str], None]) -> QtWidgets.QWidget:
+    """In place of plots: what the bundle lacks, and the command that puts it into one, to be copied, which is told."""
+
+    def copy() -> None:
+        QtWidgets.QApplication.clipboard().setText(command)
+        tell(f"On the clipboard: {command}")
+
+    tip = "Put the command on the clipboard, to be pasted into a terminal"
+    return say_nothing_is_there(f"{text}\n\n{command}\n\n{needs}", "Copy the command", tip, copy)
 
 
 class Page(QtWidgets.QWidget):

@@ -9,9 +9,9 @@ import numpy as np
 
 from realtime_ser.bundle.filter_files import RELIANCE_NAME, Reliance
 from realtime_ser.gui.explorer.exports import Columns
-from realtime_ser.gui.explorer.page import ChoicePage, PlotView, curve, dots, fit_y, say_nothing_is_there
+from realtime_ser.gui.explorer.page import ChoicePage, PlotView, curve, dots, fit_y, say_what_measures_it
 from realtime_ser.gui.explorer.study import Study
-from realtime_ser.gui.panels.panel import make_label
+from realtime_ser.gui.panels.panel import make_label, minus
 from realtime_ser.gui.qt import Qt, QtWidgets, pg
 from realtime_ser.gui.theme import Palette, Shape, blend
 
@@ -44,10 +44,12 @@ class ReliancePage(ChoicePage):
         layout = QtWidgets.QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         if study.reliance is None:
-            missing = say_nothing_is_there(
+            missing = say_what_measures_it(
                 f"{study.name} does not say which filters its classes rely on. It is measured on real clips of speakers that "
-                f"were not trained on, and written into the bundle as {RELIANCE_NAME}, by\n\n"
-                "python -m training reliance --bundle FOLDER\n\nwhich needs the corpora (docs/training.md)."
+                f"were not trained on, and written into the bundle as {RELIANCE_NAME}, by",
+                "python -m training reliance --bundle FOLDER",
+                "which needs the corpora (docs/training.md).",
+                self.say,
             )
             self.line = "This bundle does not say which filters its classes rely on."
             layout.addWidget(missing)
@@ -165,7 +167,7 @@ class ReliancePage(ChoicePage):
         if reliance is None:
             return self.line
         found = zip(reliance.classes, self._fall[:, number], self._interval[:, number], strict=True)
-        values = ", ".join(f"{name} {fall:+.2f} [{low:+.2f}, {high:+.2f}]" for name, fall, (low, high) in found)
+        values = ", ".join(f"{name} {minus(f'{fall:+.2f} [{low:+.2f}, {high:+.2f}]')}" for name, fall, (low, high) in found)
         return f"without {self._low[number]:,.0f}–{self._high[number]:,.0f} Hz: {values}"
 
     def numbers(self, name: str) -> Columns:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from realtime_ser.gui.explorer.exports import Columns
-from realtime_ser.gui.explorer.page import Page, PlotView, curve, dots, fit_y, say_nothing_is_there
+from realtime_ser.gui.explorer.page import Page, PlotView, curve, dots, fit_y, say_what_measures_it
 from realtime_ser.gui.explorer.study import Study
 from realtime_ser.gui.panels.panel import set_text
 from realtime_ser.gui.qt import Qt, QtGui, QtWidgets, pg
@@ -33,10 +33,12 @@ class TrainingPage(Page):
         layout = QtWidgets.QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         if study.history is None:
-            missing = say_nothing_is_there(
+            missing = say_what_measures_it(
                 f"{study.name} does not carry the history of its training: where the cutoffs stood at every validation was "
-                "not kept when it was trained. Trainings by\n\npython -m training acoustic\n\nkeep it, and bundles that are "
-                "made of them show it here."
+                "not kept when it was trained. Trainings by",
+                "python -m training acoustic",
+                "keep it, and bundles that are made of them show it here.",
+                self.say,
             )
             self.line = "This bundle does not carry the history of its training."
             layout.addWidget(missing)

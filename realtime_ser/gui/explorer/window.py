@@ -6,21 +6,26 @@ import time
 from pathlib import Path
 
 from realtime_ser.gui.explorer.compare_page import ComparePage
-from realtime_ser.gui.explorer.exports import FORMATS, Columns, export_plot
+from realtime_ser.gui.explorer.exports import FORMATS, Columns, ask_path, export_failure, export_plot
 from realtime_ser.gui.explorer.filters_page import FiltersPage
 from realtime_ser.gui.explorer.page import Page
 from realtime_ser.gui.explorer.reliance_page import ReliancePage
 from realtime_ser.gui.explorer.scales import SCALES
 from realtime_ser.gui.explorer.study import Study
 from realtime_ser.gui.explorer.training_page import TrainingPage
+from realtime_ser.gui.panels.messages import Notice, NoticeBar
 from realtime_ser.gui.panels.panel import ElidedLabel, Look, legend_markup, make_label, open_at, set_text
+from realtime_ser.gui.paths import shown_path
 from realtime_ser.gui.qt import Qt, QtGui, QtWidgets
 from realtime_ser.gui.theme import style_sheet
+from realtime_ser.types import Severity
 
 __all__ = ["ExplorerWindow"]
 
 BUILD_SECONDS = 0.01
 """How long a tick may build plots, if one alone does not take longer."""
+READ_SECONDS = 6.0
+"""How long it is told that something was done; what went wrong stays until the next try."""
 
 
 class ExplorerWindow(QtWidgets.QDialog):
@@ -56,6 +61,9 @@ class ExplorerWindow(QtWidgets.QDialog):
         self._said = ElidedLabel()
         self._said.setTextInteractionFlags(Qt.TextInteractionFlag.NoTextInteraction)
         layout.addWidget(self._said)
+        self._notice = NoticeBar()
+        self._told_at = 0.0
+        layout.addWidget(self._notice)
         self._pages = QtWidgets.QStackedWidget()
         for _, _, page in self._titled:
             self._pages.addWidget(page)
@@ -159,6 +167,7 @@ class ExplorerWindow(QtWidgets.QDialog):
         self._look = look
         palette = look.palette
         self.setStyleSheet(style_sheet(palette))
+        self._notice.apply_look(look)
         legend = legend_markup((palette.accent, "learnt"), (palette.ghost, "initial"), (palette.warning, "chosen"))
         set_text(self._legend, legend)
         self._drawn.clear()
@@ -170,8 +179,12 @@ class ExplorerWindow(QtWidgets.QDialog):
         page = self.comparison if self.comparison.loading else self.page
         if not page.built and page.build_on(BUILD_SECONDS):
             self._bring_up_to_date()
-        self.training.tick(time.monotonic())
+        now = time.monotonic()
+        self.training.tick(now)
         self.comparison.tick()
+        told = self.notice
+        if told is not None and told.severity is Severity.INFO and now - self._told_at > READ_SECONDS:
+            self._notice.show_notice(None)
 
     def end(self) -> None:
         """Stop what plays or loads; the window may be shown again."""
@@ -179,6 +192,11 @@ class ExplorerWindow(QtWidgets.QDialog):
         self.comparison.end()
 
     # Export ---------------------------------------------------------------------------------------------------------------
+
+    @property
+    def notice(self) -> Notice | None:
+        """What became of the last export."""
+        return self._notice.notice
 
     def plots(self) -> tuple[str, ...]:
         """Names of what can be exported from the page that is shown."""
@@ -203,18 +221,15 @@ class ExplorerWindow(QtWidgets.QDialog):
             menu.addAction("nothing to export on this page").setEnabled(False)
 
     def _ask_export(self, name: str) -> None:
-        formats = FORMATS if self.page.plots[name] is not None else ("csv",)
-        kinds = ";;".join(f"{kind.upper()} (*.{kind})" for kind in formats)
-        suggested = f"{name.replace(',', '').replace(' ', '-')}.{formats[0]}"
-        chosen, kind = QtWidgets.QFileDialog.getSaveFileName(self, f"Export {name}", suggested, kinds)
-        if not chosen:
+        self._notice.show_notice(None)
+        path = ask_path(self, name, FORMATS if self.page.plots[name] is not None else ("csv",))
+        if path is None:
             return
-        path = Path(chosen)
-        if not path.suffix:
-            path = path.with_suffix(f".{kind.split(' ', 1)[0].lower()}")
         try:
             self.export(name, path)
         except (OSError, ValueError) as error:
-            self._said.show_text(f"Not exported: {error}")
+            failure = export_failure(error, path)
+            self._notice.show_notice(Notice(Severity.WARNING, failure.problem, failure.remedy))
         else:
-            self._said.show_text(f"Exported to {path}")
+            self._told_at = time.monotonic()
+            self._notice.show_notice(Notice(Severity.INFO, f"Exported to {shown_path(path)}"))

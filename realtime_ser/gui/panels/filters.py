@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from realtime_ser.gui.filterbank import FilterBank, mel_from_hz
 from realtime_ser.gui.models import DashboardModel
-from realtime_ser.gui.panels.panel import ElidedLabel, Look, Panel, legend_markup, make_label, set_text
+from realtime_ser.gui.panels.panel import ElidedLabel, Look, Panel, legend_markup, make_label, minus, set_text
 from realtime_ser.gui.panels.plots import add_still_plot
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets, pg
 from realtime_ser.gui.theme import blend
@@ -202,7 +202,7 @@ class FilterPanel(Panel):
         high, low = np.ceil((top + 1.0) / 5.0) * 5.0, np.ceil((top + 1.0) / 5.0) * 5.0 - 30.0
         self._response.getViewBox().setYRange(low, high, padding=0.0)
         steps = np.arange(low + 5.0, high, 10.0)
-        self._response.getAxis("left").setTicks([[(float(v), f"{v:+.0f} dB" if v else "0 dB") for v in steps]])
+        self._response.getAxis("left").setTicks([[(float(v), minus(f"{v:+.0f} dB") if v else "0 dB") for v in steps]])
         self._chosen_band.setData([], [])
         self._describe(bank.describe_movement())
         self._view.setAccessibleDescription(f"{bank.bands} bands, {bank.describe_movement()}")
@@ -248,7 +248,7 @@ class FilterPanel(Panel):
         rank = int(np.abs(self._home - box.mapSceneToView(position).x()).argmin())
         home = self._home[rank]
         self._chosen_band.setData(np.full(2, home), self._place(np.array([bank.low[rank], bank.high[rank]])) - home)
-        self._describe(bank.describe_band(rank))
+        self._describe(minus(bank.describe_band(rank)))
 
     def _describe(self, text: str) -> None:
         self._movement.show_text(text)

@@ -33,7 +33,9 @@ class _Meter(QtWidgets.QWidget):
         self._model = MeterModel()
         self._scale: QtGui.QPixmap | None = None
         self._shown: tuple[float, ...] = ()
-        self.setToolTip("Peak (wide bar), RMS (bright bar) and the peak of the last seconds (line). Click to reset CLIP.")
+        self.setToolTip(
+            "Peak (wide bar), RMS (bright bar) and the peak of the last seconds (line). A click, or C, resets CLIP."
+        )
 
     def apply_look(self, look: Look) -> None:
         self._look = look

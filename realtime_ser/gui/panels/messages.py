@@ -23,6 +23,20 @@ def severity_colour(severity: Severity, palette: Palette) -> str:
     return {Severity.INFO: palette.accent, Severity.WARNING: palette.warning, Severity.ERROR: palette.error}[severity]
 
 
+def announce(widget: QtWidgets.QWidget, severity: Severity) -> None:
+    """Have a screen reader say the name of `widget`, wherever the focus is; an error at once, all else when it has finished."""
+    accessible = QtGui.QAccessible
+    if not accessible.isActive():
+        return
+    if hasattr(QtGui, "QAccessibleAnnouncementEvent"):
+        said = QtGui.QAccessibleAnnouncementEvent(widget, widget.accessibleName())
+        politeness = accessible.AnnouncementPoliteness
+        said.setPoliteness(politeness.Assertive if severity is Severity.ERROR else politeness.Polite)
+        accessible.updateAccessibility(said)
+    else:  # Qt before 6.8
+        accessible.updateAccessibility(QtGui.QAccessibleEvent(widget, accessible.Event.Alert))
+
+
 @dataclass(frozen=True, slots=True)
 class Notice:
     """A state that the user should know of: what happened, what can be done, and a button's text where a button helps."""
@@ -44,6 +58,7 @@ class NoticeBar(QtWidgets.QFrame):
         self.setObjectName("notice")
         self._look: Look | None = None
         self._notice: Notice | None = None
+        self._announced: Notice | None = None
         layout = QtWidgets.QHBoxLayout(self)
         layout.setContentsMargins(12, 8, 12, 8)
         layout.setSpacing(12)
@@ -76,7 +91,8 @@ class NoticeBar(QtWidgets.QFrame):
         """Take on a theme."""
         self._look = look
         notice, self._notice = self._notice, None
-        self.show_notice(notice)
+        if notice is not None:
+            self.show_notice(notice)
 
     def show_notice(self, notice: Notice | None) -> None:
         """Show `notice`, or nothing."""
@@ -85,6 +101,7 @@ class NoticeBar(QtWidgets.QFrame):
         self._notice = notice
         self.setVisible(notice is not None)
         if notice is None:
+            self._announced = None
             return
         colour = severity_colour(notice.severity, self._look.palette)
         self.setProperty("severity", str(notice.severity))
@@ -98,7 +115,10 @@ class NoticeBar(QtWidgets.QFrame):
         self._remedy.setVisible(bool(notice.remedy))
         set_text(self._action, notice.action)
         self._action.setVisible(bool(notice.action))
-        self.setAccessibleName(f"{notice.severity}: {notice.problem} {notice.remedy}")
+        self.setAccessibleName(f"{notice.severity}: {notice.problem} {notice.remedy}".rstrip())
+        if notice != self._announced:  # which another theme is no reason for
+            self._announced = notice
+            announce(self, notice.severity)
 
 
 class MessageList(QtWidgets.QTextBrowser):

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["add_still_plot"]
+from realtime_ser.gui.panels.panel import minus
+from realtime_ser.gui.qt import pg
+
+__all__ = ["FigureAxis", "add_still_plot"]
+
+
+class FigureAxis(pg.AxisItem):  # type: ignore[misc]  # pyqtgraph has no types
+    """Figures with the sign that is as wide as a plus."""
+
+    def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:  # noqa: N802 - pyqtgraph's name
+        """As pyqtgraph writes them, but for that."""
+        return [minus(figure) for figure in super().tickStrings(values, scale, spacing)]
 
 
 def add_still_plot(view: Any, row: int, gutter: int, **options: Any) -> Any:

@@ -394,7 +394,7 @@ class TimelinePanel(Panel):
             "verdicts": [(0.5, "verdicts")],
             "words": [(0.5, "words")],
             "scores": [(0.0, "0 %"), (0.5, "50 %"), (1.0, "100 %")],
-            "level": [(-60.0, "−60"), (-30.0, "−30"), (-4.0, "dBFS")],
+            "level": [(-60.0, "−60"), (-30.0, "−30"), (-9.0, "dBFS")],
             "voice": [(0.5, "voice")],
             "bands": [],
         }[name]

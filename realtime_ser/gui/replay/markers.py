@@ -165,6 +165,7 @@ class MarkerPage(QtWidgets.QWidget):
             self.name.setText("" if row is None else row["name"])
             self.name.setProperty("marker", self._chosen)
         self._set_colour("" if row is None else row["colour"])
+        self.time.setSpecialValueText("–" if row is None else "")  # of the least value, 0
         self.time.setValue(0.0 if row is None else row["sample"] / self._rate)
         self._filling = False
         for widget in (self.name, self.colour, self.time, self.here, self.delete):

@@ -291,7 +291,8 @@ def _block(one: Utterance, look: Look, column: float) -> Mark:
     if one.label is None:
         return Mark(one.start, one.end, look.palette.unsure, (f"unsure{star}", f"?{star}"), hatched=True)
     style, percent = _style(one.label, look), f"{100.0 * one.confidence:.0f}"
-    texts = (f"{one.label}{star} {percent} %", f"{one.label}{star}", f"{percent}{star}")
+    named = f"{one.label}{star}"
+    texts = (f"{named} {percent} %", f"{named} {percent}", named, f"{percent}{star}")
     return Mark(one.start, one.end, style.colour, texts, style.shape)
 
 

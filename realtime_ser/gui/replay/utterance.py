@@ -48,6 +48,7 @@ class UtterancePanel(Panel):
         for widget in (self._verdict, self._later, self._scores):
             self.body.addWidget(widget)
         scroll = QtWidgets.QScrollArea()
+        scroll.setAccessibleName("what was recognised")
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QtWidgets.QFrame.Shape.NoFrame)
         scroll.viewport().setAutoFillBackground(False)

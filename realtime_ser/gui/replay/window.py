@@ -48,6 +48,8 @@ __all__ = ["ReplayWindow"]
 _TICK_MS = 33
 _SOUND_TICKS = 8
 """Between two pictures of a sound that is still being read."""
+_STEP_TICKS = 8
+"""Between two places of the line during playback, with reduced motion."""
 _RESUME_MS = 150
 """How long a seek waits for the next one before sound is opened anew."""
 
@@ -95,7 +97,8 @@ class ReplayWindow(QtWidgets.QMainWindow):
         self._document = document
         self._settings = settings
         folder = document.folder
-        self._palette = Settings(settings).palette
+        self._choices = Settings(settings)
+        self._palette = self._choices.palette
         self._position = 0.0
         self._chosen: Utterance | None = None
         self._changes: list[_Change] = []
@@ -495,6 +498,7 @@ class ReplayWindow(QtWidgets.QMainWindow):
         """Play, or stop."""
         if self.playing or self._resume.isActive():
             self._halt()
+            self._show_position()  # with reduced motion, it stands where the last step was
             self._show_playing()
         else:
             self.play()
@@ -533,10 +537,12 @@ class ReplayWindow(QtWidgets.QMainWindow):
     def _follow_sound(self) -> None:
         if self._playback is None or not self._heard:
             return
+        playing = self._playback.playing
         self._position = self._playback.position / self._document.rate
-        self._lanes.reveal(self._position)
-        self._show_position()
-        if not self._playback.playing:
+        if not (playing and self._choices.still and self._ticks % _STEP_TICKS):
+            self._lanes.reveal(self._position)
+            self._show_position()
+        if not playing:
             error = self._playback.error
             self._halt()
             self._show_playing()

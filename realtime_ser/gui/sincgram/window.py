@@ -15,10 +15,11 @@ import numpy as np
 
 from realtime_ser.audio.portaudio import Callback, InputStream, open_output
 from realtime_ser.gui.controller import BundleFacts, DashboardController
-from realtime_ser.gui.explorer.exports import FORMATS, export_plot
+from realtime_ser.gui.explorer.exports import ask_path, export_failure, export_plot
 from realtime_ser.gui.filterbank import FilterBank, sinc_kernels
 from realtime_ser.gui.panels.messages import Notice, NoticeBar
 from realtime_ser.gui.panels.panel import ElidedLabel, Look, make_label, minus, open_at, set_text
+from realtime_ser.gui.paths import shown_path
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets, pg
 from realtime_ser.gui.settings import ChoiceName, Settings
 from realtime_ser.gui.sincgram.listening import BandPlayer, Excerpt
@@ -226,6 +227,8 @@ class SincgramWindow(QtWidgets.QDialog):
 
     def _make_level(self, name: str, tip: str) -> QtWidgets.QSpinBox:
         box = QtWidgets.QSpinBox()
+        # Whose minus is as wide as a plus; a hyphen may be typed all the same.
+        box.setLocale(QtCore.QLocale(QtCore.QLocale.Language.Swedish))
         box.setRange(LOWEST_DB, HIGHEST_DB)
         box.setSingleStep(5)
         box.setSuffix(" dB")
@@ -582,12 +585,8 @@ class SincgramWindow(QtWidgets.QDialog):
         # What is written is what was seen when it was asked for.
         was_frozen = self.frozen
         self.set_frozen(True)
-        kinds = ";;".join(f"{kind.upper()} (*.{kind})" for kind in FORMATS)
-        chosen, kind = QtWidgets.QFileDialog.getSaveFileName(self, f"Export {name}", f"{name.replace(' ', '-')}.svg", kinds)
-        if chosen:
-            path = Path(chosen)
-            if not path.suffix:
-                path = path.with_suffix(f".{kind.split(' ', 1)[0].lower()}")
+        path = ask_path(self, name)
+        if path is not None:
             self._write(name, path)
         self.set_frozen(was_frozen)
 
@@ -595,21 +594,26 @@ class SincgramWindow(QtWidgets.QDialog):
         """Export; a table of a minute has a million numbers, so that a thread of its own writes it."""
 
         def tell(failure: Failure) -> None:
-            self._tell(Notice(Severity.WARNING, f"Not exported: {failure.problem}", failure.remedy))
+            self._tell(Notice(Severity.WARNING, failure.problem, failure.remedy))
 
-        def done(_: None) -> None:
-            self._tell(Notice(Severity.INFO, f"Exported to {path}"))
+        def done(failure: Failure | None) -> None:
+            if failure is not None:
+                tell(failure)
+            else:
+                self._tell(Notice(Severity.INFO, f"Exported to {shown_path(path)}"))
+
+        def tried(write: Callable[[], None]) -> Failure | None:
+            try:
+                write()
+            except (OSError, ValueError) as error:
+                return export_failure(error, path)
+            return None
 
         if path.suffix.lower() == ".csv":
             shown, columns = self.shown, self._columns()
-            self._files.ask(lambda: export_plot(None, "", table(shown, name, *columns), path), done, tell)
-            return
-        try:
-            self.export(name, path)
-        except (OSError, ValueError) as error:
-            tell(Failure(str(error), "Choose another file."))
+            self._files.ask(lambda: tried(lambda: export_plot(None, "", table(shown, name, *columns), path)), done, tell)
         else:
-            done(None)
+            done(tried(lambda: self.export(name, path)))
 
     def _tell(self, notice: Notice) -> None:
         self._player.failure = None
