@@ -72,7 +72,7 @@ _LANGUAGES = {"RAVDESS": "English", "nEMO": "Polish", "EMODB": "German", "ASED":
 
 def limits(corpora: Sequence[str]) -> list[str]:
     """What a bundle cannot do whose voices come from these corpora."""
-    *others, last = dict.fromkeys(_LANGUAGES[corpus] for corpus in corpora)
+    *others, last = dict.fromkeys(_LANGUAGES[corpus] for corpus in corpora) or ["languages that nobody has stated"]
     languages = f"{', '.join(others)} and {last}" if others else last
     return [limit.replace("{languages}", languages) for limit in LIMITS]
 

@@ -185,7 +185,7 @@ def test_what_happens_to_the_microphone(dashboard: Make, caplog: pytest.LogCaptu
     before = shown.card.stream
     shown.card.clock.time += 1.0
     shown.wait(lambda: shown.card.stream is not before and shown.card.stream.active)
-    shown.card.stream.deliver(4_410)
+    shown.card.stream.deliver(9_000)
     shown.wait(lambda: shown.notice == "")
     for told in ("device-lost: The computer slept", "device-lost: The microphone “Headset” went away", "device-back: "):
         assert told in caplog.text

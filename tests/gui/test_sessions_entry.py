@@ -34,6 +34,7 @@ def test_sessions_open_by_key_and_button_follow_the_theme_and_close_with_the_win
     assert driver.window.sessions is sessions
     assert sessions.isVisible()
     driver.window.toggle_theme()
+    driver.tick()
     assert LIGHT.window in sessions.styleSheet()
     driver.window.close()
     assert not sessions.isVisible()
