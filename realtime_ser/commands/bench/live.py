@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 from realtime_ser.acoustic.model import AcousticModel
 from realtime_ser.acoustic.stream import AcousticStream
@@ -189,13 +191,9 @@ def _children_seconds() -> dict[str, float]:
     """Processor time of this process's children while they live: the recogniser's process (Linux)."""
     if sys.platform != "linux":
         return {}
-    import os
-
-    children = Path(f"/proc/{os.getpid()}/task")
     total, any_child = 0.0, False
-    for task in children.iterdir():
-        for child in (task / "children").read_text().split():
-            fields = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()
-            total += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-            any_child = True
+    for child in psutil.Process().children():
+        with suppress(psutil.Error):  # it has ended meanwhile
+            times = child.cpu_times()
+            total, any_child = total + times.user + times.system, True
     return {"recogniser's process": total} if any_child else {}
