@@ -594,6 +594,8 @@ class DashboardModel:
         Moments that were marked, as far as they are in the time shown.
     away
         The event that told that the microphone went away, as long as it is not back.
+    words_off
+        The event that told that the recogniser stays off.
     stalls
         The events that told which workers stand still, as long as they do, by kind.
     """
@@ -611,6 +613,7 @@ class DashboardModel:
     markers: deque[Marker] = field(default_factory=deque)
     away: Event | None = None
     stalls: dict[str, Event] = field(default_factory=dict)
+    words_off: Event | None = None
     meter: MeterModel = field(default_factory=MeterModel)
     transcripts: TranscriptModel = field(default_factory=TranscriptModel)
     events: EventLog = field(default_factory=EventLog)
@@ -641,6 +644,7 @@ class DashboardModel:
         self.position = 0
         self.estimate = self.health = self.last_verdict = self.away = None
         self.stalls = {}
+        self.words_off = None
         self.open_onset = self._open_utterance = self._estimated_utterance = self._heard_until = None
         self.verdicts = deque()
         self.gaps = deque()
@@ -703,6 +707,8 @@ class DashboardModel:
             self.meter.rest()
         elif event.kind == "device-back":
             self.away = None
+        elif event.kind == "recognizer-off":
+            self.words_off = event
         elif event.kind.endswith("-stalled"):
             self.stalls[event.kind] = event
         elif event.kind.endswith("-stalled-over"):

@@ -176,7 +176,9 @@ class _LogPanel(Panel):
         self.messages.refresh_text(model.events)
         count = sum(entry.times for entry in model.events.entries)
         set_text(self._switches[1], f"Messages {count}" if count else "Messages")
-        self._words.show_text(f"words by {recognizer}" if recognizer else "")
+        off = any(one.words_off is not None for one in (model, second) if one is not None)
+        told = f"! no words: {recognizer} is off" if off else f"words by {recognizer}"
+        self._words.show_text(told if recognizer else "")
 
 
 class DashboardWindow(QtWidgets.QMainWindow):

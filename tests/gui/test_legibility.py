@@ -1,4 +1,4 @@
-"""Every screen in every state, in its smallest size and both themes, also at 200 %: no text is cut off, covered or faint, and
+"""Every screen in every state, in its smallest size and both themes, up to 300 %: no text is cut off, covered or faint, and
 everything that can be used has a name."""
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ SCRIPT = Path(__file__).with_name("legibility.py")
 
 # The scenes of recorded sessions cost a recording each time, and sizes are in the same pixels at either factor: once for them.
 SCALED = [(group, factor) for group in GROUPS for factor in (1, 2) if (group, factor) != ("sessions", 1)]
+SCALED += [("dialogs", 3), ("listening", 3)]
 
 
 @pytest.mark.timeout(300)

@@ -329,3 +329,14 @@ def test_lines_are_thinned_on_a_fixed_grid_and_stay_interrupted() -> None:
     later = last_of_each(rows[7:], 1_600)
     assert later[later[:, 0] > 3_000].tolist()[:5] == thin[thin[:, 0] > 3_000].tolist()[:5]
     assert last_of_each(rows[:0], 1_600).shape == (0, 2)
+
+
+def test_a_recogniser_that_stays_off_is_known_until_the_next_stream() -> None:
+    model = DashboardModel(CLASSES)
+    model.consume([Event(800, "recognizer-lost", Severity.WARNING, "lost")])
+    assert model.words_off is None
+    off = Event(1_600, "recognizer-off", Severity.ERROR, "off")
+    model.consume([off])
+    assert model.words_off == off
+    model.reset()
+    assert model.words_off is None

@@ -572,3 +572,15 @@ def test_letters_are_drawn(drive: Drive) -> None:
     """Without any font on the system Qt draws nothing at all, and says so only on the console."""
     font = QtWidgets.QApplication.font()
     assert QtGui.QFontMetrics(font).horizontalAdvance("mmmm") > QtGui.QFontMetrics(font).horizontalAdvance("iiii")
+
+
+def test_words_that_come_no_more_are_not_announced(running: Driver) -> None:
+    def told() -> str:
+        return running.window._log._words.text()
+
+    running.play(1.0)
+    assert told().startswith("words by ")
+    running.controller.lose_recognizer()
+    running.play(1.0)
+    assert told().startswith("! no words: ")
+    assert told().endswith(" is off")
