@@ -35,6 +35,17 @@ def heard_again(source: MicrophoneSource, backend: FakeBackend) -> FakeStream:
     return backend.stream
 
 
+def plugged_in_again() -> tuple[MicrophoneSource, FakeBackend]:
+    """A microphone that was heard for 160 frames and then unplugged; it is there again, and was not looked for yet."""
+    source, backend = opened()
+    backend.stream.deliver(160)
+    everything(source)
+    unplug(backend)
+    assert source.read(0.0) is None
+    backend.inventory.append(a_device())
+    return source, backend
+
+
 def test_a_device_that_is_back_goes_on_behind_a_gap_as_long_as_the_clock_says() -> None:
     source, backend = opened()
     for _ in range(10):
@@ -76,12 +87,7 @@ def test_a_device_that_is_back_goes_on_behind_a_gap_as_long_as_the_clock_says() 
 
 def test_a_first_block_that_comes_late_does_not_move_what_follows() -> None:
     """A busy computer gets to the first blocks late; the sound was there in time."""
-    source, backend = opened()
-    backend.stream.deliver(160)
-    everything(source)
-    unplug(backend)
-    assert source.read(0.0) is None
-    backend.inventory.append(a_device())
+    source, backend = plugged_in_again()
     stream = heard_again(source, backend)
     began, frames = backend.clock.time, 0
     for count, late in ((160, 0.073), (1_440, 0.004), (1_600, 0.011)):
@@ -94,12 +100,7 @@ def test_a_first_block_that_comes_late_does_not_move_what_follows() -> None:
 
 
 def test_what_a_device_brought_that_is_gone_again_at_once_is_kept() -> None:
-    source, backend = opened()
-    backend.stream.deliver(160)
-    everything(source)
-    unplug(backend)
-    assert source.read(0.0) is None
-    backend.inventory.append(a_device())
+    source, backend = plugged_in_again()
     heard_again(source, backend).deliver(320)
     assert source.read(0.0) is None
     unplug(backend)
