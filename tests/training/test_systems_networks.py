@@ -120,8 +120,8 @@ def test_mha_follows_its_equations() -> None:
     def encoded(name: str, rows: Array) -> tuple[Array, Array]:
         own = part(weights, name)
         brought = np.array([linear(own, "bring", row) for row in rows])
-        forward = lstm(brought, part(own, "lstm"), "l0") + brought
-        backward = lstm(brought[::-1], part(own, "lstm"), "l0_reverse")[::-1] + brought
+        forward = lstm(brought, part(own, "rightwards"), "l0") + brought
+        backward = lstm(brought[::-1], part(own, "leftwards"), "l0")[::-1] + brought
         return np.concatenate([forward, backward], axis=1), np.concatenate([forward[-1], backward[0]])
 
     for index in range(3):

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from training.systems.acoustic_features import MFCC_WIDTH, PROSODY_WIDTH
-from training.systems.neural import ClipBatch, NeuralSystem, WordEmbedding, read_in_order, valid_places
+from training.systems.neural import ClipBatch, NeuralSystem, WordEmbedding, backwards, read_in_order, valid_places
 
 __all__ = ["MultiHop", "MultiHopAttention", "ResidualEncoder", "attend"]
 
@@ -45,16 +45,17 @@ class ResidualEncoder(nn.Module):
     def __init__(self, width: int, units: int) -> None:
         super().__init__()
         self.bring = nn.Linear(width, units)
-        self.lstm = nn.LSTM(units, units, batch_first=True, bidirectional=True)
+        self.rightwards = nn.LSTM(units, units, batch_first=True)
+        self.leftwards = nn.LSTM(units, units, batch_first=True)
 
     def forward(self, rows: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
         """Outputs ``(n, longest, 2 units)`` and the last one of either direction ``(n, 2 units)``."""
         brought = self.bring(rows)
-        states, _ = read_in_order(self.lstm, brought, counts)
-        outputs = states + torch.cat([brought, brought], dim=2)
-        forward, backward = outputs.chunk(2, dim=2)
+        forward, _ = read_in_order(self.rightwards, brought, counts)
+        mirrored, _ = read_in_order(self.leftwards, backwards(brought, counts), counts)
+        forward, backward = forward + brought, backwards(mirrored, counts) + brought
         ends = forward[torch.arange(len(rows), device=rows.device), counts - 1]
-        return outputs, torch.cat([ends, backward[:, 0]], dim=1)
+        return torch.cat([forward, backward], dim=2), torch.cat([ends, backward[:, 0]], dim=1)
 
 
 class MultiHopAttention(nn.Module):
