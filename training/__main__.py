@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
+from functools import partial
 from pathlib import Path
 
 from realtime_ser.errors import RealtimeSerError
@@ -27,6 +29,8 @@ COMMANDS = {
     "corpora": "say what lies in the corpora' folders and what is wrong with it",
 }
 """Sub-commands; each is the module of its name, with ``add_arguments(parser)`` and ``run(args)``."""
+SHARED = {"acoustic", "text", "fusion", "crossval", "all"}
+"""Those that share their work among the processes of ``torchrun``; of the others process 0 does all."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -42,7 +46,13 @@ def main(arguments: list[str] | None = None) -> int:
             importlib.import_module(f"training.{name}").add_arguments(command)
     args = parser.parse_args(arguments)
     try:
-        status = importlib.import_module(f"training.{args.command}").run(args)
+        work = partial(importlib.import_module(f"training.{args.command}").run, args)
+        if args.command in SHARED or "TORCHELASTIC_RUN_ID" not in os.environ:
+            status = work()
+        else:
+            from training.loop import first_process_alone
+
+            status = first_process_alone(work)
     except RealtimeSerError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

@@ -687,7 +687,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Train or continue, then export with figures."""
     from training.export_acoustic import export, read_left_out
-    from training.loop import default_fabric
+    from training.loop import default_fabric, first_process_first
 
     if args.threads:
         torch.set_num_threads(args.threads)
@@ -702,7 +702,8 @@ def run(args: argparse.Namespace) -> None:
         seed=args.seed,
     )
     root = data_directory(args.data)
-    training = AcousticTraining(settings, bundle_data(root, settings.corpora), root, args.out, args.cache)
+    with first_process_first():  # the others find decoded audio and energies in the cache
+        training = AcousticTraining(settings, bundle_data(root, settings.corpora), root, args.out, args.cache)
     if args.start is not None:
         training.start_from(args.start)
     training.train(fabric)

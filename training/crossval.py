@@ -2,15 +2,19 @@
 
 A fold of a system is finished when its ``result.json`` stands in the output folder; running the command again does the rest,
 and writes the report anew. A system that fails in a fold is named in the report and stops neither the others nor the fold.
+Folds are shared out among processes of this machine (``--jobs``), or among those that ``torchrun`` has started, on machines
+that see one output folder: what a fold gives does not depend on it.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import datetime
 import hashlib
 import importlib.metadata
+import io
 import json
 import os
 import platform
@@ -32,7 +36,7 @@ import soundfile
 from realtime_ser.errors import AudioFileError, ConfigError
 from training.corpora import FOUR_CLASSES, Clip, data_directory, load_clips, open_corpus
 from training.folds import check_folds, corpus_folds, describe_folds, divide, each_corpus_left_out, with_auxiliary
-from training.loop import keep_config, write_atomically
+from training.loop import apart, default_fabric, first_process_first, keep_config, write_atomically
 from training.metrics import unweighted_accuracy, weighted_accuracy
 from training.report import Failure, Result, summarise, write_report
 from training.systems.base import Fold, Job, ProtocolName
@@ -97,6 +101,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run what is not finished, write the report; 0 on success, 1 where a system failed in a fold."""
+    together = default_fabric()
+    with first_process_first(), apart(), contextlib.redirect_stdout(sys.stdout if together.is_global_zero else io.StringIO()):
+        course = _prepare(args)
+    outcomes = _outcomes(course, args.jobs, together.global_rank, together.world_size)
+    if together.world_size > 1:
+        import torch
+
+        everyones: list[list[Result | Failure]] = [[] for _ in range(together.world_size)]
+        torch.distributed.all_gather_object(everyones, outcomes)
+        outcomes = [outcome for some in everyones for outcome in some]
+    if together.is_global_zero:
+        _report(args, course, outcomes)
+    return 1 if any(isinstance(outcome, Failure) for outcome in outcomes) else 0
+
+
+@dataclass(frozen=True)
+class _Course:
+    """A cross-validation that can begin."""
+
+    table: _Table
+    folds: list[Fold]
+    described: str
+    names: list[str]
+    not_run: dict[str, str]
+    job: Job
+    threads: int
+    word_vectors: Path | None
+
+
+def _prepare(args: argparse.Namespace) -> _Course:
+    """Read the corpora, divide them, and train what all folds start from; says what will be done."""
     names = _chosen_systems(args.systems)
     if args.jobs < 1 or (args.threads is not None and args.threads < 1):
         raise ConfigError("--jobs and --threads must be at least 1.")
@@ -141,14 +176,25 @@ def run(args: argparse.Namespace) -> int:
     background = _background(args.data)
     pretrained = _pretrained(args, everyone)
     job = Job(table.classes, table.labels, protocol, args.out, cache, args.seed, args.quick, everyone, background, pretrained)
-    threads = args.threads or max(1, (os.cpu_count() or 1) // args.jobs)
-    work = partial(run_fold, job=job, names=names, threads=threads, word_vectors=args.word_vectors)
-    outcomes = [outcome for some in _in_parallel(work, chosen, args.jobs, threads) for outcome in some]
+    beside = args.jobs * int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    threads = args.threads or max(1, (os.cpu_count() or 1) // beside)
+    return _Course(table, chosen, described, names, not_run, job, threads, args.word_vectors)
+
+
+def _outcomes(course: _Course, jobs: int, rank: int, processes: int) -> list[Result | Failure]:
+    """What the folds of this process gave: every one whose turn it is."""
+    work = partial(run_fold, job=course.job, names=course.names, threads=course.threads, word_vectors=course.word_vectors)
+    return [outcome for some in _in_parallel(work, course.folds[rank::processes], jobs, course.threads) for outcome in some]
+
+
+def _report(args: argparse.Namespace, course: _Course, outcomes: Sequence[Result | Failure]) -> None:
+    """Write the report, and say what stands in it."""
     results = [outcome for outcome in outcomes if isinstance(outcome, Result)]
     failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
-    results.sort(key=lambda result: (names.index(result.system), result.fold))
-    facts = _facts(args, table, described, protocol, not_run)
-    report = summarise(chosen, table.labels, table.classes, results, failures, facts)
+    results.sort(key=lambda result: (course.names.index(result.system), result.fold))
+    table = course.table
+    facts = _facts(args, table, course.described, course.job.protocol, course.not_run)
+    report = summarise(course.folds, table.labels, table.classes, results, failures, facts)
     write_report(report, args.out)
     for name, summary in report["systems"].items():
         ua = summary["UA"]
@@ -156,7 +202,6 @@ def run(args: argparse.Namespace) -> int:
     for failure in failures:
         print(f"failed: {failure.system} in fold {failure.fold}: {failure.reason}", file=sys.stderr)
     print(f"report: {args.out / 'report.md'}", flush=True)
-    return 1 if failures else 0
 
 
 @dataclass(frozen=True)
@@ -396,7 +441,8 @@ def run_fold(
         folder = job.out / f"fold-{fold.number:02}" / name
         outcome = _read_result(folder / "result.json", name, fold, job)
         if outcome is None:
-            outcome = _run_system(name, fold, dataclasses.replace(job, out=folder), word_vectors)
+            with apart():
+                outcome = _run_system(name, fold, dataclasses.replace(job, out=folder), word_vectors)
         outcomes.append(outcome)
         if isinstance(outcome, Failure):
             print(f"fold {fold.number}, {name}: failed: {outcome.reason}", flush=True)

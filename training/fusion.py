@@ -47,8 +47,8 @@ from training.bundle import with_figures
 from training.corpora import FOUR_CLASSES, data_directory, load_clips
 from training.export_acoustic import ExportedAcoustic, hardware
 from training.features import open_store
-from training.fusion_network import AttentionFusion, fusion_graph
-from training.loop import LoopSettings, fit, rank, step_generator, write_atomically
+from training.fusion_network import AttentionFusion, fusion_graph, root_mean_square
+from training.loop import LoopSettings, default_fabric, first_process_first, fit, rank, step_generator, write_atomically
 from training.metrics import (
     accuracy_at_coverage,
     expected_calibration_error,
@@ -191,13 +191,17 @@ def run(args: argparse.Namespace) -> int:
     if corpus.problems:
         return 1
     settings = FusionSettings(steps=args.steps, seed=args.seed)
+    fabric = default_fabric()
+    if args.bundle and not fabric.is_global_zero:
+        return 0
     if args.bundle:
         figures = measure_bundle(args.bundle, root, corpus, args.cache, settings.corpora)
         with_figures(args.bundle, figures)
         _print(figures)
         return 0
-    voices = voice_features(root, args.acoustic, args.cache, settings.corpora)
-    texts = text_features(corpus, args.text, args.cache)
+    with first_process_first():  # the others find the features in the cache
+        voices = voice_features(root, args.acoustic, args.cache, settings.corpora)
+        texts = text_features(corpus, args.text, args.cache)
     export = args.out / "export"
     export.mkdir(parents=True, exist_ok=True)
     network, checks = train_fusion(voices, texts, settings, args.out)
@@ -408,8 +412,8 @@ class FusionTask:
         torch.manual_seed(settings.seed)
         self.network = AttentionFusion(
             len(FOUR_CLASSES),
-            acoustic_scale=_root_mean_square(self.voices.features),
-            text_scale=_root_mean_square(self.texts.features),
+            acoustic_scale=root_mean_square(self.voices.features[:, 0]),
+            text_scale=root_mean_square(self.texts.features[:, 0]),
             dropout=settings.dropout,
         )
         self.module: torch.nn.Module = self.network
@@ -447,10 +451,6 @@ class FusionTask:
         device = next(module.parameters()).device
         parts = module(*(part.to(device) for part in self._validation))
         return -float(functional.cross_entropy((parts[0] + parts[1]).cpu(), self._validation_labels))
-
-
-def _root_mean_square(features: NDArray[np.float16]) -> float:
-    return float(np.sqrt(np.mean(np.square(features[:, 0], dtype=np.float32))))
 
 
 def train_fusion(

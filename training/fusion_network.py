@@ -23,7 +23,7 @@ P, W, b and c are each attention's own: F-II has one set, F-III one for either m
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import onnx
@@ -43,6 +43,7 @@ __all__ = [
     "SelfAttentionFusion",
     "fusion_graph",
     "fusion_of",
+    "root_mean_square",
 ]
 
 FusionName = Literal["F-I", "F-II", "F-III"]
@@ -190,6 +191,13 @@ class AttentionFusion(Fusion):
         words, words_weights = self.text(scaled_text)
         half = self.bias / 2
         return self.acoustic_classifier(voice) + half, self.text_classifier(words) + half, voice_weights, words_weights
+
+
+def root_mean_square(features: NDArray[np.floating[Any]]) -> float:
+    """Of all values of `features`: the scale by which a network divides them, so that its first steps are neither too small
+    nor too large; 1 where all of them are 0.
+    """
+    return float(np.sqrt(np.mean(np.square(features, dtype=np.float32)))) or 1.0
 
 
 def fusion_of(

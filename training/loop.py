@@ -13,12 +13,16 @@ task says, so that the batch of the whole training grows with their number::
 
     torchrun --nproc-per-node 2 -m training acoustic
     torchrun --nnodes 2 --node-rank … --master-addr … --nproc-per-node 4 -m training acoustic
+
+Where there are many trainings, as in a cross-validation, every process takes some of them for itself (:func:`apart`) instead.
 """
 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import copy
+import datetime
 import functools
 import json
 import math
@@ -46,7 +50,10 @@ __all__ = [
     "LoopSettings",
     "Outcome",
     "Task",
+    "apart",
     "default_fabric",
+    "first_process_alone",
+    "first_process_first",
     "fit",
     "keep_config",
     "rank",
@@ -57,6 +64,9 @@ __all__ = [
 
 Schedule = Literal["constant", "cosine", "plateau"]
 SAVE_EVERY_SECONDS = 60.0
+LONGEST_WAIT = datetime.timedelta(days=7)
+"""For other processes: one of them may measure, or train what the others need, for hours."""
+_apart = False
 
 
 class Task(Protocol):
@@ -149,8 +159,39 @@ class Outcome:
     records: list[dict[str, list[float]]] = field(default_factory=list)
 
 
+@contextlib.contextmanager
+def apart() -> Iterator[None]:
+    """Within the context this process trains by itself, whatever others ``torchrun`` has started beside it."""
+    global _apart
+    before, _apart = _apart, True
+    try:
+        yield
+    finally:
+        _apart = before
+
+
+def first_process_alone(work: Callable[[], int | None]) -> int:
+    """Let process 0 do `work`, by itself, while the others wait; what it returned, in all of them."""
+    fabric = default_fabric()
+    status = 0
+    if fabric.is_global_zero:
+        with apart():
+            status = int(work() or 0)
+    return int(fabric.broadcast(status))
+
+
+@contextlib.contextmanager
+def first_process_first() -> Iterator[None]:
+    """Let process 0 do what stands within the context before the others, which then find its files."""
+    fabric = default_fabric()
+    with fabric.rank_zero_first() if fabric.world_size > 1 else contextlib.nullcontext():
+        yield
+
+
 def rank() -> int:
     """Number of this process among those of a distributed training, from 0; 0 where there is but one."""
+    if _apart:
+        return 0
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         return torch.distributed.get_rank()
     return 0
@@ -178,26 +219,43 @@ def rate_share(schedule: Schedule, progress: float) -> float:
     return 0.5 + 0.5 * math.cos(math.pi * (progress - 0.5) / 0.5)
 
 
-@functools.cache
 def default_fabric(accelerator: str = "auto") -> Fabric:
-    """The engine for the processes that ``torchrun`` has started, or for this one alone.
+    """The engine for the processes that ``torchrun`` has started, or for this one alone (:func:`apart`).
 
     Parameters
     ----------
     accelerator
         ``cpu``, ``cuda``, or ``auto``: graphics processors where there are any.
     """
-    from lightning_fabric import Fabric
-
     if accelerator == "auto":
         accelerator = "cuda" if torch.cuda.is_available() else "cpu"
-    world = int(os.environ.get("WORLD_SIZE", "1"))
-    if "TORCHELASTIC_RUN_ID" not in os.environ or world == 1:
-        fabric = Fabric(accelerator=accelerator, devices=1)
-    else:
-        local = int(os.environ.get("LOCAL_WORLD_SIZE", world))
-        fabric = Fabric(accelerator=accelerator, devices=local, num_nodes=world // local, strategy="ddp")
-        atexit.register(_leave_the_others)
+    world = int(os.environ.get("WORLD_SIZE", "1")) if "TORCHELASTIC_RUN_ID" in os.environ else 1
+    return _fabric_alone(accelerator) if _apart or world == 1 else _fabric_of_all(accelerator, world)
+
+
+@functools.cache
+def _fabric_alone(accelerator: str) -> Fabric:
+    from lightning_fabric import Fabric
+    from lightning_fabric.plugins.environments import LightningEnvironment
+
+    # Of several graphics processors every process of a machine takes its own. NB: the environment is named, lest torchrun's
+    # number of processes be compared with that of the devices.
+    own = int(os.environ.get("LOCAL_RANK", "0")) % max(1, torch.cuda.device_count())
+    devices: int | list[int] = [own] if accelerator == "cuda" else 1
+    fabric = Fabric(accelerator=accelerator, devices=devices, plugins=LightningEnvironment())
+    fabric.launch()
+    return fabric
+
+
+@functools.cache
+def _fabric_of_all(accelerator: str, world: int) -> Fabric:
+    from lightning_fabric import Fabric
+    from lightning_fabric.strategies import DDPStrategy
+
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", world))
+    strategy = DDPStrategy(timeout=LONGEST_WAIT)
+    fabric = Fabric(accelerator=accelerator, devices=local, num_nodes=world // local, strategy=strategy)
+    atexit.register(_leave_the_others)
     fabric.launch()
     return fabric
 
@@ -492,12 +550,13 @@ class _Clock:
 
 
 class _Progress:
-    """A bar on a terminal; elsewhere, and in processes of a pool, a line for every validation."""
+    """A bar on a terminal; elsewhere, and where several trainings share it, a line for every validation."""
 
     def __init__(self, label: str, steps: int, done: int, unit: str, speaks: bool) -> None:
         self.label, self.steps, self.unit, self.speaks = label, steps, unit, speaks
         self._bar: Any = None
-        if speaks and sys.stdout.isatty() and multiprocessing.current_process().name == "MainProcess":
+        shared = multiprocessing.current_process().name != "MainProcess" or (_apart and torch.distributed.is_initialized())
+        if speaks and sys.stdout.isatty() and not shared:
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
             columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,7 +30,7 @@ from realtime_ser.text import TextNetwork, Vocabulary
 from realtime_ser.text.network import MAX_TOKENS
 from training.corpora import data_directory
 from training.export_acoustic import hardware
-from training.loop import LoopSettings, Outcome, fit, step_generator
+from training.loop import LoopSettings, Outcome, default_fabric, first_process_first, fit, rank, step_generator
 from training.metrics import fit_temperature, unweighted_accuracy, weighted_accuracy, weighted_f1
 from training.sentence_encoder import SentenceEncoder, find_sentence_encoder, spoken
 from training.text_data import CLASSES, SOURCES, TextCorpus, Utterance, read_text_corpora
@@ -161,7 +162,8 @@ def run(args: argparse.Namespace) -> int:
     if encoder is None:
         print("No sentence encoder is installed: the network learns from the labels alone (see training/sentence_encoder.py).")
     train_text(corpus, settings, args.out, encoder, args.word_vectors)
-    measure_text(corpus, args.out)
+    if rank() == 0:
+        measure_text(corpus, args.out)
     return 0
 
 
@@ -193,13 +195,25 @@ class Lessons:
     published: NDArray[np.bool_] | None = None
 
 
+class RowsAdam(torch.optim.SparseAdam):
+    """Adam on those rows of a matrix that a batch has touched, whether their gradient is sparse or not."""
+
+    def step(self, closure: Any = None) -> Any:
+        """As that of :class:`torch.optim.SparseAdam`."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None and not parameter.grad.is_sparse:
+                    parameter.grad = parameter.grad.to_sparse(1)
+        return super().step(closure)
+
+
 class TextLearner(nn.Module):
     """The text network, and what reads the judge's vector from its feature."""
 
     def __init__(self, network: TwoBranchTextNetwork, vector: int) -> None:
         super().__init__()
         self.network = network
-        self.reader = nn.Linear(network.shape.feature, vector)
+        self.reader: nn.Module = nn.Linear(network.shape.feature, vector) if vector else nn.Identity()
 
 
 class TextTask:
@@ -216,7 +230,7 @@ class TextTask:
         forms: TrainingForms | None = None,
     ) -> None:
         self._forms = forms
-        vector = 1 if lessons.vectors is None else lessons.vectors.shape[1]
+        vector = 0 if lessons.vectors is None else lessons.vectors.shape[1]
         self.learner = TextLearner(network, vector)
         self.module: nn.Module = self.learner
         self.units = settings.batch
@@ -250,7 +264,7 @@ class TextTask:
         # A batch touches a few hundred of 14,000 words: updating only those is what makes training on a processor bearable.
         return [
             torch.optim.AdamW(dense, settings.rate, weight_decay=settings.weight_decay, fused=True),
-            torch.optim.SparseAdam([{"params": [vectors], "clip": False}], settings.vector_rate),
+            RowsAdam([{"params": [vectors], "clip": False}], settings.vector_rate),
         ]
 
     def batches(self, first_step: int) -> Iterator[tuple[Tensor, ...]]:
@@ -348,11 +362,15 @@ def train_text(
     judge, judge_score = None, None
     if encoder is not None:
         judge, judge_score = train_judge(corpus, settings.judge, encoder, out)
-    lessons = make_lessons(training, vocabulary, settings, judge, out)
+    with first_process_first():  # the judge's opinions take minutes; the others find them where they are kept
+        lessons = make_lessons(training, vocabulary, settings, judge, out)
 
     torch.manual_seed(settings.seed)
     shape = TextShape(len(vocabulary), len(CLASSES), lstm=settings.lstm, hidden=settings.hidden)
     network = TwoBranchTextNetwork(shape, settings.dropout)
+    fabric = default_fabric()
+    # Between graphics processors only dense gradients are joined.
+    network.embedding.sparse = fabric.world_size == 1 or fabric.device.type == "cpu"
     with torch.no_grad():
         if words is not None:
             network.embedding.weight.copy_(torch.from_numpy(words))
@@ -376,6 +394,8 @@ def train_text(
 
     if settings.second_steps:
         outcome = train_on(task, lessons, dev, noise, settings, out, config, outcome)
+    if rank():
+        return
     graph = text_graph(network)
     (export / "text.onnx").write_bytes(graph)
     vocabulary.write(export / "vocabulary.txt")

@@ -16,6 +16,8 @@ import soundfile
 
 pytest.importorskip("torch", reason="install the 'training' extra")
 
+from two_processes import in_two_processes
+
 from training import crossval
 from training import report as report_module
 from training.__main__ import main
@@ -35,8 +37,12 @@ WORDS = {
 
 @pytest.fixture(scope="module")
 def recordings(tmp_path_factory: pytest.TempPathFactory) -> list[Clip]:
+    return recorded(tmp_path_factory.mktemp("recordings"))
+
+
+def recorded(folder: Path) -> list[Clip]:
     """Five sessions of a woman and a man, every class once each, and a clip of another label; 0.5 s of buzzing at a pitch."""
-    folder = tmp_path_factory.mktemp("recordings")
+    folder.mkdir(exist_ok=True)
     generator = np.random.default_rng(1)
     time = np.arange(8_000) / 16_000
     clips = []
@@ -46,7 +52,8 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> list[Clip]:
                 name = f"Ses{session:02}{gender.upper()}_{label}"
                 pitch = (220 if gender == "f" else 110) * (1 + 0.2 * index)
                 wave = 0.3 * np.sign(np.sin(2 * np.pi * pitch * time)) * (1 + index) / 5 + 0.01 * generator.normal(size=8_000)
-                soundfile.write(folder / f"{name}.wav", wave, 16_000)
+                if not (folder / f"{name}.wav").is_file():
+                    soundfile.write(folder / f"{name}.wav", wave, 16_000)
                 clips.append(
                     Clip(
                         f"iemocap/{name}.wav",
@@ -331,6 +338,50 @@ def test_folds_run_in_processes_of_their_own(tmp_path: Path, recordings: list[Cl
     options = ("--corpus", "IEMOCAP", "--systems", "tfidf-lr", "--jobs", "2", "--only", "1", "2")
     assert command(tmp_path, *options) == 0
     assert report_of(tmp_path)["systems"]["tfidf-lr"]["folds"] == [1, 2]
+
+
+SHARED_OUT = """
+import json
+import os
+import sys
+from pathlib import Path
+import test_crossval
+from training import crossval
+from training.__main__ import main
+from training.loop import rank
+clips = test_crossval.recorded(Path(sys.argv[1]) / "recordings")
+crossval.load_clips = lambda root: clips
+crossval.data_directory = lambda option: Path()
+status = main(["crossval", *sys.argv[2:], "--out", sys.argv[1] + "/out", "--cache", sys.argv[1] + "/cache"])
+Path(sys.argv[1], "process-" + os.environ["RANK"]).write_text(f"{status} {rank()}")
+"""
+
+
+def test_processes_of_torchrun_share_the_folds_out_and_find_what_one_alone_finds(
+    tmp_path: Path, recordings: list[Clip], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ("--corpus", "IEMOCAP", "--systems", "tfidf-lr", "mdre", "--only", "1", "2", "3", "--quick", "--threads", "1")
+    script = tmp_path / "shared.py"
+    script.write_text(SHARED_OUT)
+    recorded(tmp_path / "recordings")
+    done = in_two_processes(script, tmp_path, *options)
+    assert done.returncode == 0, done.stderr
+    assert [(tmp_path / f"process-{number}").read_text() for number in (0, 1)] == ["0 0", "0 1"]
+    assert done.stdout.count("report: ") == 1, done.stdout
+    assert all(done.stdout.count(f"fold {number}, mdre: ") == 1 for number in (1, 2, 3)), done.stdout
+    shared = report_of(tmp_path)["systems"]
+    assert [shared[name]["folds"] for name in ("tfidf-lr", "mdre")] == [[1, 2, 3], [1, 2, 3]]
+
+    monkeypatch.setattr(crossval, "load_clips", lambda root: list(recordings))
+    monkeypatch.setattr(crossval, "data_directory", lambda option: Path())
+    alone = tmp_path / "alone"
+    assert command(alone, *options) == 0
+    for number in (1, 2, 3):
+        scores = [
+            json.loads((folder / "out" / f"fold-{number:02}" / "mdre" / "result.json").read_text(encoding="utf-8"))["test"]
+            for folder in (tmp_path, alone)
+        ]
+        assert scores[0] == scores[1]
 
 
 OWN = ("acoustic", "acoustic-frozen", "text", "fusion-3")

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -16,6 +13,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("lightning_fabric", reason="install the 'training' extra")
+
+from two_processes import in_two_processes  # noqa: E402
 
 from realtime_ser.errors import ConfigError  # noqa: E402
 from training.loop import LoopSettings, fit, keep_config, step_generator, write_atomically  # noqa: E402
@@ -253,14 +252,7 @@ def test_two_processes_train_one_network(tmp_path: Path) -> None:
     """Each draws batches of its own, both end with the same weights, and process 0 alone validates and writes."""
     script = tmp_path / "train.py"
     script.write_text(SCRIPT)
-    here = Path(__file__).resolve()
-    environment = {
-        **os.environ,
-        "OMP_NUM_THREADS": "1",
-        "PYTHONPATH": os.pathsep.join(map(str, (here.parents[2], here.parent))),
-    }
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone", script, tmp_path / "out"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=110, check=False)
+    done = in_two_processes(script, tmp_path / "out")
     assert done.returncode == 0, done.stderr
     first, second = (torch.load(tmp_path / "out" / f"rank{number}") for number in (0, 1))
     assert first[0] == second[0]

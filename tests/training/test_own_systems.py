@@ -16,7 +16,17 @@ from training.acoustic_evaluation import score_clips
 from training.acoustic_network import AcousticNetwork, AcousticShape
 from training.corpora import Clip
 from training.features import ClipStore
-from training.systems.ours import TextRecipe, TextTask, cutoffs_of, utterance_features
+from training.fusion_network import FusionName
+from training.loop import LoopSettings, fit
+from training.systems.ours import (
+    FusionRecipe,
+    FusionTask,
+    TextRecipe,
+    TextTask,
+    cutoffs_of,
+    scaled_fusion,
+    utterance_features,
+)
 from training.systems.windows import PAPER_SHAPE, PeakedAudio, WindowNetwork, WindowRecipe, WindowTask, score_windows
 from training.text_network import TextShape, TwoBranchTextNetwork
 
@@ -148,3 +158,25 @@ def test_texts_are_drawn_by_class_or_as_they_come(balanced: bool) -> None:
     np.testing.assert_allclose(shares, [1 / 3] * 3 if balanced else [0.05, 0.05, 0.9], atol=0.1)
     assert torch.equal(lengths, drawn + 1)
     assert torch.equal((tokens > 0).sum(dim=1), lengths)
+
+
+@pytest.mark.parametrize("name", ["F-II", "F-III"])
+def test_a_fusion_learns_from_few_clips_of_features_of_any_size(tmp_path: Path, name: FusionName) -> None:
+    """Divided by their norm, which is 45 times too much, the first epochs changed nothing and patience ended the training."""
+    torch.set_num_threads(1)
+    generator = np.random.default_rng(7)
+
+    def pairs(count: int) -> tuple[torch.Tensor, torch.Tensor, np.ndarray]:
+        labels = np.arange(count) % 4
+        acoustic = np.maximum(generator.normal(size=(count, 2_048)), 0)
+        for label in range(4):
+            acoustic[labels == label, label::4] *= 3.0
+        text = np.maximum(generator.normal(size=(count, 4_800)), 0)
+        return torch.from_numpy((30 * acoustic).astype("f4")), torch.from_numpy(text.astype("f4")), labels
+
+    train, validation, recipe = pairs(192), pairs(64), FusionRecipe()
+    torch.manual_seed(1)
+    network = scaled_fusion(name, 4, *train[:2])
+    loop = LoopSettings(60, 12, clip=5.0)
+    outcome = fit(FusionTask(network, train, validation, recipe, 1), loop, tmp_path)
+    assert outcome.best_score > 0.9

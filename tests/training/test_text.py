@@ -9,12 +9,15 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 
 
+from two_processes import in_two_processes  # noqa: E402
+
 from realtime_ser.errors import ConfigError  # noqa: E402
 from realtime_ser.text import PADDING, PUNCTUATION, UNKNOWN, TextNetwork, Vocabulary, tokenize  # noqa: E402
 from training.metrics import weighted_f1  # noqa: E402
 from training.sentence_encoder import SentenceEncoder, find_sentence_encoder, spoken  # noqa: E402
 from training.text import (  # noqa: E402
     Lessons,
+    RowsAdam,
     TextSettings,
     TextTask,
     make_lessons,
@@ -398,6 +401,88 @@ def test_training_learns_exports_and_measures(tmp_path) -> None:
     assert network.encode("we saw the lonely!").logits.argmax() == CLASSES.index("sadness")
 
 
+TOGETHER = """
+import os
+import sys
+from pathlib import Path
+from test_text import small_corpus, small_settings, write_tiny_encoder
+from training import text
+from training.__main__ import main
+text.read_text_corpora = lambda folder: small_corpus()
+text.data_directory = lambda option: Path()
+text.TextSettings = lambda **options: small_settings()
+arguments = ["text", "--threads", "1", "--out", sys.argv[1] + "/out"]
+status = main([*arguments, *sys.argv[2:]])
+Path(sys.argv[1], "process-" + os.environ["RANK"]).write_text(str(status))
+"""
+
+
+def small_corpus() -> TextCorpus:
+    """Texts that the tiny encoder can read."""
+    texts = {"anger": "play play", "happiness": "well well", "neutral": "playing", "sadness": "unheard of"}
+    parts = (("train", 40), ("dev", 4), ("test", 4))
+    every = [
+        Utterance(text, tokenize(text), label, "meld", split)
+        for split, count in parts
+        for label, text in texts.items()
+        for _ in range(count)
+    ]
+    return TextCorpus(tuple(every), (), {})
+
+
+def small_settings() -> TextSettings:
+    forms, shares = FormShares(noisy=0, cut=0), (("meld", 1.0),)
+    judge = JudgeSettings(steps=4, validate_every=4, batch=8, dropout=0.0, forms=forms, source_shares=shares)
+    return TextSettings(**QUICK, steps=32, validate_every=16, vector_rate=2e-2, average=0.9, judge=judge)
+
+
+def test_two_processes_train_one_text_network_and_its_teacher(tmp_path) -> None:
+    script = tmp_path / "together.py"
+    script.write_text(TOGETHER)
+    write_tiny_encoder(tmp_path / "encoder")
+    done = in_two_processes(script, tmp_path, "--sentence-encoder", tmp_path / "encoder")
+    assert done.returncode == 0, done.stderr
+    assert [(tmp_path / f"process-{number}").read_text() for number in (0, 1)] == ["0", "0"]
+    report = json.loads((tmp_path / "out/export/report.json").read_text(encoding="utf-8"))
+    assert report["sentence_encoder"] is True
+    assert {figure["name"] for figure in report["figures"]} >= {"text UA", "text with MELD's priors weighted F1"}
+    lines = [line.split(":")[0] for line in done.stdout.splitlines() if "validation" in line]
+    assert lines == ["judge 4/4", "text 16/32", "text 32/32", "text-second 2/2"], "process 0 alone validates"
+    # One process ends with other weights: it has seen half of the texts.
+    train_text(small_corpus(), small_settings(), tmp_path / "alone", tmp_path / "encoder")
+    assert (tmp_path / "alone/export/text.onnx").read_bytes() != (tmp_path / "out/export/text.onnx").read_bytes()
+
+
+def test_without_a_judge_nothing_is_there_to_read_its_vectors() -> None:
+    """Processes that train together would wait for gradients that never come."""
+    many = utterances(8)
+    vocabulary, _ = build_vocabulary(many, 100)
+    network = TwoBranchTextNetwork(TextShape(len(vocabulary), 4, lstm=4, filters=2, hidden=8), 0.0)
+    noise = RecognizerNoise(vocabulary, {})
+    task = TextTask(network, tiny_lessons(many, vocabulary, False), evaluation_forms(many, vocabulary, noise), TextSettings())
+    loss, _ = task.loss(task.module, next(task.batches(0)))
+    loss.backward()
+    assert all(parameter.grad is not None for parameter in task.module.parameters())
+
+
+def test_dense_gradients_move_the_rows_that_were_touched_alone() -> None:
+    """As between graphics processors: the same steps as with sparse gradients."""
+    results = []
+    for sparse in (True, False):
+        torch.manual_seed(0)
+        table = torch.nn.Embedding(6, 3, sparse=sparse)
+        optimizer = RowsAdam(table.parameters(), 0.1)
+        for rows in ([0, 2], [2, 5], [0, 0]):
+            optimizer.zero_grad()
+            table(torch.tensor(rows)).square().sum().backward()
+            optimizer.step()
+        results.append(table.weight.detach())
+    torch.manual_seed(0)
+    untouched = torch.nn.Embedding(6, 3).weight
+    assert torch.equal(results[0], results[1])
+    assert torch.equal(results[0][[1, 3, 4]], untouched[[1, 3, 4]])
+
+
 def test_a_training_of_other_texts_is_not_gone_on_with(tmp_path) -> None:
     torch.set_num_threads(1)
     settings = TextSettings(**QUICK, steps=2, validate_every=2)
@@ -417,14 +502,7 @@ def test_start_vectors_are_the_encoders(tmp_path) -> None:
 
 def test_the_encoder_is_made_a_judge_that_teaches(tmp_path) -> None:
     torch.set_num_threads(1)
-    texts = {"anger": "play play", "happiness": "well well", "neutral": "playing", "sadness": "unheard of"}
-    many = [
-        Utterance(text, tokenize(text), label, "meld", split)
-        for split, count in (("train", 40), ("dev", 4))
-        for label, text in texts.items()
-        for _ in range(count)
-    ]
-    corpus = TextCorpus(tuple(many), (), {})
+    corpus = small_corpus()
     write_tiny_encoder(tmp_path / "model")
     forms = FormShares(noisy=0, cut=0)
     judge = JudgeSettings(
@@ -448,7 +526,7 @@ def test_the_encoder_is_made_a_judge_that_teaches(tmp_path) -> None:
     report = json.loads((tmp_path / "one/export/report.json").read_text(encoding="utf-8"))
     assert report["sentence_encoder"] is True
     assert report["development"]["judge"] == pytest.approx(score)
-    vocabulary, _ = build_vocabulary(many)
+    vocabulary, _ = build_vocabulary(corpus.utterances)
     lessons = make_lessons(corpus.part("train"), vocabulary, settings, trained, tmp_path / "one")
     assert lessons.opinions.shape == (320, 4)
     assert lessons.vectors.shape == (320, 8)

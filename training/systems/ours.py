@@ -30,7 +30,7 @@ from training.acoustic import BUNDLE_SETTINGS, AcousticData, AcousticSettings, A
 from training.acoustic_network import AcousticNetwork, SincBands
 from training.corpora import Clip
 from training.features import ClipStore, band_energies, voiced_frames, voiced_windows
-from training.fusion_network import Fusion, FusionName, fusion_of
+from training.fusion_network import Fusion, FusionName, fusion_of, root_mean_square
 from training.loop import LoopSettings, Outcome, fit, step_generator, write_atomically
 from training.metrics import softmax, unweighted_accuracy
 from training.systems.base import Fold, Job
@@ -38,7 +38,17 @@ from training.systems.windows import PAPER_SHAPE, PeakedAudio, WindowNetwork, Wi
 from training.text_network import TextShape, TwoBranchTextNetwork, padded
 from training.word_vectors import read_word_vectors
 
-__all__ = ["AcousticSystem", "FusionSystem", "TextSystem", "clips_key", "cutoffs_of", "utterance_features"]
+__all__ = [
+    "AcousticSystem",
+    "FusionRecipe",
+    "FusionSystem",
+    "FusionTask",
+    "TextSystem",
+    "clips_key",
+    "cutoffs_of",
+    "scaled_fusion",
+    "utterance_features",
+]
 
 Filters = Literal["learnt", "frozen"]
 DRAWS_PER_CLIP = 32
@@ -445,6 +455,11 @@ def _fused(network: Fusion, acoustic: Tensor, text: Tensor) -> NDArray[np.float6
     return network.logits(acoustic.to(device), text.to(device)).double().log_softmax(dim=1).cpu().numpy()
 
 
+def scaled_fusion(name: FusionName, classes: int, acoustic: Tensor, text: Tensor) -> Fusion:
+    """A new network that divides both features by the size that they have in the training clips."""
+    return fusion_of(name, classes, *(root_mean_square(part.numpy()) for part in (acoustic, text)))
+
+
 class FusionSystem:
     """One of the paper's fusions on top of the fold's acoustic and text network.
 
@@ -474,14 +489,13 @@ class FusionSystem:
         self._reading.fit(fold, dataclasses.replace(job, out=job.out.parent / "text"))
         self._heard = self._hear((*fold.train, *fold.validation, *fold.test), job.out.parent / "acoustic" / "features.npz")
         train, validation = ((*self._features(part), job.labels_of(part)) for part in (fold.train, fold.validation))
-        scales = [float(part.norm(dim=1).mean()) or 1.0 for part in train[:2]]
         recipe = FusionRecipe()
         torch.manual_seed(job.seed)
-        self.network = fusion_of(self._fusion, len(job.classes), *scales)
+        self.network = scaled_fusion(self._fusion, len(job.classes), *train[:2])
         epoch = max(1, round(len(fold.train) / recipe.batch))
         steps = QUICK_STEPS if job.quick else recipe.epochs * epoch
         loop = LoopSettings(steps, min(epoch, steps), recipe.patience, clip=5.0, seed=job.seed)
-        config = {**clips_key(fold, job), "fusion": self._fusion, "recipe": asdict(recipe)}
+        config = {**clips_key(fold, job), "fusion": self._fusion, "recipe": asdict(recipe), "scale": "root mean square"}
         outcome = fit(
             FusionTask(self.network, train, validation, recipe, job.seed), loop, job.out, label="fusion", config=config
         )
