@@ -38,7 +38,8 @@ class AcousticNetworks:
             Whether the filters may be folded on the processor (:class:`~realtime_ser.acoustic.bands.FoldedBands`); without, the
             bundle's own graph runs.
         integer_weights
-            Whether the head's large products are done in integers (:func:`~realtime_ser.bundle.quantise.quantise`).
+            Whether the head's large products are done in integers (:func:`~realtime_ser.bundle.quantise.quantise`), and, where
+            the filters are folded, those that can be are thinned.
 
         Raises
         ------
@@ -60,7 +61,12 @@ class AcousticNetworks:
         folded = None
         if fold and provider is Provider.CPU:
             folded = FoldedBands.of_graph(
-                bundle.content("bands.onnx"), bands=facts.bands, taps=facts.kernel, stride=facts.stride, hop=manifest.hop
+                bundle.content("bands.onnx"),
+                bands=facts.bands,
+                taps=facts.kernel,
+                stride=facts.stride,
+                hop=manifest.hop,
+                thin=integer_weights,
             )
         return cls(bands, trunk, head, folded)
 

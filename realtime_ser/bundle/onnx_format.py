@@ -42,6 +42,8 @@ class Node:
     ----------
     raw
         The message that it was read from, which is what gets written then; empty for new ones.
+    domain
+        Whose operation it is; empty for ONNX's own.
     """
 
     kind: str
@@ -49,6 +51,7 @@ class Node:
     outputs: tuple[str, ...]
     attributes: Mapping[str, Attribute] = field(default_factory=dict)
     raw: bytes = b""
+    domain: str = ""
 
 
 @dataclass(slots=True)
@@ -178,7 +181,7 @@ def parse_graph(model: bytes) -> Graph:
 
 
 def _parse_node(message: bytes) -> Node:
-    kind = ""
+    kind = domain = ""
     inputs: list[str] = []
     outputs: list[str] = []
     attributes: dict[str, Attribute] = {}
@@ -189,7 +192,9 @@ def _parse_node(message: bytes) -> Node:
             kind = _content(value).decode()
         elif number == 5:
             attributes.update(_parse_attribute(_content(value)))
-    return Node(kind, tuple(inputs), tuple(outputs), attributes, message)
+        elif number == 7:
+            domain = _content(value).decode()
+    return Node(kind, tuple(inputs), tuple(outputs), attributes, message, domain)
 
 
 def _parse_attribute(message: bytes) -> dict[str, Attribute]:
@@ -265,7 +270,7 @@ def _node(node: Node) -> bytes:
     if node.raw:
         return node.raw
     message = b"".join(_bytes(1, name) for name in node.inputs) + b"".join(_bytes(2, name) for name in node.outputs)
-    message += _bytes(4, node.kind)
+    message += _bytes(4, node.kind) + (_bytes(7, node.domain) if node.domain else b"")
     return message + b"".join(_bytes(5, _attribute(name, value)) for name, value in node.attributes.items())
 
 
@@ -287,5 +292,6 @@ def serialise_graph(graph: Graph) -> bytes:
     content += graph.others or _bytes(2, "graph")
     content += b"".join(_bytes(11, _port(name, shape)) for name, shape in graph.inputs.items())
     content += b"".join(_bytes(12, _port(name, shape)) for name, shape in graph.outputs.items())
-    opset = _bytes(1, "") + _number(2, graph.opset)
-    return _number(1, _IR_VERSION) + _bytes(7, content) + _bytes(8, opset)
+    versions = {"": graph.opset} | {node.domain: 1 for node in graph.nodes if node.domain not in ("", "ai.onnx")}
+    opsets = b"".join(_bytes(8, _bytes(1, domain) + _number(2, version)) for domain, version in versions.items())
+    return _number(1, _IR_VERSION) + _bytes(7, content) + opsets

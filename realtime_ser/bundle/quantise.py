@@ -1,8 +1,10 @@
 """Integer weights for the large matrix products of a graph, derived from whatever graph is given.
 
 Weights are rounded to 129 levels per output (-64 … 64, 7 bits and a sign: with all 8 bits, the 16-bit sums of AVX2 processors
-overflow), inputs to 256 levels between the smallest and the largest value *of their own row*. So a row's result does not depend
-on the rows that it is computed with, which ONNX's ``DynamicQuantizeLinear`` (one range for the whole batch) would not grant.
+overflow), inputs to 255 levels on both sides of zero, by the largest value *of their own row*. So a row's result does not
+depend on the rows that it is computed with, which ONNX's ``DynamicQuantizeLinear`` (one range for all rows) would not grant.
+The product itself is ONNX Runtime's own ``MatMulIntegerToFloat``: ONNX's ``MatMulInteger`` leaves two more passes over its
+result to others. Squares become products, which the runtime works out three times as fast as powers.
 """
 
 from __future__ import annotations
@@ -44,11 +46,13 @@ def quantise(model: bytes) -> bytes | None:
     converted = 0
     for node in graph.nodes:
         product = _product(node, graph)
-        if product is None:
-            nodes.append(node)
-        else:
+        if product is not None:
             nodes += _integer_product(node, *product, graph, converted)
             converted += 1
+        elif _is_square(node, graph):
+            nodes.append(Node("Mul", (node.inputs[0], node.inputs[0]), node.outputs))
+        else:
+            nodes.append(node)
     if not converted:
         return None
     graph.nodes = nodes
@@ -78,16 +82,20 @@ def _product(node: Node, graph: Graph) -> tuple[NDArray[np.float32], NDArray[np.
     return weights, bias
 
 
+def _is_square(node: Node, graph: Graph) -> bool:
+    exponent = graph.constants.get(node.inputs[1]) if node.kind == "Pow" and len(node.inputs) == 2 else None
+    return exponent is not None and exponent.shape == () and float(exponent) == 2.0
+
+
 def _integer_product(
     node: Node, weights: NDArray[np.float32], bias: NDArray[np.float32], graph: Graph, number: int
 ) -> list[Node]:
     """Nodes in place of ``x @ weights + bias``; their constants are added to the graph.
 
-    With m and s the minimum and the step of a row, x ≈ m + s·q, so that x @ W = s·(q @ W) + m·(column sums of W).
+    With s the step of a row, x ≈ s·(q − 128), so that x @ W = s·((q − 128) @ W).
     """
     step = np.maximum(np.abs(weights).max(axis=0), np.finfo(np.float32).tiny) / np.float32(_LEVELS)
     rounded = np.rint(weights / step).astype(np.int8)
-    sums = rounded.sum(axis=0, dtype=np.int64) * step
 
     def name(what: str) -> str:
         return f"quantised/{number}/{what}"
@@ -95,35 +103,35 @@ def _integer_product(
     graph.constants |= {
         name("weights"): rounded,
         name("step"): step.astype(np.float32),
-        name("sums"): sums.astype(np.float32)[np.newaxis],
         name("bias"): bias,
-        name("share"): np.array([1.0 / 255.0], np.float32),
-        # A row of equal values must not be divided by nothing.
+        name("one"): np.array(1.0, np.float32),
+        name("share"): np.array([1.0 / 127.0], np.float32),
+        name("middle"): np.array([128.0], np.float32),
+        name("zero"): np.array(128, np.uint8),
+        # A row of zeros must not be divided by nothing.
         name("least"): np.array([1e-20], np.float32),
         name("axis"): np.array([1], np.int64),
     }
     x, result = node.inputs[0], node.outputs[0]
     by_input = graph.opset >= _AXES_ARE_INPUTS_FROM
-    reduced = (x, name("axis")) if by_input else (x,)
+    reduced = (name("size"), name("axis")) if by_input else (name("size"),)
     how: dict[str, Attribute] = {"keepdims": 1} if by_input else {"keepdims": 1, "axes": (1,)}
 
     def new(kind: str, *inputs: str, output: str, **attributes: int) -> Node:
         return Node(kind, inputs, (output,), attributes)
 
+    terms = (name("levels"), name("weights"), name("one"), name("step"), name("zero"))
+
     return [
-        Node("ReduceMin", reduced, (name("low"),), how),
-        Node("ReduceMax", reduced, (name("high"),), how),
-        new("Sub", name("high"), name("low"), output=name("range")),
-        new("Mul", name("range"), name("share"), output=name("some")),
+        new("Abs", x, output=name("size")),
+        Node("ReduceMax", reduced, (name("largest"),), how),
+        new("Mul", name("largest"), name("share"), output=name("some")),
         new("Max", name("some"), name("least"), output=name("row_step")),
-        new("Sub", x, name("low"), output=name("shifted")),
-        new("Div", name("shifted"), name("row_step"), output=name("exact")),
+        new("Div", x, name("row_step"), output=name("exact")),
         new("Round", name("exact"), output=name("whole")),
-        new("Cast", name("whole"), output=name("levels"), to=2),  # uint8
-        new("MatMulInteger", name("levels"), name("weights"), output=name("sum")),
-        new("Cast", name("sum"), output=name("float_sum"), to=1),  # float32
-        new("Mul", name("float_sum"), name("step"), output=name("in_columns")),
+        new("Add", name("whole"), name("middle"), output=name("shifted")),
+        new("Cast", name("shifted"), output=name("levels"), to=2),  # uint8
+        Node("MatMulIntegerToFloat", terms, (name("in_columns"),), domain="com.microsoft"),
         new("Mul", name("in_columns"), name("row_step"), output=name("product")),
-        new("Gemm", name("low"), name("sums"), name("bias"), output=name("offset")),
-        new("Add", name("product"), name("offset"), output=result),
+        new("Add", name("product"), name("bias"), output=result),
     ]
