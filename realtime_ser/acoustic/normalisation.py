@@ -9,6 +9,11 @@ from realtime_ser.types import FloatArray
 
 __all__ = ["RunningBandMean"]
 
+_MANY = 16
+"""Frames from which on working out all of them at once is quicker than one by one; and frames that must have been counted for
+that, lest next to nothing remains of the mean before.
+"""
+
 
 class RunningBandMean:
     """Subtracts the running mean level and spectral shape of the voiced frames so far.
@@ -68,15 +73,33 @@ class RunningBandMean:
         shapes = exact - levels[:, np.newaxis]
         # Only what one frame leaves to the next is worked out frame by frame.
         level_at = levels.copy()
-        shape_at = np.empty_like(exact)
         for index in range(len(exact)):
             if voiced[index]:
                 self._level_count = min(self._level_count + 1.0, self._memory)
                 self._level += (float(levels[index]) - self._level) / self._level_count
-                self._shape_count = min(self._shape_count + 1.0, self._memory)
-                self._shape += (shapes[index] - self._shape) / self._shape_count
             if self._level_count:
                 level_at[index] = self._level
-            shape_at[index] = self._shape
+        many = len(exact) >= _MANY and min(self._shape_count, self._memory) >= _MANY
+        shape_at = self._shapes_at_once(shapes, voiced) if many else self._shapes_one_by_one(shapes, voiced)
         result: FloatArray = (exact - level_at[:, np.newaxis] - shape_at).astype(np.float32)
         return result
+
+    def _shapes_one_by_one(self, shapes: NDArray[np.float64], voiced: NDArray[np.bool_]) -> NDArray[np.float64]:
+        shape_at = np.empty_like(shapes)
+        for index in range(len(shapes)):
+            if voiced[index]:
+                self._shape_count = min(self._shape_count + 1.0, self._memory)
+                self._shape += (shapes[index] - self._shape) / self._shape_count
+            shape_at[index] = self._shape
+        return shape_at
+
+    def _shapes_at_once(self, shapes: NDArray[np.float64], voiced: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """The same: with r[n] the product of 1 − 1 / count up to n, m[n] = r[n] (m before + Σ shape[k] / (count[k] r[k]))."""
+        counts = np.minimum(self._shape_count + np.cumsum(voiced), self._memory)
+        shares = np.where(voiced, 1.0 / counts, 0.0)
+        remains = np.cumprod(1.0 - shares)
+        shape_at: NDArray[np.float64] = np.cumsum(shapes * (shares / remains)[:, np.newaxis], axis=0)
+        shape_at += self._shape
+        shape_at *= remains[:, np.newaxis]
+        self._shape, self._shape_count = shape_at[-1].copy(), float(counts[-1])
+        return shape_at
