@@ -155,6 +155,29 @@ def test_the_running_mean_forgets_at_the_stated_rate() -> None:
     np.testing.assert_allclose(result[-1], (1.0 - 1.0 / 50.0) ** 100, atol=1e-5)
 
 
+@settings(max_examples=30, deadline=None)
+@given(
+    pieces=st.lists(st.integers(0, 120), min_size=1, max_size=6),
+    prior=st.sampled_from([0.0, 1.0, 15.0, 40.0]),
+    memory=st.sampled_from([1.0, 2.0, 16.0, 60.0, 1_000.0]),
+    heard=st.sampled_from([0.0, 0.1, 0.6, 1.0]),
+    level=st.sampled_from([None, -3.0]),
+)
+def test_many_frames_at_once_are_the_same_frames_one_by_one(
+    pieces: list[int], prior: float, memory: float, heard: float, level: float | None
+) -> None:
+    random = np.random.default_rng(sum(pieces))
+    shape = random.standard_normal(5)
+    together, alone = (RunningBandMean(shape, prior, memory, level) for _ in range(2))
+    for count in pieces:
+        energies = (random.standard_normal((count, 5)) * 3 - 8).astype(np.float32)
+        voiced = random.random(count) < heard
+        found = together.apply(energies, voiced)
+        expected = [alone.apply(energies[index : index + 1], voiced[index : index + 1]) for index in range(count)]
+        assert found.shape == energies.shape
+        np.testing.assert_allclose(found, np.concatenate([found[:0], *expected]), rtol=0, atol=2e-6)
+
+
 @pytest.mark.parametrize("block", [480, 517, 32_000])
 def test_windows_are_stamped_with_the_capture_of_their_own_last_sample(
     model: AcousticModel, speech: np.ndarray, block: int
