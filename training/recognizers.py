@@ -146,7 +146,7 @@ def measure(make: Callable[[], Recognizer], clips: Sequence[Clip]) -> Figures:
             figures.errors.setdefault(clip.group, []).append((errors, len(reference)))
             figures.words += zip((word.confidence for word in words), right, strict=True)
             figures.audio += len(samples) / rate
-    figures.cpu = _cpu_seconds() - before  # PocketSphinx's process counts once it has ended
+    figures.cpu = _cpu_seconds() - before  # the recogniser's process counts once it has ended
     return figures
 
 
