@@ -124,12 +124,20 @@ def test_the_live_part_splits_the_engine(random_bundle: Path) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell what a child takes while it lives")
 @pytest.mark.usefixtures("no_thread_left")
 def test_the_live_part_counts_the_recognisers_process(random_bundle: Path, vosk_model_dir: Path) -> None:
+    import resource
+
     rows = {row.measure: row for row in live_rows(random_bundle, str(vosk_model_dir), 5.5)}
     assert "words by Vosk" in rows["whole engine"].note
     part, whole = rows["of it: recogniser's process"].value, rows["whole engine"].value
     assert part is not None
     assert whole is not None
     assert 0 < part < whole
+    # The process is a small one; this one's memory at its start is not counted a second time.
+    memory = rows["largest memory, recogniser included"]
+    beside = int(memory.note.split(" MB of it the recogniser's")[0])
+    assert 10 < beside < 90
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    assert memory.value == pytest.approx(own + beside, abs=2)
 
 
 def test_files_are_analysed_in_processes_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
