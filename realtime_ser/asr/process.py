@@ -208,7 +208,8 @@ class SpareWorkers:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        # Reentrant, since whoever collects garbage may end what nobody uses any more, in the middle of anything.
+        self._lock = threading.RLock()
         self._spare: list[Worker] = []
         self._owner = os.getpid()
         self._closed = False
