@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections import deque
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from realtime_ser.acoustic.execution import Execution
 from realtime_ser.acoustic.stream import AcousticStream
+from realtime_ser.asr.process import SpareWorkers
 from realtime_ser.assembly import Models, SegmentationKind, build_stages, load_models, run_pipeline
 from realtime_ser.audio.file import FileSource
 from realtime_ser.audio.sources import ArraySource, Source
@@ -73,9 +75,16 @@ class EmotionRecognizer:
         execution: Execution | None = None,
         profile: SpeakerProfile | None = None,
     ) -> None:
-        self._models = load_models(bundle, recognizer, execution).for_speaker(profile)
+        # A recogniser may take longer to load than a recording to be scored.
+        spare = SpareWorkers()
+        self._end_spare = weakref.finalize(self, spare.close)
+        self._models = load_models(bundle, recognizer, execution, spare).for_speaker(profile)
         self._settings = settings
         self._idle_classifiers: deque[SileroClassifier] = deque()
+
+    def close(self) -> None:
+        """End the recogniser's process, which is kept for the next recording; it ends with this object in any case."""
+        self._end_spare()
 
     @property
     def classes(self) -> tuple[str, ...]:

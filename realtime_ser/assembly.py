@@ -16,6 +16,7 @@ from realtime_ser.acoustic.execution import Execution
 from realtime_ser.acoustic.model import AcousticModel
 from realtime_ser.acoustic.stream import AcousticStream
 from realtime_ser.asr.discovery import RecognizerChoice, choose_recognizer
+from realtime_ser.asr.process import SpareWorkers
 from realtime_ser.audio.level import LevelMonitor
 from realtime_ser.audio.sources import Source
 from realtime_ser.audio.voice import Segmenter, VoiceDetector
@@ -112,7 +113,10 @@ class Models:
 
 
 def load_models(
-    bundle: str | Path | None = None, recognizer: str | Path = "auto", execution: Execution | None = None
+    bundle: str | Path | None = None,
+    recognizer: str | Path = "auto",
+    execution: Execution | None = None,
+    spare: SpareWorkers | None = None,
 ) -> Models:
     """Open a bundle, load its networks, and decide on a recogniser (which is loaded when a stream starts).
 
@@ -121,6 +125,8 @@ def load_models(
     execution
         Where the acoustic networks shall run and with which weights; ``None``: as the environment says, else on the processor
         in float32, or on a graphics processor that is faster.
+    spare
+        As for :func:`~realtime_ser.asr.discovery.choose_recognizer`.
 
     Raises
     ------
@@ -130,7 +136,7 @@ def load_models(
         The recogniser that was asked for by name is not there.
     """
     # The cheap check first: a mistyped recogniser should not cost the loading time.
-    choice = choose_recognizer(recognizer)
+    choice = choose_recognizer(recognizer, spare=spare)
     opened = load_bundle(bundle)
     manifest = opened.manifest
     if manifest.sample_rate != ENGINE_RATE:

@@ -247,7 +247,7 @@ def _execution(options: argparse.Namespace) -> Execution:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``realtime-ser``; returns the exit code (0, or that of the error's class; 130 when interrupted)."""
     # The recogniser's own process may be this very program, frozen.
-    from realtime_ser.asr.pocketsphinx_worker import run_if_requested
+    from realtime_ser.asr.worker import run_if_requested
 
     given = list(sys.argv[1:] if arguments is None else arguments)
     run_if_requested(given)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 import soundfile
 
@@ -88,3 +90,35 @@ def test_the_example_of_the_readme_runs(
     exec(example, names)
     assert len(names["table"]) == 1  # type: ignore[arg-type]
     assert len(names["windows"]) > 300  # type: ignore[arg-type]
+
+
+def test_many_recordings_share_one_recognisers_process_which_ends_with_the_object(
+    random_bundle: Path, vosk_model_dir: Path, speech: np.ndarray, no_thread_left: None
+) -> None:
+    children: list[list[int]] = []
+
+    def note() -> None:
+        children.append([child.pid for child in psutil.Process().children() if "worker.py" in " ".join(child.cmdline())])
+
+    recognizer = EmotionRecognizer(random_bundle, recognizer=str(vosk_model_dir))
+    assert recognizer.process_signal(speech[:60_000], 16_000)["transcript"].any()
+    note()
+    same = recognizer.process_signal(speech[:60_000], 16_000)
+    note()
+    assert len(children[0]) == 1
+    assert children[0] == children[1]
+    pd.testing.assert_frame_equal(same, recognizer.process_signal(speech[:60_000], 16_000))
+    recognizer.close()
+    note()
+    assert children[-1] == []
+    recognizer.process_signal(speech[:60_000], 16_000)
+    note()
+    assert children[-1] == []
+    forgotten = EmotionRecognizer(random_bundle, recognizer=str(vosk_model_dir))
+    forgotten.process_signal(speech[:60_000], 16_000)
+    note()
+    assert len(children[-1]) == 1
+    del forgotten
+    gc.collect()
+    note()
+    assert children[-1] == []

@@ -146,7 +146,7 @@ def measure(make: Callable[[], Recognizer], clips: Sequence[Clip]) -> Figures:
             figures.errors.setdefault(clip.group, []).append((errors, len(reference)))
             figures.words += zip((word.confidence for word in words), right, strict=True)
             figures.audio += len(samples) / rate
-    figures.cpu = _cpu_seconds() - before  # PocketSphinx's process counts once it has ended
+    figures.cpu = _cpu_seconds() - before  # the recogniser's process counts once it has ended
     return figures
 
 
@@ -213,7 +213,7 @@ def report(results: dict[str, Figures], clips: Sequence[Clip]) -> Iterator[str]:
     yield ""
     yield "## Time"
     yield "Real-time factor: processor time, all passes and loading included, by the length of the audio. Step and end: wall"
-    yield "time of decoding 100 ms, and of the last pass when an utterance ends."
+    yield "time of decoding 100 ms, and of the last pass when an utterance ends, with the way to its process and back."
     yield ""
     yield "| | load, s | real-time factor | step, ms, p50 / p95 / max | end, ms, p50 / p95 / max |"
     yield "|---|---|---|---|---|"

@@ -10,14 +10,16 @@ import importlib.util
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import platformdirs
 
 from realtime_ser.asr.pocketsphinx_recognizer import PocketSphinxRecognizer
-from realtime_ser.asr.protocol import Recognizer, RecognizerFactory
+from realtime_ser.asr.process import SpareWorkers
+from realtime_ser.asr.protocol import RecognizerFactory
 from realtime_ser.asr.vosk_models import VoskModelFolder, is_vosk_model
-from realtime_ser.asr.vosk_recognizer import VoskModel, VoskRecognizer
+from realtime_ser.asr.vosk_recognizer import VoskRecognizer
 from realtime_ser.errors import RecognizerError
 from realtime_ser.types import RecognizerLabel
 
@@ -103,7 +105,9 @@ def installed_vosk_models(environment: Mapping[str, str] | None = None) -> list[
     return sorted(found.values(), key=_rank)
 
 
-def choose_recognizer(choice: str | Path = "auto", environment: Mapping[str, str] | None = None) -> RecognizerChoice:
+def choose_recognizer(
+    choice: str | Path = "auto", environment: Mapping[str, str] | None = None, spare: SpareWorkers | None = None
+) -> RecognizerChoice:
     """Decide on a recogniser.
 
     Parameters
@@ -114,6 +118,8 @@ def choose_recognizer(choice: str | Path = "auto", environment: Mapping[str, str
         Vosk model, or the name of an installed one.
     environment
         In place of ``os.environ``.
+    spare
+        Where the recognisers' processes come from and go to; ``None``: each is started and ended with its recogniser.
 
     Raises
     ------
@@ -127,22 +133,22 @@ def choose_recognizer(choice: str | Path = "auto", environment: Mapping[str, str
     if choice == "pocketsphinx":
         if not _installed("pocketsphinx"):
             raise RecognizerError("PocketSphinx is not installed.", "Install it with `pip install pocketsphinx`.")
-        return _pocketsphinx("PocketSphinx writes the words, as asked for.")
+        return _pocketsphinx("PocketSphinx writes the words, as asked for.", spare)
     if choice not in ("auto", "vosk"):
-        return _vosk(_named_model(choice, environment), "the model asked for")
+        return _vosk(_named_model(choice, environment), "the model asked for", spare)
     if named := environment.get(MODEL_VARIABLE):
-        return _vosk(_named_model(named, environment), f"the model in {MODEL_VARIABLE}")
+        return _vosk(_named_model(named, environment), f"the model in {MODEL_VARIABLE}", spare)
     models = installed_vosk_models(environment)
     has_vosk = _installed("vosk")
     if models and has_vosk:
-        return _vosk(models[0], "the best Vosk model found")
+        return _vosk(models[0], "the best Vosk model found", spare)
     why = "no Vosk model is installed" if has_vosk else "Vosk is not installed"
     if choice == "vosk":
         places = ", ".join(str(folder) for folder in model_folders(environment))
         remedy = f"{_FETCH} Looked in: {places}." if has_vosk else "Install it with `pip install vosk`."
         raise RecognizerError(f"There is no Vosk recogniser: {why}.", remedy)
     if _installed("pocketsphinx"):
-        return _pocketsphinx(f"PocketSphinx writes the words, since {why}.")
+        return _pocketsphinx(f"PocketSphinx writes the words, since {why}.", spare)
     return RecognizerChoice(
         None, None, f"Without a speech recogniser: {why}, nor is PocketSphinx; the voice alone counts.", _FETCH
     )
@@ -163,20 +169,16 @@ def _named_model(name: str | Path, environment: Mapping[str, str]) -> VoskModelF
     raise RecognizerError(f"There is no Vosk model {name}: neither a folder nor an installed model.", _FETCH)
 
 
-def _vosk(folder: VoskModelFolder, why: str) -> RecognizerChoice:
-    model = VoskModel(folder.path)
-
-    def factory() -> Recognizer:
-        return VoskRecognizer(model)
-
+def _vosk(folder: VoskModelFolder, why: str, spare: SpareWorkers | None) -> RecognizerChoice:
     english = folder.language in ("", "en") or folder.language.startswith("en-")
     advice = "" if english else "The words are judged by an English network; words of another language count for nothing."
-    return RecognizerChoice(factory, model.label, f"Vosk writes the words, with {why}: {folder.name}.", advice)
+    note = f"Vosk writes the words, with {why}: {folder.name}."
+    return RecognizerChoice(partial(VoskRecognizer, folder.path, spare=spare), VoskRecognizer(folder.path).label, note, advice)
 
 
-def _pocketsphinx(note: str) -> RecognizerChoice:
+def _pocketsphinx(note: str, spare: SpareWorkers | None) -> RecognizerChoice:
     advice = f"PocketSphinx gets a third of the words wrong, often more. {_FETCH}"
-    return RecognizerChoice(PocketSphinxRecognizer, PocketSphinxRecognizer().label, note, advice)
+    return RecognizerChoice(partial(PocketSphinxRecognizer, spare=spare), PocketSphinxRecognizer().label, note, advice)
 
 
 def _installed(module: str) -> bool:

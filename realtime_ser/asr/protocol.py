@@ -10,8 +10,7 @@ The life of a recogniser::
 
 Calls out of that order are a bug in the caller (:class:`RuntimeError`). When the recogniser itself fails it raises
 :class:`~realtime_ser.errors.RecognizerError` and is then of no more use than to be closed; the caller builds a new one with the
-:data:`RecognizerFactory` it was given. Models that can be shared (Vosk's) live in the factory, so a new recogniser costs no
-second load.
+:data:`RecognizerFactory` it was given.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ __all__ = ["Recognizer", "RecognizerFactory", "mean_confidence"]
 class Recognizer(Protocol):
     """Writes down the words of one utterance at a time.
 
-    NB: not thread-safe. All calls come from one thread; libvosk crashes otherwise.
+    NB: not thread-safe. All calls come from one thread.
     """
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -39,6 +40,17 @@ def known_clips(data_dir: Path) -> list[KnownClip]:
         KnownClip(entry["file"], sf.read(folder / entry["file"], dtype="float32")[0], entry["text"], entry["words"])
         for entry in entries
     ]
+
+
+@pytest.fixture
+def model_copy(vosk_model_dir: Path, tmp_path: Path) -> Path:
+    """A copy of the small Vosk model that may be damaged."""
+    copy = tmp_path / "vosk-model-small-en-us-9"
+    # copyfile: the original's write protection is not wanted here.
+    shutil.copytree(vosk_model_dir, copy, copy_function=shutil.copyfile)
+    for folder in (copy, *copy.rglob("*/")):
+        folder.chmod(0o755)
+    return copy
 
 
 def decode(

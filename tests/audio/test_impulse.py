@@ -23,10 +23,15 @@ IMPULSE_EVERY = 60
 
 
 class Player:
-    """Writes silence and impulses into a microphone that delivers at once what is written, in step with the clock."""
+    """Writes silence and impulses into a microphone that delivers at once what is written, in step with the clock.
 
-    def __init__(self, fifo: Path) -> None:
+    In place of silence it may be a ramp, on which every sample tells when it was played: `slope` per sample at 16 kHz.
+    """
+
+    def __init__(self, fifo: Path, rate: int = RATE, slope: float = 0.0) -> None:
         self._fifo = fifo
+        self._rate = rate
+        self._slope = slope * 16_000 / rate
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="player")
         self.played: list[float] = []
@@ -51,12 +56,14 @@ class Player:
         pipe = os.open(self._fifo, os.O_WRONLY)
         began = time.perf_counter()
         number = 0
+        length = BLOCK * self._rate // RATE
         while not self._stop.is_set():
+            block = (np.arange(number * length, (number + 1) * length) * self._slope).astype(np.float32)
             number += 1
-            due = began + number * BLOCK / RATE
-            block = np.zeros(BLOCK, np.float32)
+            due = began + number * length / self._rate
             if number % IMPULSE_EVERY == 0:
-                block[-1] = 0.9  # the last sample is the one that is as old as the moment at which the block is written
+                if not self._slope:
+                    block[-1] = 0.9  # the last sample is the one that is as old as the moment at which the block is written
                 with self._changed:
                     self.played.append(due)
                     self._changed.notify_all()
@@ -157,3 +164,44 @@ def test_an_impulse_is_found_within_five_milliseconds_and_behind_a_gap_too(virtu
     # The index itself has gone on through the gap: the promptest blocks of the second stretch's first 0.2 s tell where it lies.
     (first, began), (last, ended) = anchors[0], anchors[-1]
     assert (last - first) / 16_000 == pytest.approx(ended - began, abs=0.01)
+
+
+def test_what_the_sound_system_does_not_keep_while_a_callback_is_held_up_is_a_gap_as_long_as_it(
+    virtual_microphone: Any, tmp_path: Path
+) -> None:
+    """A real overrun. PulseAudio keeps 4 MB for a program that does not take them, 0.7 s of eight channels at 192 kHz, and then
+    throws away what is newest. It tells nobody: PortAudio has no flag for it, and only the clock knows.
+    """
+    rate, slope, hold = 192_000, 2.0**-20, 5
+    fifo, clock = tmp_path / "pipe", HeldUp()
+    source = MicrophoneSource(rate=rate, channel=7, latency=0.2, now=clock, stall_seconds=10.0)
+    try:
+        with virtual_microphone.piped(fifo, rate), Player(fifo, rate, slope) as player:
+            source.open()
+            blocks = hear(source, 1.0)
+            clock.hold = partial(player.wait_for, len(player.played) + hold)  # 1.2 s and more
+            blocks += hear(source, 3.0)
+        told, status = source.drain_events(), source.status()
+    finally:
+        source.close()
+    assert clock.hold is None
+    (gap,) = told
+    lost = status.dropped_samples
+    assert gap.kind == "gap"
+    assert f"The microphone lost about {lost / 16_000:.2f} s of sound" in gap.message
+    assert status.overruns == 0
+    (behind,) = [block for block in blocks if block.gap_before]
+    assert behind.span.first == gap.sample + lost
+    # What a sample holds is when it was played, but for the first ones, where the filter sees the ramp begin.
+    played = np.concatenate([block.samples for block in blocks])[1_000:].astype(np.float64) / slope
+    index = np.concatenate([np.arange(block.span.first, block.span.end) for block in blocks])[1_000:]
+    missing = played[-1] - played[0] - (len(played) - 1)
+    assert missing > 0.2 * 16_000
+    assert lost == pytest.approx(missing, abs=0.01 * 16_000)
+    # Time is right up to the gap, and again when all that was kept has come, which nobody can tell from what came later.
+    late = played - index - (played[0] - index[0])
+    assert np.abs(late[index < gap.sample - 1_000]).max() < 0.5
+    assert np.abs(late[-16_000:]).max() < 0.01 * 16_000
+    # Apart from the holes, and where the filter sees them, every sample follows on the one before.
+    steps = np.diff(played)
+    assert np.count_nonzero(np.abs(steps - 1) > 0.1) < 1_000

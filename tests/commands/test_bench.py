@@ -121,6 +121,28 @@ def test_the_live_part_splits_the_engine(random_bundle: Path) -> None:
     assert rows["windows skipped"].value == 0.0
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell what a child takes while it lives")
+@pytest.mark.usefixtures("no_thread_left")
+def test_the_live_part_counts_the_recognisers_process(random_bundle: Path, vosk_model_dir: Path) -> None:
+    program = (
+        "import json, resource, sys\n"
+        "from realtime_ser.commands.bench.live import live_rows\n"
+        "rows = {row.measure: (row.value, row.note) for row in live_rows(sys.argv[1], sys.argv[2], 5.5)}\n"
+        "rows['own memory'] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, ''\n"
+        "print(json.dumps(rows))\n"
+    )
+    # In a process of its own, as the command does it: other children of this one would count, too.
+    rows = json.loads(run([sys.executable, "-c", program, str(random_bundle), str(vosk_model_dir)]).output)
+    whole, note = rows["whole engine"]
+    assert "words by Vosk" in note
+    assert 0 < rows["of it: recogniser's process"][0] < whole
+    # The recogniser's process is a small one; what its parent held when it was started is not counted a second time.
+    memory, note = rows["largest memory, recogniser included"]
+    beside = int(note.split(" MB of it the recogniser's")[0])
+    assert 10 < beside < 90
+    assert memory == pytest.approx(rows["own memory"][0] + beside, abs=2)
+
+
 def test_files_are_analysed_in_processes_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
     commands: list[Sequence[str]] = []
 

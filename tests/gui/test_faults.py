@@ -31,7 +31,7 @@ from realtime_ser.engine.words import WordsStage
 from realtime_ser.gui.panels.messages import MessageList, NoticeBar
 from realtime_ser.gui.qt import QtCore, QtWidgets
 from realtime_ser.gui.window import DashboardWindow
-from realtime_ser.types import Output, WindowScores
+from realtime_ser.types import Event, Output, WindowScores
 
 
 def tone(seconds: float, amplitude: float = 0.1) -> np.ndarray:
@@ -167,7 +167,6 @@ def test_what_happens_to_the_microphone(dashboard: Make, caplog: pytest.LogCaptu
         assert f"{kind}: " in caplog.text
     assert shown.notice == ""  # it goes on
     # The computer sleeps; the sound card goes on as if nothing had happened.
-    slept_at = shown.controller.state().position
     before = shown.card.stream
     shown.card.clock.asleep += 3_600.0
     before.deliver(800)
@@ -192,7 +191,9 @@ def test_what_happens_to_the_microphone(dashboard: Make, caplog: pytest.LogCaptu
     scores = [output for output in shown.outputs if isinstance(output, WindowScores)]
     assert all(np.isfinite(output.scores).all() for output in scores)
     spans = [span for output in scores for span in output.window_spans()]
-    assert not [span for span in spans if span.first < slept_at < span.end]
+    lost_at = [output.sample for output in shown.outputs if isinstance(output, Event) and output.kind == "device-lost"]
+    assert len(lost_at) == 2  # it slept, and it was unplugged
+    assert not [span for span in spans for sample in lost_at if span.first < sample < span.end]
     assert spans[-1].first > 3_600 * RATE
 
 
