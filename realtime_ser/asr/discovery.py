@@ -56,13 +56,16 @@ class RecognizerChoice:
     note
         Why this one, in a plain sentence.
     advice
-        What would be better and how to get it; empty where nothing is.
+        What would be better; empty where nothing is.
+    command
+        The command that installs what would be better, in a sentence; a window has a button for it.
     """
 
     factory: RecognizerFactory | None
     label: RecognizerLabel | None
     note: str
     advice: str = ""
+    command: str = ""
 
 
 def user_models_folder() -> Path:
@@ -175,8 +178,8 @@ def _vosk(folder: VoskModelFolder, why: str) -> RecognizerChoice:
 
 
 def _pocketsphinx(note: str) -> RecognizerChoice:
-    advice = f"PocketSphinx gets a third of the words wrong, often more. {_FETCH}"
-    return RecognizerChoice(PocketSphinxRecognizer, PocketSphinxRecognizer().label, note, advice)
+    advice = "PocketSphinx gets a third of the words wrong, often more."
+    return RecognizerChoice(PocketSphinxRecognizer, PocketSphinxRecognizer().label, note, advice, _FETCH)
 
 
 def _installed(module: str) -> bool:

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from realtime_ser.errors import RealtimeSerError, SessionError
+from realtime_ser.gui.explorer.exports import ask_file
 from realtime_ser.gui.job import JobDialog
 from realtime_ser.gui.job import Report as Progress
 from realtime_ser.gui.panels.panel import make_label, set_text
@@ -222,9 +223,9 @@ class ReportDialog(JobDialog):
         self.begin.setEnabled(free and there and bool(self.place.text().strip()))
 
     def _browse(self) -> None:
-        chosen, _ = QtWidgets.QFileDialog.getSaveFileName(self, "Where to save it", self.place.text(), _FILTERS[self._page])
-        if chosen:
-            self.place.setText(chosen)
+        chosen = ask_file(self, "Where to save it", self.place.text(), _FORMATS[self._page])
+        if chosen is not None:
+            self.place.setText(str(chosen))
 
     # Work -------------------------------------------------------------------------------------------------------------------
 
@@ -387,8 +388,4 @@ _TIPS = {
     "Summary": "Mean scores and abstentions by participant and condition, with intervals",
 }
 _COPIED = {"Methods": "the paragraph", "Figure": "the figure as a picture", "Summary": "the table, with tabs"}
-_FILTERS = {
-    "Methods": "Text (*.txt)",
-    "Figure": "Figures (*.pdf *.svg)",
-    "Summary": "Tables (*.csv *.parquet *.jsonl)",
-}
+_FORMATS = {"Methods": ("txt",), "Figure": ("pdf", "svg"), "Summary": ("csv", "parquet", "jsonl")}
