@@ -21,10 +21,11 @@ from session_parts import Record, Recorded, prolong
 from realtime_ser.assembly import Models, load_models
 from realtime_ser.errors import DeviceError
 from realtime_ser.gui.panels.panel import Look
+from realtime_ser.gui.panels.timeline import place_flags
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets
 from realtime_ser.gui.replay.document import Document, following, preceding
 from realtime_ser.gui.replay.opening import OpeningWindow
-from realtime_ser.gui.replay.picture import _block, lane_rects, place_flags, tick_step
+from realtime_ser.gui.replay.picture import _block, lane_rects, tick_step
 from realtime_ser.gui.replay.window import ReplayWindow
 from realtime_ser.gui.theme import DARK, class_styles
 from realtime_ser.session import edit

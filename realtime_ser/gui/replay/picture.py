@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime_ser.gui.panels.panel import Look, shown_colour
-from realtime_ser.gui.panels.timeline import Mark, Marks, bleed_mark
+from realtime_ser.gui.panels.timeline import Mark, Marks, bleed_mark, place_flags
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets, pg
 from realtime_ser.gui.replay.document import Document, Utterance
 from realtime_ser.gui.replay.trends import Shares, Trend
 from realtime_ser.gui.theme import ClassStyle, blend, class_styles
 from realtime_ser.session.peaks import Peaks
 
-__all__ = ["AXIS_HEIGHT", "GUTTER", "LaneName", "PictureContent", "lane_rects", "paint_picture", "place_flags", "tick_step"]
+__all__ = ["AXIS_HEIGHT", "GUTTER", "LaneName", "PictureContent", "lane_rects", "paint_picture", "tick_step"]
 
 GUTTER = 72
 """Pixels on the left for the names of the lanes."""
@@ -344,24 +344,6 @@ def _flags(canvas: _Canvas) -> list[Mark]:
         at = row["sample"] / rate
         flags.append(Mark(at, at, colour, text, flag=True, row=level or 0))
     return flags
-
-
-def place_flags(spans: Sequence[tuple[float, float]], rows: int) -> list[int | None]:
-    """The row for each name, so that none covers another; ``None`` where there is no room.
-
-    Parameters
-    ----------
-    spans
-        Where each begins and how long it is, by where they begin.
-    """
-    free = [-np.inf] * rows
-    placed: list[int | None] = []
-    for start, length in spans:
-        row = next((index for index, until in enumerate(free) if until <= start), None)
-        if row is not None:
-            free[row] = start + length
-        placed.append(row)
-    return placed
 
 
 # Lines and sound --------------------------------------------------------------------------------------------------------------
