@@ -483,7 +483,8 @@ class TimelinePanel(Panel):
     def show_person(self, name: str, *, controls: bool = True) -> None:
         """Show one of two people above or below the other: without level and bands, for which there is no room.
 
-        "": the only one, with everything. `controls`: whether legend and zoom stand here.
+        "": the only one, with everything. `controls`: whether legend and zoom stand here, above the other, which has the axis
+        of both.
         """
         self.show_title(name or "Timeline")
         layout = self._view.ci.layout
@@ -493,9 +494,10 @@ class TimelinePanel(Panel):
             self._lanes[lane].setMaximumHeight(0.0 if name else _UNLIMITED)
             layout.setRowStretchFactor(row, 0 if name else stretch)
             layout.setRowMaximumHeight(row, 0.0 if name else _UNLIMITED)
-        self._lanes["voice"].showAxis("bottom", bool(name))
-        self._lanes["voice"].getAxis("bottom").setHeight(20 if name else 0)
-        layout.setRowFixedHeight(4, 34 if name else 14)
+        axis = 20 if name and not controls else 0
+        self._lanes["voice"].showAxis("bottom", axis > 0)
+        self._lanes["voice"].getAxis("bottom").setHeight(axis)
+        layout.setRowFixedHeight(4, 14 + axis)
         self._view.setMinimumHeight(_LOW if name else _HIGH)
         self._thresholds = _LINES_OF_TWO if name else _LINES
         for button in self._zooms.values():
