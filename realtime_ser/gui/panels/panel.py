@@ -17,12 +17,14 @@ __all__ = [
     "Panel",
     "add_button",
     "draw_shape",
+    "indent",
     "legend_markup",
     "make_label",
     "make_page",
     "minus",
     "numeric_font",
     "open_at",
+    "percent",
     "set_text",
     "shown_colour",
 ]
@@ -197,6 +199,11 @@ def open_at(window: QtWidgets.QWidget, width: int, height: int) -> None:
     window.resize(QtCore.QSize(width, height).boundedTo(window.screen().availableSize()))
 
 
+def indent(box: QtWidgets.QAbstractSpinBox) -> None:
+    """Let a number stand as far from its field's edge as text does in others: a style sheet's padding is not for numbers."""
+    box.lineEdit().setTextMargins(8, 0, 8, 0)
+
+
 def set_text(label: QtWidgets.QLabel | QtWidgets.QPushButton | QtWidgets.QToolButton, text: str) -> None:
     """Set a text only where it changed, so that a timer does not repaint what stands still."""
     if label.text() != text:
@@ -206,6 +213,11 @@ def set_text(label: QtWidgets.QLabel | QtWidgets.QPushButton | QtWidgets.QToolBu
 def minus(figure: str) -> str:
     """A figure with the sign that is as wide as a plus, in place of a hyphen."""
     return figure.replace("-", "−")
+
+
+def percent(share: float) -> str:
+    """A share of 1 in whole percent, as it is written everywhere."""
+    return f"{100.0 * share:.0f} %"
 
 
 def numeric_font(pixels: int, bold: bool = False) -> QtGui.QFont:

@@ -11,7 +11,7 @@ from realtime_ser.errors import RealtimeSerError, SessionError
 from realtime_ser.gui.explorer.exports import ask_file
 from realtime_ser.gui.job import JobDialog
 from realtime_ser.gui.job import Report as Progress
-from realtime_ser.gui.panels.panel import make_label, set_text
+from realtime_ser.gui.panels.panel import indent, make_label, set_text
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets
 from realtime_ser.gui.sessions.export import exports_folder
 from realtime_ser.gui.worker import Failure, Worker
@@ -152,6 +152,7 @@ class ReportDialog(JobDialog):
         self._spans: list[QtWidgets.QDoubleSpinBox] = []
         for text, name, value in (("From", "start", span[0] if span else 0.0), ("to", "end", span[1] if span else seconds)):
             box = QtWidgets.QDoubleSpinBox()
+            indent(box)
             box.setRange(0.0, round(seconds, 2))
             box.setDecimals(2)
             box.setSuffix(" s")
