@@ -18,7 +18,7 @@ from gui.scenes import GROUPS
 from gui.scripted_controller import Choice, ScriptedController
 
 from realtime_ser.gui.panels.level import LevelPanel
-from realtime_ser.gui.panels.panel import ElidedBox, FittedDialog, make_label, numeric_font
+from realtime_ser.gui.panels.panel import ElidedBox, ElidedLabel, FittedDialog, make_label, numeric_font
 from realtime_ser.gui.panels.timeline import TimelinePanel
 from realtime_ser.gui.panels.transcript import TranscriptList
 from realtime_ser.gui.panels.transport import Transport
@@ -156,6 +156,30 @@ def test_what_has_no_name_is_found(page: QtWidgets.QWidget) -> None:
     page.show()
     QtWidgets.QApplication.processEvents()
     assert [told.split()[0] for told in nameless(page)] == ["QLineEdit", "QPushButton", "QSlider", "QListWidget", "QTextEdit"]
+
+
+def test_where_there_is_no_room_a_line_has_a_shorter_text_or_an_end(page: QtWidgets.QWidget) -> None:
+    line = ElidedLabel()
+    line.setParent(page)
+    page.show()
+    line.show()
+    said = "so many words that there is no room for them"
+    for room, shorter, expected in (
+        (said, "short", said),
+        ("so many words…", "short", "short"),
+        ("so many words…", "", "so many words…"),
+        ("so…", "", ""),
+    ):
+        line.show_text(said, shorter)
+        line.setGeometry(0, 0, line.fontMetrics().horizontalAdvance(room) + 1, 20)
+        assert "".join(one.text for one in painted_texts(line)) == expected
+
+
+def test_buttons_of_dialogs_have_no_pictures_of_another_style(page: QtWidgets.QWidget) -> None:
+    buttons = QtWidgets.QDialogButtonBox(QtWidgets.QDialogButtonBox.StandardButton.Close)
+    QtWidgets.QVBoxLayout(page).addWidget(buttons)
+    page.show()
+    assert all(button.icon().isNull() for button in buttons.buttons())
 
 
 def test_a_dialog_is_never_lower_than_its_texts_need(qtbot: Any) -> None:

@@ -89,16 +89,18 @@ def make_label(text: str = "", role: str = "") -> QtWidgets.QLabel:
 
 
 class ElidedLabel(QtWidgets.QLabel):
-    """A line that is cut with an ellipsis where there is no room for it; all of it is in the tool tip."""
+    """A line that ends with an ellipsis where there is no room for it, or has a shorter text; all of it is in the tool tip."""
 
     def __init__(self, role: str = "small") -> None:
         super().__init__()
         self.setTextFormat(Qt.TextFormat.PlainText)
         self.setProperty("role", role)
         self.setSizePolicy(QtWidgets.QSizePolicy.Policy.Ignored, QtWidgets.QSizePolicy.Policy.Preferred)
+        self._shorter = ""
 
-    def show_text(self, text: str) -> None:
-        """Show `text`, where it changed."""
+    def show_text(self, text: str, shorter: str = "") -> None:
+        """Show `text`, where it changed; `shorter`: what stands there where there is no room for it."""
+        self._shorter = shorter
         if text != self.text():
             self.setText(text)
             self.setToolTip(text)
@@ -109,9 +111,13 @@ class ElidedLabel(QtWidgets.QLabel):
         painter = QtGui.QPainter(self)
         painter.setFont(self.font())
         painter.setPen(self.palette().color(QtGui.QPalette.ColorRole.WindowText))
-        text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, self.width())
-        if text == self.text() or len(text) > _STUMP:
+        whole = self.text() if not self._shorter or self._fits(self.text()) else self._shorter
+        text = self.fontMetrics().elidedText(whole, Qt.TextElideMode.ElideRight, self.width())
+        if text == whole or len(text) > _STUMP:
             painter.drawText(self.rect(), self.alignment(), text)
+
+    def _fits(self, text: str) -> bool:
+        return self.fontMetrics().horizontalAdvance(text) <= self.width()
 
 
 class ElidedBox(QtWidgets.QComboBox):

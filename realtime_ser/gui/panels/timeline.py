@@ -345,7 +345,7 @@ class TimelinePanel(Panel):
         self.header.addSpacing(8)
         self.header.addWidget(self._legend)
         self._explanation = ElidedLabel()
-        self._explanation.show_text("bold: so far, thin: windows")
+        self._explanation.show_text("bold: so far, thin: windows", "bold: so far")
         self.header.addWidget(self._explanation, 1)
         self._zooms: dict[int, QtWidgets.QToolButton] = {}
         group = QtWidgets.QButtonGroup(self)
