@@ -101,6 +101,10 @@ class _Part(QtWidgets.QWidget):
         self.fonts.append(pixels)
         return numeric_font(pixels, bold)
 
+    def wide(self, text: str, units: float, bold: bool = False) -> float:
+        """Pixels of a text in a font of so many units."""
+        return QtGui.QFontMetricsF(numeric_font(max(1, round(units * self.unit)), bold)).horizontalAdvance(text)
+
     def text(
         self,
         painter: QtGui.QPainter,
@@ -145,11 +149,7 @@ class _Top(_Part):
         width
             Of a row, in pixels.
         """
-        u = self.unit
-
-        def wide(text: str, units: float, bold: bool = False) -> float:
-            return QtGui.QFontMetricsF(numeric_font(max(1, round(units * u)), bold)).horizontalAdvance(text)
-
+        u, wide = self.unit, self.wide
         left = 1.6 * u + wide(self._running, 1.3, bold=True)
         if self._plate:
             left += 2.2 * u + wide(self._plate, 1.3, bold=True)
@@ -157,6 +157,9 @@ class _Top(_Part):
         for text in (f"▲ {self.sending}" if self.sending else "", f"! {self.warning}" if self.warning else ""):
             if not text:
                 continue
+            if wide(text, SMALLEST) > width:
+                # What follows the first sentence is for who operates it, and stands among the messages.
+                text = f"{text.split('. ')[0].rstrip('.')}."
             if left + 2.0 * u + wide(text, SMALLEST) > width:
                 *above, text = wrapped(text, width, _MOST_ROWS, lambda part: wide(part, SMALLEST)) or (text,)
                 placed += [(row + 1 + number, 0.0, line) for number, line in enumerate(above)]
@@ -244,7 +247,9 @@ class _Word(_Part):
             figure = f"{100.0 * view.confidence:.0f} %"
             ink = palette.text if style is not None else palette.dim
             left = self.text(painter, line, figure, 2.8, ink, bold=True) + u
-        self.text(painter, line.adjusted(left, 0.35 * u, 0.0, 0.35 * u), view.explanation, 1.4, palette.dim)
+        place = line.adjusted(left, 0.35 * u, 0.0, 0.35 * u)
+        units = next((one for one in (1.4, 1.25) if self.wide(view.explanation, one) <= place.width()), SMALLEST)
+        self.text(painter, place, view.explanation, units, palette.dim)
 
 
 class _Scores(_Part):
