@@ -45,8 +45,8 @@ SHOWN = {
 WITH_DIALOGS = {"inside", "first", "dialogs", "sessions"}
 """Groups of scenes in which there is one that is drawn larger."""
 
-_CELL, _ASIDE = 720, 400
-"""Width of a picture on a sheet: of the smallest size, whose letters can be read, and of a larger one, for the whole."""
+_CELL, _ENLARGED, _ASIDE = 720, 480, 400
+"""Width of a picture on a sheet: of the smallest size, whose letters can be read; enlarged; of a larger size."""
 _GAP, _TITLE = 12, 26
 _PAGE, _INK = "#6b7280", "#ffffff"
 _QUALITY = 45
@@ -143,7 +143,7 @@ def _sheet(pictures: Sequence[_Picture]) -> QtGui.QImage:
         least = min(image.width() for image in images)
         row = []
         for picture, image in zip(shown, images, strict=True):
-            cell = _CELL if picture.larger or image.width() == least else _ASIDE
+            cell = _ENLARGED if picture.larger else _CELL if image.width() == least else _ASIDE
             row.append((picture, image.scaledToWidth(min(cell, image.width()), smooth)))
         rows.append((state, row))
     width = _GAP + max(sum(image.width() + _GAP for _, image in row) for _, row in rows)
