@@ -32,7 +32,7 @@ SCRIPT = Path(__file__).with_name("legibility.py")
 
 # The scenes of recorded sessions cost a recording each time, and sizes are in the same pixels at either factor: once for them.
 SCALED = [(group, factor) for group in GROUPS for factor in (1, 2) if (group, factor) != ("sessions", 1)]
-SCALED += [("dialogs", 3), ("listening", 3)]
+SCALED += [(group, 3) for group in ("dialogs", "listening", "recording", "presentation")]
 
 
 @pytest.mark.timeout(300)
