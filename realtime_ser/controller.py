@@ -331,7 +331,11 @@ class Controller:
         RecognizerError
             What stands in the way.
         """
-        fetch_model(CATALOGUE[0].name, progress=lambda now: report(now.phase, now.done, now.total))
+        fetch_model(
+            CATALOGUE[0].name,
+            progress=lambda now: report(now.phase, now.done, now.total),
+            again="press the button again",
+        )
         models = self._loaded()
         with self._loading:
             # Another bundle may have been chosen while the model was fetched.

@@ -45,11 +45,11 @@ SHOWN = {
 WITH_DIALOGS = {"inside", "first", "dialogs", "sessions"}
 """Groups of scenes in which there is one that is drawn larger."""
 
-_CELL = 480
-"""Width of a picture on a sheet: letters can be made out, and their contrast, overlaps and cuts can be seen."""
+_CELL, _ENLARGED, _ASIDE = 720, 480, 400
+"""Width of a picture on a sheet: of the smallest size, whose letters can be read; enlarged; of a larger size."""
 _GAP, _TITLE = 12, 26
 _PAGE, _INK = "#6b7280", "#ffffff"
-_QUALITY = 62
+_QUALITY = 45
 
 
 def _variants(scene: Scene, factor: int) -> list[tuple[tuple[int, int], str]]:
@@ -133,15 +133,18 @@ def _drawn(whole: Path) -> list[_Picture]:
 
 
 def _sheet(pictures: Sequence[_Picture]) -> QtGui.QImage:
-    """A row a state, each picture as wide as a cell or as it is."""
+    """A row a state, its smallest pictures as wide as a cell or as they are."""
     states = list(dict.fromkeys(picture.state for picture in pictures))
     smooth = Qt.TransformationMode.SmoothTransformation
     rows = []
     for state in states:
+        shown = sorted((one for one in pictures if one.state == state), key=lambda one: one.larger)
+        images = [QtGui.QImage(str(picture.path)) for picture in shown]
+        least = min(image.width() for image in images)
         row = []
-        for picture in sorted((one for one in pictures if one.state == state), key=lambda one: one.larger):
-            image = QtGui.QImage(str(picture.path))
-            row.append((picture, image.scaledToWidth(min(_CELL, image.width()), smooth)))
+        for picture, image in zip(shown, images, strict=True):
+            cell = _ENLARGED if picture.larger else _CELL if image.width() == least else _ASIDE
+            row.append((picture, image.scaledToWidth(min(cell, image.width()), smooth)))
         rows.append((state, row))
     width = _GAP + max(sum(image.width() + _GAP for _, image in row) for _, row in rows)
     height = _GAP + sum(_TITLE + max(image.height() for _, image in row) + _GAP for _, row in rows)

@@ -58,13 +58,16 @@ class RecognizerChoice:
     note
         Why this one, in a plain sentence.
     advice
-        What would be better and how to get it; empty where nothing is.
+        What would be better; empty where nothing is.
+    command
+        The command that installs what would be better, in a sentence; a window has a button for it.
     """
 
     factory: RecognizerFactory | None
     label: RecognizerLabel | None
     note: str
     advice: str = ""
+    command: str = ""
 
 
 def user_models_folder() -> Path:
@@ -177,8 +180,9 @@ def _vosk(folder: VoskModelFolder, why: str, spare: SpareWorkers | None) -> Reco
 
 
 def _pocketsphinx(note: str, spare: SpareWorkers | None) -> RecognizerChoice:
-    advice = f"PocketSphinx gets a third of the words wrong, often more. {_FETCH}"
-    return RecognizerChoice(partial(PocketSphinxRecognizer, spare=spare), PocketSphinxRecognizer().label, note, advice)
+    advice = "PocketSphinx gets a third of the words wrong, often more."
+    factory = partial(PocketSphinxRecognizer, spare=spare)
+    return RecognizerChoice(factory, PocketSphinxRecognizer().label, note, advice, _FETCH)
 
 
 def _installed(module: str) -> bool:

@@ -139,6 +139,7 @@ def fetch_model(
     replace: bool = False,
     timeout: float = 30.0,
     retry_delays: Sequence[float] = (0.5, 2.0, 5.0, 10.0),
+    again: str = "run the command again",
 ) -> FetchedModel:
     """Download, check and install a Vosk model; blocks, in the calling thread.
 
@@ -163,6 +164,8 @@ def fetch_model(
         Seconds without any data after which a connection counts as lost.
     retry_delays
         Seconds to wait before each retry; their number is the number of retries.
+    again
+        What its user does to go on with a fetch that failed.
 
     Raises
     ------
@@ -177,7 +180,7 @@ def fetch_model(
     if is_vosk_model(target) and not VoskModelFolder(target).missing() and not replace:
         return FetchedModel(target, "it was installed before and is complete", fetched=False)
     report = progress if progress is not None else _silent
-    session = _Session(timeout, retry_delays, _BY_HAND.format(folder=folder))
+    session = _Session(timeout, retry_delays, again, _BY_HAND.format(folder=folder))
     digest = _expected_digest(name, sha256.lower(), base_url, session)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -197,10 +200,11 @@ def fetch_model(
 class _Session:
     """One fetch's connection settings, and its retries."""
 
-    def __init__(self, timeout: float, retry_delays: Sequence[float], by_hand: str) -> None:
+    def __init__(self, timeout: float, retry_delays: Sequence[float], again: str, by_hand: str) -> None:
         self._opener = urllib.request.build_opener(_NoDowngrade)
         self._timeout = timeout
         self._delays = tuple(retry_delays)
+        self._again = again
         self._by_hand = by_hand
 
     def open(self, url: str, first_byte: int = 0) -> Any:
@@ -222,7 +226,7 @@ class _Session:
                 fault = self._passing_fault(url, error)
         raise RecognizerError(
             f"{url} could not be fetched in {len(self._delays) + 1} attempts: {fault}.",
-            "Check the connection and run the command again; it goes on where it stopped. " + self._by_hand,
+            f"Check the connection and {self._again}; it goes on where it stopped. " + self._by_hand,
         )
 
     def _passing_fault(self, url: str, error: Exception) -> str:

@@ -513,7 +513,8 @@ def _show(
     known = (
         "" if models.profile is None else f"Adapted to {models.profile.name}, {models.profile.voiced_seconds:.0f} s of voice."
     )
-    parts = (models.recognizer.note, models.recognizer.advice, f"Computed by {models.acoustic.form}", known)
+    words = models.recognizer
+    parts = (words.note, words.advice, words.command, f"Computed by {models.acoustic.form}", known)
     note = " ".join(filter(None, parts))
     console.print(note, style="dim", highlight=False, soft_wrap=True)
     if console.is_terminal:

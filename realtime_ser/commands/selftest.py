@@ -145,8 +145,9 @@ def _same_as_single_windows(models: Models, batch: list[Output]) -> Check:
 
 def _words(models: Models) -> Check:
     choice = models.recognizer
+    advice = f"{choice.advice} {choice.command}".strip()
     if choice.factory is None:
-        return Check(None, f"{choice.note} {choice.advice}".strip())
+        return Check(None, f"{choice.note} {advice}".strip())
     stages = build_stages(models, live=False)
     try:
         some = read_all(_demonstration())[: _WORDS_SECONDS * models.manifest.sample_rate]
@@ -161,7 +162,7 @@ def _words(models: Models) -> Check:
     sure = f", mean confidence {sum(rated) / len(rated):.0%}" if rated else ""
     return Check(
         bool(words),
-        f"{choice.label} wrote {len(words)} words of {_WORDS_SECONDS} s of demonstration audio{sure}. {choice.advice}".strip(),
+        f"{choice.label} wrote {len(words)} words of {_WORDS_SECONDS} s of demonstration audio{sure}. {advice}".strip(),
     )
 
 

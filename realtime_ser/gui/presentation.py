@@ -16,6 +16,7 @@ from realtime_ser.gui.about import SHORT_NOTE
 from realtime_ser.gui.models import DashboardModel, NowView, clock, health_items
 from realtime_ser.gui.panels.level import meter_position
 from realtime_ser.gui.panels.panel import Look, draw_shape, numeric_font, shown_colour
+from realtime_ser.gui.panels.timeline import wrapped
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets
 from realtime_ser.gui.theme import ClassStyle, blend, ink_on
 from realtime_ser.session.recorder import RecordingStatus
@@ -29,6 +30,10 @@ SMALLEST = 1.1
 _HIDE_AFTER = 90
 """Ticks without a movement of the mouse after which it hides: three seconds."""
 _RECENT_SECONDS = 10
+_ROW, _NEXT_ROW = 2.2, 1.6
+"""Height of the row at the top, and how much further down another one begins, in units."""
+_MOST_ROWS = 2
+"""Of one text."""
 _LIVE_FIGURES = ("latency", "words lag", "verdicts lag", "load")
 """Figures that say how it is now; the others count from the start and would warn for ever."""
 _LEFT, _RIGHT = Qt.AlignmentFlag.AlignLeft, Qt.AlignmentFlag.AlignRight
@@ -96,6 +101,10 @@ class _Part(QtWidgets.QWidget):
         self.fonts.append(pixels)
         return numeric_font(pixels, bold)
 
+    def wide(self, text: str, units: float, bold: bool = False) -> float:
+        """Pixels of a text in a font of so many units."""
+        return QtGui.QFontMetricsF(numeric_font(max(1, round(units * self.unit)), bold)).horizontalAdvance(text)
+
     def text(
         self,
         painter: QtGui.QPainter,
@@ -124,12 +133,51 @@ class _Top(_Part):
         self.state, self.time, self.kept, self.sound, self.warning = "", "", "", False, ""
         self.person = self.sending = ""
 
+    @property
+    def _plate(self) -> str:
+        return f"● REC   {self.kept}" if self.kept else ""
+
+    @property
+    def _running(self) -> str:
+        return f"{self.state}  {self.time}" + (f"   {self.person}" if self.person else "")
+
+    def arrange(self, width: float) -> list[tuple[int, float, str]]:
+        """What is sent and what is wrong: row, left edge and text of each; below what stands before it where there is no room.
+
+        Parameters
+        ----------
+        width
+            Of a row, in pixels.
+        """
+        u, wide = self.unit, self.wide
+        left = 1.6 * u + wide(self._running, 1.3, bold=True)
+        if self._plate:
+            left += 2.2 * u + wide(self._plate, 1.3, bold=True)
+        row, placed = 0, list[tuple[int, float, str]]()
+        for text in (f"▲ {self.sending}" if self.sending else "", f"! {self.warning}" if self.warning else ""):
+            if not text:
+                continue
+            if wide(text, SMALLEST) > width:
+                # What follows the first sentence is for who operates it, and stands among the messages.
+                text = f"{text.split('. ')[0].rstrip('.')}."
+            if left + 2.0 * u + wide(text, SMALLEST) > width:
+                *above, text = wrapped(text, width, _MOST_ROWS, lambda part: wide(part, SMALLEST)) or (text,)
+                placed += [(row + 1 + number, 0.0, line) for number, line in enumerate(above)]
+                row, left = row + 1 + len(above), -2.0 * u
+            placed.append((row, left + 2.0 * u, text))
+            left += 2.0 * u + wide(text, SMALLEST)
+        return placed
+
+    def rows(self, width: float) -> int:
+        """How many rows of that width there are."""
+        return 1 + max((row for row, _, _ in self.arrange(width)), default=0)
+
     def draw(self, painter: QtGui.QPainter, look: Look) -> None:
         palette, u = look.palette, self.unit
-        rect = QtCore.QRectF(self.rect())
+        rect = QtCore.QRectF(0.0, 0.0, self.width(), _ROW * u)
         left = 0.0
-        if self.kept:
-            text = f"● REC   {self.kept}"
+        if self._plate:
+            text = self._plate
             plate_colour = palette.record if self.sound else ""
             font = self.font_of(1.3, bold=True)
             width = QtGui.QFontMetricsF(font).horizontalAdvance(text) + 1.2 * u
@@ -149,16 +197,11 @@ class _Top(_Part):
         painter.drawEllipse(disc)
         left = disc.right() + 0.6 * u
         place = rect.adjusted(left, 0, 0, 0)
-        who = f"   {self.person}" if self.person else ""
-        left += self.text(painter, place, f"{self.state}  {self.time}{who}", 1.3, palette.text, bold=True)
-        if self.sending:
-            place = rect.adjusted(left + 2.0 * u, 0, 0, 0)
-            if self.warning:
-                place.setWidth(place.width() / 2.0)
-            left += 2.0 * u + min(self.text(painter, place, f"▲ {self.sending}", SMALLEST, palette.warning), place.width())
-        if self.warning:
-            place = rect.adjusted(left + 2.0 * u, 0, 0, 0)
-            self.text(painter, place, f"! {self.warning}", SMALLEST, palette.warning, _RIGHT)
+        self.text(painter, place, self._running, 1.3, palette.text, bold=True)
+        for row, start, text in self.arrange(rect.width()):
+            place = rect.translated(0.0, row * _NEXT_ROW * u).adjusted(start, 0, 0, 0)
+            aside = text.startswith("!") and start > 0.0
+            self.text(painter, place, text, SMALLEST, palette.warning, _RIGHT if aside else _LEFT)
 
 
 class _Word(_Part):
@@ -204,7 +247,9 @@ class _Word(_Part):
             figure = f"{100.0 * view.confidence:.0f} %"
             ink = palette.text if style is not None else palette.dim
             left = self.text(painter, line, figure, 2.8, ink, bold=True) + u
-        self.text(painter, line.adjusted(left, 0.35 * u, 0.0, 0.35 * u), view.explanation, 1.4, palette.dim)
+        place = line.adjusted(left, 0.35 * u, 0.0, 0.35 * u)
+        units = next((one for one in (1.4, 1.25) if self.wide(view.explanation, one) <= place.width()), SMALLEST)
+        self.text(painter, place, view.explanation, units, palette.dim)
 
 
 class _Scores(_Part):
@@ -318,9 +363,8 @@ class _Flow(_Part):
         axis = 1.5 * u
         lane = QtCore.QRectF(0.0, 0.0, whole.width(), 2.0 * u)
         plot = QtCore.QRectF(0.0, lane.bottom() + 0.2 * u, whole.width(), whole.height() - lane.height() - 0.2 * u - axis)
-        for part in (lane, plot):
-            painter.fillRect(part, QtGui.QColor(palette.panel))
-        end = max(model.position / rate, float(model.seconds))
+        # Now always stands at the same place, beside the level.
+        end = model.position / rate
         begin = end - model.seconds
         # Some room to the right of now, for the shapes at the ends of the lines.
         scale = (whole.width() - 0.6 * u) / model.seconds
@@ -328,9 +372,17 @@ class _Flow(_Part):
         def x(second: float) -> float:
             return (second - begin) * scale
 
+        before = max(x(0.0), 0.0) if model.position else whole.width()
+        for part in (lane, plot):
+            painter.fillRect(part, QtGui.QColor(blend(palette.panel, palette.window, 0.5)))
+            painter.fillRect(part.adjusted(before, 0.0, 0.0, 0.0), QtGui.QColor(palette.panel))
+        said = "before the start" if model.position else "the last minute"
+        if QtGui.QFontMetricsF(self.font_of(SMALLEST)).horizontalAdvance(said) + 2.0 * u <= before:
+            empty = QtCore.QRectF(0.0, plot.top(), before, plot.height())
+            self.text(painter, empty, said, SMALLEST, palette.dim, Qt.AlignmentFlag.AlignHCenter)
         painter.setPen(QtGui.QPen(QtGui.QColor(palette.grid), max(1.0, u / 20.0)))
-        painter.drawLine(QtCore.QPointF(0.0, plot.center().y()), QtCore.QPointF(plot.right(), plot.center().y()))
-        for second in range(math.ceil(begin / 20.0) * 20, int(end) + 1, 20):
+        painter.drawLine(QtCore.QPointF(before, plot.center().y()), QtCore.QPointF(plot.right(), plot.center().y()))
+        for second in range(max(math.ceil(begin / 20.0), 0) * 20, int(end) + 1, 20):
             painter.setPen(QtGui.QPen(QtGui.QColor(palette.grid), max(1.0, u / 20.0)))
             painter.drawLine(QtCore.QPointF(x(second), plot.top()), QtCore.QPointF(x(second), plot.bottom()))
             label = QtCore.QRectF(x(second) - 3.0 * u, plot.bottom(), 6.0 * u, axis)
@@ -471,6 +523,7 @@ class Presentation(QtWidgets.QWidget):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self._idle = 0
         self._bin = -1
+        self._rows = 1
         self._person = ""
         self._top, self._word, self._scores = _Top(self), _Word(self), _Scores(self)
         self._words, self._flow, self._level, self._bottom = _Words(self), _Flow(self), _Level(self), _Bottom(self)
@@ -493,18 +546,24 @@ class Presentation(QtWidgets.QWidget):
 
     def resizeEvent(self, event: QtGui.QResizeEvent) -> None:  # noqa: N802 - Qt's name
         """Share out the screen."""
+        self._share_out()
+
+    def _share_out(self) -> None:
         width, height = float(self.width()), float(self.height())
         u = min(width / 64.0, height / 36.0)
         left, right, top, bottom = 1.6 * u, width - 1.6 * u, 0.9 * u, height - 0.7 * u
+        self._top.unit = u
+        self._rows = self._top.rows(round(right) - round(left))
+        tall = (_ROW + (self._rows - 1) * _NEXT_ROW) * u
         below = bottom - 1.8 * u
         flow = max(10.0 * u, 0.3 * height)
         words = 8.0 * u
         split = left + 0.62 * (right - left)
         head = below - flow - words - u
         places: dict[_Part, tuple[float, float, float, float]] = {
-            self._top: (left, top, right, top + 2.2 * u),
-            self._word: (left, top + 2.4 * u, split - u, head - 0.4 * u),
-            self._scores: (split, top + 2.4 * u, right, head - 0.4 * u),
+            self._top: (left, top, right, top + tall),
+            self._word: (left, top + tall + 0.2 * u, split - u, head - 0.4 * u),
+            self._scores: (split, top + tall + 0.2 * u, right, head - 0.4 * u),
             self._words: (left, head, right, head + words),
             self._flow: (left, below - flow, right - 4.6 * u, below),
             self._level: (right - 3.6 * u, below - flow, right, below),
@@ -579,6 +638,8 @@ class Presentation(QtWidgets.QWidget):
         top.sound = recording is not None and recording.audio
         top.warning, top.sending = health_warning(model, problem), sending
         top.show_state((top.person, top.state, top.time, top.kept, top.sound, top.warning, top.sending))
+        if top.rows(top.width()) != self._rows:
+            self._share_out()
         shown = (view.headline, view.explanation, view.class_index, round(view.confidence or 0.0, 2))
         self._word.view = self._scores.view = view
         self._word.show_state(shown)

@@ -324,6 +324,7 @@ def style_sheet(palette: Palette) -> str:
     }}
     QSlider::handle:horizontal:focus {{ background: {p.accent}; }}
     QSlider::handle:horizontal:disabled {{ border-color: {p.line}; }}
+    QDialogButtonBox {{ dialogbuttonbox-buttons-have-icons: 0; }}
     QCheckBox {{ spacing: 8px; }}
     QCheckBox:disabled {{ color: {p.dim}; }}
     QCheckBox::indicator {{

@@ -107,7 +107,8 @@ def test_without_a_model_pocketsphinx_writes(empty_machine: Path) -> None:
     assert choice.factory is not None
     assert isinstance(choice.factory(), PocketSphinxRecognizer)
     assert "no Vosk model is installed" in choice.note
-    assert "models fetch vosk-model-small-en-us-0.15" in choice.advice
+    assert "a third of the words" in choice.advice
+    assert "models fetch vosk-model-small-en-us-0.15" in choice.command
     with pytest.raises(RecognizerError, match="no Vosk model is installed") as caught:
         choose_recognizer("vosk")
     assert str(empty_machine / "data") in caught.value.remedy
@@ -130,7 +131,7 @@ def test_without_libraries(empty_machine: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_none_is_a_choice() -> None:
     choice = choose_recognizer("none")
-    assert (choice.factory, choice.label, choice.advice) == (None, None, "")
+    assert (choice.factory, choice.label, choice.advice, choice.command) == (None, None, "", "")
 
 
 def test_folders(empty_machine: Path) -> None:

@@ -22,14 +22,13 @@ ROOT = Path(__file__).resolve().parents[2]
 if __name__ == "__main__":
     sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
+from gui.painted import LETTERS, SIGNS, painted_findings, paints_text  # noqa: E402 - the path comes first
+
 from realtime_ser.gui.panels.panel import ElidedBox, ElidedLabel  # noqa: E402 - the path comes first
 from realtime_ser.gui.qt import QtCore, QtGui, QtWidgets  # noqa: E402 - the path comes first
 from realtime_ser.gui.theme import blend, contrast  # noqa: E402 - the path comes first
 
 __all__ = ["findings", "nameless"]
-
-LETTERS, SIGNS = 4.5, 3.0
-"""Least contrast with the ground of letters of usual size, and of what is no letter: WCAG 2, level AA."""
 
 _TEXTS = (
     QtWidgets.QLabel,
@@ -77,6 +76,9 @@ def findings(window: QtWidgets.QWidget) -> Iterator[str]:
                 title = str(table.model().headerData(column, QtCore.Qt.Orientation.Horizontal))
                 if max(map(header.fontMetrics().horizontalAdvance, title.splitlines())) + 8 > header.sectionSize(column):
                     yield f"column {title!r} is cut off"
+    for widget in (window, *window.findChildren(QtWidgets.QWidget)):
+        if not isinstance(widget, _TEXTS) and _seen(widget) and paints_text(widget):
+            yield from painted_findings(widget, window, picture)
     yield from nameless(window)
 
 

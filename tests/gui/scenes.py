@@ -455,7 +455,7 @@ def first_steps(place: Path) -> Iterator[Scene]:
     controller.recognizer = RecognizerLabel("PocketSphinx", "en-us")
     controller.words_note = (
         "PocketSphinx writes the words, since no Vosk model is installed. PocketSphinx gets a third of the words wrong, often "
-        "more. `realtime-ser models fetch vosk-model-small-en-us-0.15` (40 MB) installs a better one."
+        "more."
     )
     controller.better_note = "Vosk writes the words, with the best Vosk model found: vosk-model-small-en-us-0.15."
     controller.held_at = 17_000_000
@@ -481,7 +481,8 @@ def first_steps(place: Path) -> Iterator[Scene]:
 
         controller.fetch_error = RecognizerError(
             f"{MODELS_URL}{CATALOGUE[0].name}.zip could not be fetched in 4 attempts: Name or service not known.",
-            "Check the connection and run the command again; it goes on where it stopped.",
+            "Check the connection and press the button again; it goes on where it stopped. Without a connection here, fetch "
+            "the ZIP file elsewhere and unpack it into /home/somebody/.local/share/realtime-ser/models.",
         )
         shown.fetch.click()
         until("could not be fetched")

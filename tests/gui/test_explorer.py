@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import errno
+import itertools
 import json
 import shutil
 import threading
@@ -225,6 +226,12 @@ def test_what_the_bundle_says_of_its_classes_is_what_is_drawn_and_said(
     assert numbers["bands"][highest].split() == [str(band) for band in group]
     assert numbers["low_hz"][highest] == min(filters.low_hz[band] for band in group)
     assert numbers["high_hz"][highest] == max(filters.high_hz[band] for band in group)
+    # A lane a class, one below the other, and what is chosen at the same place in all of them.
+    lanes = [plot.getViewBox().sceneBoundingRect() for plot in page._lanes]
+    assert {(lane.left(), lane.width()) for lane in lanes} == {(lanes[0].left(), lanes[0].width())}
+    assert all(above.bottom() < below.top() for above, below in itertools.pairwise(lanes))
+    assert {float(line.getData()[0][0]) for line in page._cursors} == {float(page.at(page._centre[highest]))}
+    assert page.slider.width() < 0.5 * page.width(), "as wide as the lanes it would be taken for their axis"
     # The same by pointer and by keys.
     move_pointer(page, page.plots["sadness"], float(page.at(page._centre[40])))
     qtbot.waitUntil(lambda: abs(page.shown - 40) <= 1, timeout=5_000)
@@ -288,6 +295,10 @@ def test_the_training_plays_when_asked_and_stops_at_its_end(explorer: ExplorerWi
     explorer.show_page(TRAINING)
     qtbot.keyClick(page.slider, Qt.Key.Key_End)
     assert page.state == 4
+    # A click among the batches shows the nearest state.
+    box = page.plots["validation over the training"].getViewBox()
+    page._view.clicked.emit(box.mapViewToScene(QtCore.QPointF(12.0, float(box.viewRange()[1][0]) + 1e-3)))
+    assert page.state == 1
     # Between two states nothing is drawn that was not measured.
     page.slider.setValue(2)
     _, drawn = page._shift_now.getData()
@@ -505,7 +516,7 @@ def test_with_nothing_to_compare_a_button_asks_for_a_folder(
 
 PLOTS = [
     *((FILTERS, name) for name in ("bands", "movement", "bandwidth", "summed response", "response", "impulse response")),
-    *((CLASSES, name) for name in ("all classes", "anger", "happiness", "neutral", "sadness", "reliance, all plots")),
+    *((CLASSES, name) for name in ("all classes", "anger", "happiness", "neutral", "sadness")),
     *((TRAINING, f"{name}") for name in ("cutoffs of the state", "movement so far", "movement over the training")),
     (TRAINING, "validation over the training"),
     *((COMPARE, f"{name} of both") for name in ("bands", "movement", "bandwidth", "summed response")),

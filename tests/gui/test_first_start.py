@@ -267,7 +267,8 @@ def test_what_was_fetched_is_used_from_the_next_start_on(
     assert controller.can_fetch_words()
     seen: list[tuple[str, int, int | None]] = []
 
-    def fetch(name: str, progress: Callable[[FetchProgress], None]) -> None:
+    def fetch(name: str, progress: Callable[[FetchProgress], None], again: str) -> None:
+        assert "button" in again  # there is no command to be run
         progress(FetchProgress("download", 1, 2))
         shutil.copytree(vosk_model_dir, models / name)
 

@@ -13,16 +13,17 @@ from typing import Any
 import pytest
 from gui.conftest import Driver
 from gui.legibility import findings, nameless
+from gui.painted import painted_texts, paints_text
 from gui.scenes import GROUPS
 from gui.scripted_controller import Choice, ScriptedController
 
 from realtime_ser.gui.panels.level import LevelPanel
-from realtime_ser.gui.panels.panel import ElidedBox, FittedDialog, make_label
+from realtime_ser.gui.panels.panel import ElidedBox, ElidedLabel, FittedDialog, make_label, numeric_font
 from realtime_ser.gui.panels.timeline import TimelinePanel
 from realtime_ser.gui.panels.transcript import TranscriptList
 from realtime_ser.gui.panels.transport import Transport
 from realtime_ser.gui.paths import shown_path
-from realtime_ser.gui.qt import QtCore, QtWidgets
+from realtime_ser.gui.qt import QtCore, QtGui, QtWidgets
 from realtime_ser.gui.theme import DARK, style_sheet
 
 Drive = Callable[..., Driver]
@@ -31,7 +32,7 @@ SCRIPT = Path(__file__).with_name("legibility.py")
 
 # The scenes of recorded sessions cost a recording each time, and sizes are in the same pixels at either factor: once for them.
 SCALED = [(group, factor) for group in GROUPS for factor in (1, 2) if (group, factor) != ("sessions", 1)]
-SCALED += [("dialogs", 3), ("listening", 3)]
+SCALED += [(group, 3) for group in ("dialogs", "listening", "recording", "presentation")]
 
 
 @pytest.mark.timeout(300)
@@ -88,6 +89,63 @@ def test_what_is_wrong_is_found(page: QtWidgets.QWidget) -> None:
         assert expected in told, told
 
 
+class Painting(QtWidgets.QWidget):
+    """Paints text, well or badly."""
+
+    bad = False
+
+    def __init__(self, parent: QtWidgets.QWidget) -> None:
+        super().__init__(parent)
+        self.setGeometry(0, 0, 200, 100)
+
+    def paintEvent(self, event: QtGui.QPaintEvent) -> None:  # noqa: N802 - Qt's name
+        painter = QtGui.QPainter(self)
+        painter.fillRect(self.rect(), QtGui.QColor(DARK.panel))
+        painter.setFont(numeric_font(12))
+        painter.setPen(QtGui.QColor(DARK.text))
+        painter.drawText(QtCore.QPointF(10.0, 20.0), "in full")
+        if not self.bad:
+            return
+        painter.drawText(QtCore.QPointF(30.0, 25.0), "over it")
+        painter.drawText(QtCore.QPointF(180.0, 60.0), "beyond the edge")
+        painter.save()
+        painter.setClipRect(QtCore.QRectF(0.0, 70.0, 40.0, 30.0))
+        painter.drawText(QtCore.QPointF(10.0, 85.0), "behind a clip")
+        painter.restore()
+        painter.setOpacity(0.4)
+        painter.drawText(QtCore.QPointF(100.0, 20.0), "faint")
+        painter.setOpacity(1.0)
+        painter.scale(0.5, 0.5)
+        painter.drawText(QtCore.QPointF(20.0, 90.0), "tiny")
+
+
+def test_what_is_wrong_with_painted_text_is_found(page: QtWidgets.QWidget, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Painting, "__module__", "realtime_ser.gui.painting")  # what is looked at is the program's own
+    painting = Painting(page)
+    page.show()
+    assert list(findings(page)) == []
+    painting.bad = True
+    painting.update()
+    told = "\n".join(findings(page))
+    for expected in (
+        "paints 'in full' and 'over it' over each other",
+        "paints 'beyond the edge', of which",
+        "paints 'behind a clip', of which",
+        "paints 'faint', which is too faint",
+        "paints 'tiny' in letters of 6 px",
+    ):
+        assert expected in told, told
+
+
+def test_text_in_scenes_and_in_kept_pictures_is_looked_at(running: Driver) -> None:
+    seen: dict[str, set[str]] = {}
+    for widget in running.window.findChildren(QtWidgets.QWidget):
+        if widget.isVisible() and paints_text(widget):
+            seen.setdefault(type(widget).__name__, set()).update(one.text for one in painted_texts(widget))
+    assert {"verdicts", "100 %", "voice", "1 kHz"} <= set().union(*seen.values())  # axes of plots
+    assert {"−60", "0", "CLIP"} <= seen["_Meter"]
+
+
 def test_what_has_no_name_is_found(page: QtWidgets.QWidget) -> None:
     rows = QtWidgets.QFormLayout(page)
     rows.addRow("a name beside it", QtWidgets.QLineEdit())
@@ -98,6 +156,30 @@ def test_what_has_no_name_is_found(page: QtWidgets.QWidget) -> None:
     page.show()
     QtWidgets.QApplication.processEvents()
     assert [told.split()[0] for told in nameless(page)] == ["QLineEdit", "QPushButton", "QSlider", "QListWidget", "QTextEdit"]
+
+
+def test_where_there_is_no_room_a_line_has_a_shorter_text_or_an_end(page: QtWidgets.QWidget) -> None:
+    line = ElidedLabel()
+    line.setParent(page)
+    page.show()
+    line.show()
+    said = "so many words that there is no room for them"
+    for room, shorter, expected in (
+        (said, "short", said),
+        ("so many words…", "short", "short"),
+        ("so many words…", "", "so many words…"),
+        ("so…", "", ""),
+    ):
+        line.show_text(said, shorter)
+        line.setGeometry(0, 0, line.fontMetrics().horizontalAdvance(room) + 1, 20)
+        assert "".join(one.text for one in painted_texts(line)) == expected
+
+
+def test_buttons_of_dialogs_have_no_pictures_of_another_style(page: QtWidgets.QWidget) -> None:
+    buttons = QtWidgets.QDialogButtonBox(QtWidgets.QDialogButtonBox.StandardButton.Close)
+    QtWidgets.QVBoxLayout(page).addWidget(buttons)
+    page.show()
+    assert all(button.icon().isNull() for button in buttons.buttons())
 
 
 def test_a_dialog_is_never_lower_than_its_texts_need(qtbot: Any) -> None:

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 from gui.conftest import Driver
+from gui.painted import painted_texts
 from gui.scripted_controller import RATE, SCRIPT, ScriptedController, Stream
 
 from realtime_ser.gui.about import SHORT_NOTE
-from realtime_ser.gui.models import DashboardModel
+from realtime_ser.gui.models import DashboardModel, NowView
 from realtime_ser.gui.panels.timeline import TimelinePanel
 from realtime_ser.gui.panels.transport import Transport
 from realtime_ser.gui.presentation import SMALLEST, Presentation, health_warning
@@ -90,6 +91,41 @@ def test_the_other_keys_go_on_working(presented: Driver) -> None:
     press(presented, Qt.Key.Key_Space)
     assert presented.controller.state().phase == "running"
     assert presented.window.presenting
+
+
+def test_what_is_sent_and_what_is_wrong_stand_below_each_other_where_there_is_no_room(presented: Driver) -> None:
+    shown = page(presented)
+    window = presented.window
+    window.showNormal()
+    window.resize(1024, 700)
+    top = shown.parts[0]
+    sending, warning = "Sending scores: LSL, OSC to 127.0.0.1:9000", "The microphone is away: nothing is heard."
+    long, more = f"The microphone {'very ' * 20}far away.", f"{warning} {'It is looked for. ' * 9}"
+    heights = []
+    cases = (("", warning, 1), (sending, "", 1), (sending, warning, 2), (sending, long, 3), (sending, more, 2))
+    for sent, wrong, rows in cases:
+        shown.refresh_text(NowView("No speech"), window.model, "LIVE", None, wrong, sent)
+        written = [one.text for one in painted_texts(top)]
+        assert "…" not in "".join(written)
+        last = warning if wrong == more else wrong or sent
+        assert " ".join(written).endswith(last.split()[-1])
+        assert top.rows(top.width()) == rows
+        word = next(part for part in shown.parts if hasattr(part, "view"))
+        assert top.geometry().bottom() < word.geometry().top()
+        heights.append(word.height())
+    assert heights[0] == heights[1] > heights[2] == heights[4] > heights[3]
+
+
+@pytest.mark.parametrize("size", [(1024, 700), (1920, 1080)])
+def test_why_nothing_is_named_is_said_in_full(presented: Driver, size: tuple[int, int]) -> None:
+    shown = page(presented)
+    presented.window.showNormal()
+    presented.window.resize(*size)
+    presented.controller.look_for_device()
+    presented.tick()
+    word = next(part for part in shown.parts if hasattr(part, "view"))
+    assert len(word.view.explanation) > 45
+    assert word.view.explanation in [one.text for one in painted_texts(word)]
 
 
 def test_states_words_and_the_notice_are_said(running: Driver) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from gui.conftest import Driver
 from gui.legibility import nameless
+from gui.painted import painted_texts
 from gui.scripted_controller import INPUTS, RATE, SCRIPT, Choice, ScriptedController, facts
 
 from realtime_ser.errors import BundleError, DeviceError
@@ -22,6 +23,7 @@ from realtime_ser.gui.panels.transcript import TranscriptList
 from realtime_ser.gui.panels.transport import Transport
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets, pg
 from realtime_ser.gui.window import DashboardWindow
+from realtime_ser.session.writer import Marker
 from realtime_ser.types import Event, Level, Severity, Span
 
 Drive = Callable[..., Driver]
@@ -383,6 +385,41 @@ def test_words_stand_below_their_verdict_as_far_as_there_is_room(running: Driver
     assert 10.0 < panel._lanes["words"].getViewBox().height() < height - 8.0
     for counts in (wide, closer):
         assert counts[-1] <= 80, "outside there is the line that is now, and nothing else"
+
+
+def test_now_stands_on_the_right_from_the_beginning_and_what_was_before_is_said(drive: Drive) -> None:
+    driver = drive()
+    driver.settle()
+    panel = driver.window.findChild(TimelinePanel)
+
+    def written() -> set[str]:
+        return {one.text for one in painted_texts(panel._view.viewport())}
+
+    assert any("appears here" in text for text in written())
+    driver.window.start()
+    places = []
+    for until in (4.0, 30.0, 59.0, 66.0):
+        driver.play(until - driver.controller.stream.position / RATE)
+        first, end = panel._range
+        now = driver.window.model.position / RATE
+        places.append((now - first) / (end - first))
+        assert ("before the start" in written()) == (until <= 30.0), "for the rest of it there is no room"
+        assert not any(text.startswith("-") for text in written())
+    assert max(places) - min(places) < 0.002
+    assert min(places) > 0.97
+
+
+def test_no_name_of_a_marker_lies_over_another(running: Driver) -> None:
+    running.play(4.0)
+    panel = running.window.findChild(TimelinePanel)
+    for name, seconds in (("a long name", 0.5), ("another long name", 1.0), ("short", 3.9)):
+        running.window.model.markers.append(Marker(round(seconds * RATE), name, "", "test", 0.0))
+    running.play(0.2)
+    named = {one.text: one.ink for one in painted_texts(panel._view.viewport())}
+    first, second, third = (named[name] for name in ("a long name", "another long name", "short"))
+    assert second.top() > first.bottom()
+    assert third.right() < panel._view.viewport().width()
+    assert not any(one.intersects(other) for one, other in ((first, second), (first, third), (second, third)))
 
 
 def test_nothing_is_drawn_while_nothing_is_new(running: Driver, monkeypatch: pytest.MonkeyPatch) -> None:

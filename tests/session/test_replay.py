@@ -16,15 +16,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from gui.painted import painted_texts
 from session_parts import Record, Recorded, prolong
 
 from realtime_ser.assembly import Models, load_models
 from realtime_ser.errors import DeviceError
 from realtime_ser.gui.panels.panel import Look
+from realtime_ser.gui.panels.timeline import place_flags
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets
 from realtime_ser.gui.replay.document import Document, following, preceding
 from realtime_ser.gui.replay.opening import OpeningWindow
-from realtime_ser.gui.replay.picture import _block, lane_rects, place_flags, tick_step
+from realtime_ser.gui.replay.picture import _block, lane_rects, tick_step
 from realtime_ser.gui.replay.window import ReplayWindow
 from realtime_ser.gui.theme import DARK, class_styles
 from realtime_ser.session import edit
@@ -209,6 +211,34 @@ def test_scrubbing_zooming_and_clicking(folder: Path, show: Callable[..., Replay
     assert window.position == pytest.approx(window.document.seconds)
 
 
+def test_the_handle_stands_below_the_line_that_says_where_one_is(folder: Path, show: Callable[..., ReplayWindow]) -> None:
+    window = show(folder)
+    slider = field(window, QtWidgets.QSlider, "position in the session")
+    for seconds in (0.0, 4.5, window.document.seconds):
+        window.seek(seconds)
+        option = QtWidgets.QStyleOptionSlider()
+        slider.initStyleOption(option)
+        style = QtWidgets.QStyle
+        handle = slider.style().subControlRect(style.ComplexControl.CC_Slider, option, style.SubControl.SC_SliderHandle, slider)
+        x = slider.mapTo(window, QtCore.QPoint(round(handle.x() + handle.width() / 2.0), 0)).x()
+        head = window._lanes.mapTo(window, QtCore.QPoint(round(window._lanes._to_x(seconds)), 0)).x()
+        assert x == pytest.approx(head, abs=2)
+
+
+def test_of_words_as_many_are_written_as_there_is_room_for(folder: Path, show: Callable[..., ReplayWindow]) -> None:
+    window = show(folder)
+    said = next(one for one in window.document.utterances if len(one.said.split()) > 3)
+    wide = window._lanes._to_x(said.end) - window._lanes._to_x(said.start)
+    (written,) = [one for one in painted_texts(window._lanes) if one.text.split()[:2] == said.said.split()[:2]]
+    assert written.ink.width() < wide
+    whole = written.text == said.said
+    assert whole or (written.text.endswith(" …") and said.said.startswith(written.text[:-2]))
+    window._lanes.zoom(0.3, said.start)
+    window.resize(1600, 900)
+    closer = [one.text for one in painted_texts(window._lanes) if one.text.split()[:2] == said.said.split()[:2]]
+    assert whole or len(closer[0]) > len(written.text)
+
+
 def test_words_and_labels_are_written_beside_the_original(folder: Path, show: Callable[..., ReplayWindow], qtbot: Any) -> None:
     window = show(folder)
     window.jump("utterance", 1)
@@ -363,7 +393,7 @@ def test_a_later_scoring_is_opened_and_compared(
     rescore(folder, models, name="same")
     rescore(folder, load_models(write_bundle(tmp_path / "other", seed=11), "none"), name="other")
     window = show(folder, "same")
-    assert "same label or none: 100% of 2, scores ±0.000" in texts(window)
+    assert "same label or none: 100 % of 2, scores ±0.000" in texts(window)
     field(window, QtWidgets.QComboBox, "later scoring to compare with").setCurrentText("other")
     qtbot.waitUntil(lambda: not window.busy)
     window.jump("utterance", 1)

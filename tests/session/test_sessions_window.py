@@ -271,6 +271,33 @@ def test_what_a_paper_needs_is_shown_copied_and_saved(
     assert [dialog.table.item(row, 0).text() for row in range(dialog.table.rowCount())] == ["P01", "P02"]
 
 
+def test_the_kind_of_file_that_is_chosen_decides(
+    root: Path, show: Callable[[Path], SessionsWindow], tmp_path: Path, qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window = show(root)
+    choose(window, "1", "2")
+    window.show_report()
+    dialog = window.report_dialog
+    assert dialog is not None
+    qtbot.waitUntil(lambda: not dialog.job.busy)
+    dialog.show_page("Summary")
+    asked = []
+
+    def answer(_parent: object, _title: str, suggested: str, kinds: str, before: str) -> tuple[str, str]:
+        asked.append((Path(suggested).suffix, kinds, before))
+        return str(tmp_path / "means.csv"), "JSONL (*.jsonl)"
+
+    monkeypatch.setattr(QtWidgets.QFileDialog, "getSaveFileName", answer)
+    for _ in range(2):
+        dialog._browse()
+        assert dialog.place.text() == str(tmp_path / "means.jsonl")
+    kinds = "CSV (*.csv);;PARQUET (*.parquet);;JSONL (*.jsonl)"
+    assert asked == [(".csv", kinds, "CSV (*.csv)"), (".jsonl", kinds, "JSONL (*.jsonl)")]
+    dialog.begin.click()
+    qtbot.waitUntil(lambda: not dialog.job.busy)
+    assert (tmp_path / "means.jsonl").read_text(encoding="utf-8").startswith("{")
+
+
 def test_before_everything_is_closed_every_window_asks_for_what_is_not_saved(
     root: Path, show: Callable[[Path], SessionsWindow], qtbot: Any
 ) -> None:

@@ -14,7 +14,7 @@ from realtime_ser.gui.paths import shown_path
 from realtime_ser.gui.qt import QtCore, QtGui, QtSvg, QtWidgets
 from realtime_ser.gui.worker import Failure
 
-__all__ = ["FORMATS", "Columns", "ask_path", "export_failure", "export_plot"]
+__all__ = ["FORMATS", "Columns", "ask_file", "ask_path", "export_failure", "export_plot"]
 
 FORMATS = ("svg", "png", "csv")
 _PNG_SCALE = 2.0
@@ -35,20 +35,25 @@ _WHY = {
 
 
 def ask_path(parent: QtWidgets.QWidget, name: str, formats: Sequence[str] = FORMATS) -> Path | None:
-    """Ask where to write the plot `name`; ``None``: nowhere.
+    """Ask where to write the plot `name`; ``None``: nowhere."""
+    return ask_file(parent, f"Export {name}", f"{name.replace(',', '').replace(' ', '-')}.{formats[0]}", formats)
+
+
+def ask_file(parent: QtWidgets.QWidget, title: str, suggested: str, formats: Sequence[str]) -> Path | None:
+    """Ask where to write a file of one of these formats, each of which is an ending; ``None``: nowhere.
 
     The format that is chosen decides, whatever the ending that is written or suggested: it gives the path its own.
     """
-    kinds = ";;".join(f"{kind.upper()} (*.{kind})" for kind in formats)
-    suggested = f"{name.replace(',', '').replace(' ', '-')}.{formats[0]}"
-    chosen, kind = QtWidgets.QFileDialog.getSaveFileName(parent, f"Export {name}", suggested, kinds)
+    kinds = {kind: f"{kind.upper()} (*.{kind})" for kind in formats}
+    before = kinds.get(Path(suggested).suffix.lower().lstrip("."), "")
+    chosen, kind = QtWidgets.QFileDialog.getSaveFileName(parent, title, suggested, ";;".join(kinds.values()), before)
     if not chosen:
         return None
     path = _with_ending(Path(chosen), kind.split(" ", 1)[0].lower(), formats)
     if path != Path(chosen) and path.exists():
         # The dialog has asked about another file, if about any.
         question = f"{shown_path(path)} is there already. Replace it?"
-        if QtWidgets.QMessageBox.question(parent, f"Export {name}", question) != QtWidgets.QMessageBox.StandardButton.Yes:
+        if QtWidgets.QMessageBox.question(parent, title, question) != QtWidgets.QMessageBox.StandardButton.Yes:
             return None
     return path
 
@@ -60,7 +65,7 @@ def _with_ending(path: Path, kind: str, formats: Sequence[str]) -> Path:
         kind = written if written in formats else formats[0]
     if written == kind:
         return path
-    return path.with_name(f"{path.stem if written in FORMATS else path.name}.{kind}")
+    return path.with_name(f"{path.stem if written in (*FORMATS, *formats) else path.name}.{kind}")
 
 
 def export_failure(error: OSError | ValueError, path: Path) -> Failure:

@@ -17,6 +17,7 @@ from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets, pg
 from realtime_ser.gui.theme import Palette
 
 __all__ = [
+    "SLIDER",
     "ChoicePage",
     "Page",
     "PlotView",
@@ -28,6 +29,8 @@ __all__ = [
     "say_what_measures_it",
 ]
 
+SLIDER = 320
+"""Pixels of a slider: over the whole width it would be taken for the axis of the plots below it, which have others."""
 POINTER_RATE = 30
 """Pictures a second that follow the pointer at most."""
 
@@ -259,7 +262,9 @@ class ChoicePage(Page):
         self.setFocusProxy(self.slider)
         self.bar = QtWidgets.QHBoxLayout()
         self.bar.addWidget(make_label(thing.capitalize(), "dim"))
-        self.bar.addWidget(self.slider, 1)
+        self.slider.setFixedWidth(SLIDER)
+        self.bar.addWidget(self.slider)
+        self.bar.addStretch(1)
 
     def follow(self, view: PlotView) -> None:
         """Let the pointer in `view` choose."""

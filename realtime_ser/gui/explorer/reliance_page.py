@@ -9,32 +9,24 @@ import numpy as np
 
 from realtime_ser.bundle.filter_files import RELIANCE_NAME, Reliance
 from realtime_ser.gui.explorer.exports import Columns
-from realtime_ser.gui.explorer.page import ChoicePage, PlotView, curve, dots, fit_y, say_what_measures_it
+from realtime_ser.gui.explorer.page import ChoicePage, PlotView, curve, fit_y, say_what_measures_it
 from realtime_ser.gui.explorer.study import Study
 from realtime_ser.gui.panels.panel import make_label, minus
-from realtime_ser.gui.qt import Qt, QtWidgets, pg
-from realtime_ser.gui.theme import Palette, Shape, blend
+from realtime_ser.gui.qt import QtWidgets, pg
+from realtime_ser.gui.theme import Palette, blend
 
 __all__ = ["ReliancePage"]
 
 ALL = "all classes"
-_LINES = (Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine, Qt.PenStyle.DashDotLine, Qt.PenStyle.DotLine)
-_SYMBOLS = {
-    Shape.UP: "t1",
-    Shape.CIRCLE: "o",
-    Shape.SQUARE: "s",
-    Shape.DOWN: "t",
-    Shape.DIAMOND: "d",
-    Shape.CROSS: "+",
-    Shape.BAR: "h",
-    Shape.RING: "star",
-}
-_SYMBOL_EVERY = 7
-"""Groups from one symbol on a line to the next: so many that a line can be told without its colour."""
+_UNIT = "fall of the log-probability without the filters here (nats)"
+_TITLE = 20.0
+"""Pixels of a lane's title."""
+_MOST_LANES = 5
+"""Classes up to which each has the whole width."""
 
 
 class ReliancePage(ChoicePage):
-    """How much less probable each class becomes without some filters: all classes together, and each with intervals."""
+    """How much less probable each class becomes without some filters: a lane a class, with intervals, over one axis."""
 
     def __init__(self, study: Study) -> None:
         super().__init__("band")
@@ -79,36 +71,25 @@ class ReliancePage(ChoicePage):
         reliance = self._reliance
         if reliance is None:
             return
-        view = self._view
-        together = view.add_plot(0, 0, ALL, columns=2)
-        yield
-        alone = []
+        view, columns = self._view, 1 if len(reliance.classes) <= _MOST_LANES else 2
+        self._lanes = []
         for place, name in enumerate(reliance.classes):
-            alone.append(view.add_plot(1 + place // 2, place % 2, name))
+            self._lanes.append(view.add_plot(place // columns, place % columns, name))
             yield
-        view.ci.layout.setRowStretchFactor(0, 3)
-        for row in range(1, 1 + (len(alone) + 1) // 2):
-            view.ci.layout.setRowStretchFactor(row, 2)
-        self._classes = alone
-        self.plots = {ALL: together, **dict(zip(reliance.classes, alone, strict=True))}
-        if len(alone) > 1:
-            self.plots["reliance, all plots"] = view.ci
-        self.over_frequency = [together, *alone]
-        self.targets = self.over_frequency
-        self._zeros = [curve(plot) for plot in self.over_frequency]
-        self._cursors = [curve(plot) for plot in self.over_frequency]
-        self._together = [(curve(together), dots(together, "o", 7)) for _ in alone]
+        self.plots = {ALL: view.ci, **dict(zip(reliance.classes, self._lanes, strict=True))}
+        self.over_frequency = self.targets = self._lanes
+        self._zeros = [curve(plot) for plot in self._lanes]
+        self._cursors = [curve(plot) for plot in self._lanes]
         self._bounds = []
         self._fills = []
-        for plot in alone:
+        for plot in self._lanes:
             low, high = curve(plot), curve(plot)
             fill = pg.FillBetweenItem(low, high)
             plot.addItem(fill, ignoreBounds=True)
             self._bounds.append((low, high))
             self._fills.append(fill)
-        self._means = [curve(plot) for plot in alone]
-        fit_y(together, self._fall, zero=True)
-        for plot in alone:
+        self._means = [curve(plot) for plot in self._lanes]
+        for plot in self._lanes:
             fit_y(plot, self._interval, zero=True)  # the same for all, so that they can be compared
 
     @staticmethod
@@ -137,22 +118,16 @@ class ReliancePage(ChoicePage):
         for zero, cursor in zip(self._zeros, self._cursors, strict=True):
             zero.setData(ends, np.zeros(2), pen=pg.mkPen(palette.line, width=1))
             cursor.setPen(pg.mkPen(palette.warning, width=1))
-        # Symbols begin at another group for each class, so that they do not lie on each other where the lines do.
         for number, style in enumerate(self.look.classes):
-            line, symbols = self._together[number]
-            pen = pg.mkPen(style.colour, width=2, style=_LINES[number % len(_LINES)])
-            line.setData(at, self._fall[number], pen=pen)
-            marked = slice(number, None, _SYMBOL_EVERY)
-            symbols.setData(at[marked], self._fall[number][marked], symbol=_SYMBOLS[style.shape], brush=style.colour)
             self._means[number].setData(at, self._fall[number], pen=pg.mkPen(style.colour, width=2))
             for side, bound in enumerate(self._bounds[number]):
                 bound.setData(at, self._interval[number, :, side], pen=None)
             self._fills[number].setBrush(pg.mkBrush(blend(style.colour, palette.well, 0.3)))
-            self._classes[number].setTitle(f"{style.glyph} {style.name}", color=style.colour, size="9pt")
-        legend = " &nbsp; ".join(
-            f'<span style="color:{style.colour}">{style.glyph} {style.name}</span>' for style in self.look.classes
-        )
-        self.plots[ALL].setTitle(f"Fall of the log-probability (nats) &nbsp; {legend}", color=palette.text, size="9pt")
+            name = f'<span style="color:{style.colour}">{style.glyph} {style.name}</span>'
+            plot = self._lanes[number]
+            plot.setTitle(f"{name} &nbsp; {_UNIT}", color=palette.dim, size="9pt", justify="left")
+            plot.titleLabel.setMaximumHeight(_TITLE)
+            plot.layout.setRowFixedHeight(0, _TITLE)
         self.refresh_choice(anew=True)
 
     def show_choice(self, number: int) -> None:

@@ -37,4 +37,4 @@ def place(hertz: Hertz | float, scale: str) -> Hertz:
 def ticks(scale: str, end_hz: float, coarse: bool = False) -> list[tuple[float, str]]:
     """Places and labels of the marks on the axis `scale` up to `end_hz`; `coarse`: few, for a narrow plot."""
     chosen = [hertz for hertz in _TICKS_HZ[scale] if hertz <= end_hz and not (coarse and hertz in _CROWDED_HZ)]
-    return [(float(place(hertz, scale)), f"{hertz:,}") for hertz in chosen]
+    return [(float(place(hertz, scale)), f"{hertz:,}" if hertz else "0 Hz") for hertz in chosen]

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from realtime_ser.gui.explorer.exports import Columns
-from realtime_ser.gui.explorer.page import Page, PlotView, curve, dots, fit_y, say_what_measures_it
+from realtime_ser.gui.explorer.page import SLIDER, Page, PlotView, curve, dots, fit_y, say_what_measures_it
 from realtime_ser.gui.explorer.study import Study
 from realtime_ser.gui.panels.panel import set_text
-from realtime_ser.gui.qt import Qt, QtGui, QtWidgets, pg
+from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets, pg
 from realtime_ser.gui.theme import Palette, blend
 
 __all__ = ["TrainingPage"]
@@ -52,6 +52,7 @@ class TrainingPage(Page):
         self._entropy = np.array([np.nan if score is None else -score for score in study.history.scores])
         self._bar(layout)
         self._view = PlotView("filters over the training")
+        self._view.clicked.connect(self._click)
         layout.addWidget(self._view, 1)
 
     def build(self) -> Iterator[None]:
@@ -65,7 +66,7 @@ class TrainingPage(Page):
         yield
         self._paths = view.add_plot(1, 0, "Movement of every centre over the batches (Hz)")
         yield
-        self._loss = view.add_plot(1, 1, "Cross-entropy on validation speakers")
+        self._loss = view.add_plot(1, 1, "Cross-entropy on validation speakers over the batches")
         yield
         self.plots = {
             "cutoffs of the state": self._bands,
@@ -98,12 +99,14 @@ class TrainingPage(Page):
         self.slider = QtWidgets.QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(0, len(self._steps) - 1)
         self.slider.setAccessibleName("state of the training")
-        self.slider.setToolTip("One validation after the other: arrow keys, Home, End")
+        self.slider.setToolTip("One validation after the other: arrow keys, Home, End; or a click into a plot over the batches")
         self.slider.valueChanged.connect(self._take)
         # A hand on the slider wants to see one state.
         self.slider.sliderPressed.connect(self.pause)
         self.setFocusProxy(self.slider)
-        bar.addWidget(self.slider, 1)
+        self.slider.setFixedWidth(SLIDER)
+        bar.addWidget(self.slider)
+        bar.addStretch(1)
         layout.addLayout(bar)
 
     @property
@@ -151,6 +154,15 @@ class TrainingPage(Page):
             self.slider.setValue(self._state + 1)
             if self._state == len(self._steps) - 1:
                 self.pause()
+
+    def _click(self, place: QtCore.QPointF) -> None:
+        """Show the state that is nearest to where somebody clicked among the batches."""
+        for plot in (self._paths, self._loss):
+            box = plot.getViewBox()
+            if box.sceneBoundingRect().contains(place):
+                self.pause()
+                at = box.mapSceneToView(QtCore.QPointF(place)).x()
+                self.slider.setValue(int(np.argmin(np.abs(self._steps - at))))
 
     def _take(self, state: int) -> None:
         self._state = state

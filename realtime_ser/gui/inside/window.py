@@ -73,7 +73,7 @@ class _Parts(_Picture):
         self.voice = detail.voice_part - detail.voice_part.mean()
         self.words = detail.words_part - detail.words_part.mean()
         pairs = zip(names, self.voice, self.words, strict=False)
-        self.setAccessibleDescription(", ".join(f"{name}: voice {v:+.1f}, words {w:+.1f}" for name, v, w in pairs))
+        self.setAccessibleDescription(", ".join(f"{name}: voice {v:+z.1f}, words {w:+z.1f}" for name, v, w in pairs))
         self.update()
 
     def draw(self, painter: QtGui.QPainter, look: Look) -> None:
@@ -101,7 +101,7 @@ class _Parts(_Picture):
             ):
                 begin = centre + min(value, 0.0) * scale
                 painter.fillRect(QtCore.QRectF(begin, top, max(abs(value) * scale, 1.0), bar), QtGui.QColor(colour))
-            said = f"{self.voice[index]:+.1f}  {self.words[index]:+.1f}".replace("-", "−")
+            said = f"{self.voice[index]:+z.1f}  {self.words[index]:+z.1f}".replace("-", "−")
             painter.drawText(line, _RIGHT | _MIDDLE, said)
 
 

@@ -82,19 +82,24 @@ class _Meter(QtWidgets.QWidget):
             painter.fillRect(QtCore.QRectF(track.left(), y - 1.0, track.width(), 2.0), QtGui.QColor(palette.text))
 
     def _track(self) -> QtCore.QRectF:
-        gutter = QtGui.QFontMetricsF(numeric_font(10)).horizontalAdvance("-60") + 6.0
+        gutter = QtGui.QFontMetricsF(numeric_font(10)).horizontalAdvance(minus(f"{MARKS[-1]}")) + 6.0
         return QtCore.QRectF(gutter, 22.0, self.width() - gutter, self.height() - 41.0)
 
     def _draw_scale(self) -> QtGui.QPixmap:
-        """Everything that stands still."""
         ratio = self.devicePixelRatioF()
         scale = QtGui.QPixmap(self.size() * ratio)
         scale.setDevicePixelRatio(ratio)
         scale.fill(Qt.GlobalColor.transparent)
-        if self._look is None:
-            return scale
-        palette = self._look.palette
         painter = QtGui.QPainter(scale)
+        self.paint_scale(painter)
+        painter.end()
+        return scale
+
+    def paint_scale(self, painter: QtGui.QPainter) -> None:
+        """Everything that stands still."""
+        if self._look is None:
+            return
+        palette = self._look.palette
         painter.setFont(numeric_font(10))
         painter.setPen(QtGui.QColor(palette.grid))
         painter.drawRect(QtCore.QRectF(0.5, 0.5, self.width() - 1.0, 15.0))
@@ -107,8 +112,6 @@ class _Meter(QtWidgets.QWidget):
             painter.setPen(QtGui.QColor(palette.dim))
             box = QtCore.QRectF(0.0, y - 7.0, track.left() - 5.0, 14.0)
             painter.drawText(box, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, minus(f"{mark}"))
-        painter.end()
-        return scale
 
     def _draw_bar(self, painter: QtGui.QPainter, track: QtCore.QRectF, level: float, strength: float) -> None:
         """Draw a bar up to `level` in its three zones: fine, high, close to clipping."""

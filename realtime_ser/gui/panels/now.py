@@ -198,8 +198,15 @@ class _ShareBar(QtWidgets.QWidget):
         self._voice = self._words = 0.0
         self.setAccessibleName("how much voice and words counted")
         self._tell()
-        self.setFixedHeight(18)
+        self._narrow = False
+        self.show_narrow(False)
         self._look: Look | None = None
+
+    def show_narrow(self, narrow: bool) -> None:
+        """Let the bar stand below the figures, as wide as both, where there is no room between them."""
+        self._narrow = narrow
+        self.setFixedHeight(26 if narrow else 18)
+        self.update()
 
     def apply_look(self, look: Look) -> None:
         self._look = look
@@ -230,9 +237,12 @@ class _ShareBar(QtWidgets.QWidget):
         side = metrics.horizontalAdvance("words 100 %") + 8.0
         painter.setPen(QtGui.QColor(palette.dim))
         whole = QtCore.QRectF(self.rect())
+        track = QtCore.QRectF(side, whole.center().y() - 3.0, whole.width() - 2.0 * side, 6.0)
+        if self._narrow:
+            whole.setHeight(18.0)
+            track = QtCore.QRectF(0.0, whole.bottom(), whole.width(), 6.0)
         painter.drawText(whole, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, left_text)
         painter.drawText(whole, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, right_text)
-        track = QtCore.QRectF(side, whole.center().y() - 3.0, whole.width() - 2.0 * side, 6.0)
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(QtGui.QColor(palette.grid))
         painter.drawRect(track)
@@ -293,6 +303,7 @@ class NowPanel(Panel):
         self.setMinimumWidth(_NARROW if name else _WIDTH)
         self._inside.setVisible(inside)
         self._legend.setVisible(not name)
+        self._shares.show_narrow(bool(name))
         self._last = "last" if name else "last utterance"
 
     def apply_look(self, look: Look) -> None:

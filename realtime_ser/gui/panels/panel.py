@@ -17,12 +17,14 @@ __all__ = [
     "Panel",
     "add_button",
     "draw_shape",
+    "indent",
     "legend_markup",
     "make_label",
     "make_page",
     "minus",
     "numeric_font",
     "open_at",
+    "percent",
     "set_text",
     "shown_colour",
 ]
@@ -87,16 +89,18 @@ def make_label(text: str = "", role: str = "") -> QtWidgets.QLabel:
 
 
 class ElidedLabel(QtWidgets.QLabel):
-    """A line that is cut with an ellipsis where there is no room for it; all of it is in the tool tip."""
+    """A line that ends with an ellipsis where there is no room for it, or has a shorter text; all of it is in the tool tip."""
 
     def __init__(self, role: str = "small") -> None:
         super().__init__()
         self.setTextFormat(Qt.TextFormat.PlainText)
         self.setProperty("role", role)
         self.setSizePolicy(QtWidgets.QSizePolicy.Policy.Ignored, QtWidgets.QSizePolicy.Policy.Preferred)
+        self._shorter = ""
 
-    def show_text(self, text: str) -> None:
-        """Show `text`, where it changed."""
+    def show_text(self, text: str, shorter: str = "") -> None:
+        """Show `text`, where it changed; `shorter`: what stands there where there is no room for it."""
+        self._shorter = shorter
         if text != self.text():
             self.setText(text)
             self.setToolTip(text)
@@ -107,9 +111,13 @@ class ElidedLabel(QtWidgets.QLabel):
         painter = QtGui.QPainter(self)
         painter.setFont(self.font())
         painter.setPen(self.palette().color(QtGui.QPalette.ColorRole.WindowText))
-        text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, self.width())
-        if text == self.text() or len(text) > _STUMP:
+        whole = self.text() if not self._shorter or self._fits(self.text()) else self._shorter
+        text = self.fontMetrics().elidedText(whole, Qt.TextElideMode.ElideRight, self.width())
+        if text == whole or len(text) > _STUMP:
             painter.drawText(self.rect(), self.alignment(), text)
+
+    def _fits(self, text: str) -> bool:
+        return self.fontMetrics().horizontalAdvance(text) <= self.width()
 
 
 class ElidedBox(QtWidgets.QComboBox):
@@ -197,6 +205,11 @@ def open_at(window: QtWidgets.QWidget, width: int, height: int) -> None:
     window.resize(QtCore.QSize(width, height).boundedTo(window.screen().availableSize()))
 
 
+def indent(box: QtWidgets.QAbstractSpinBox) -> None:
+    """Let a number stand as far from its field's edge as text does in others: a style sheet's padding is not for numbers."""
+    box.lineEdit().setTextMargins(8, 0, 8, 0)
+
+
 def set_text(label: QtWidgets.QLabel | QtWidgets.QPushButton | QtWidgets.QToolButton, text: str) -> None:
     """Set a text only where it changed, so that a timer does not repaint what stands still."""
     if label.text() != text:
@@ -206,6 +219,11 @@ def set_text(label: QtWidgets.QLabel | QtWidgets.QPushButton | QtWidgets.QToolBu
 def minus(figure: str) -> str:
     """A figure with the sign that is as wide as a plus, in place of a hyphen."""
     return figure.replace("-", "−")
+
+
+def percent(share: float) -> str:
+    """A share of 1 in whole percent, as it is written everywhere."""
+    return f"{100.0 * share:.0f} %"
 
 
 def numeric_font(pixels: int, bold: bool = False) -> QtGui.QFont:

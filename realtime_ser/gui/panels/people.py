@@ -7,7 +7,7 @@ from pathlib import Path
 
 from realtime_ser.errors import ConfigError
 from realtime_ser.gui.controller import InputChoice, PickedFile
-from realtime_ser.gui.panels.panel import ElidedBox, make_label
+from realtime_ser.gui.panels.panel import ElidedBox, indent, make_label
 from realtime_ser.gui.qt import QtWidgets
 from realtime_ser.inputs import DEFAULT_NAMES, LONGEST_NAME, Input, PeopleInput, parse_names, same_input, two_inputs
 
@@ -44,6 +44,7 @@ class PeopleBar(QtWidgets.QFrame):
             name.setAccessibleName(f"name of the {which} person")
             name.setToolTip(f"What the {which} person is called, here and in exports")
             channel = QtWidgets.QSpinBox()
+            indent(channel)
             channel.setRange(1, _MOST_CHANNELS)
             channel.setValue(number + 1)
             channel.setAccessibleName(f"channel of the {which} person")

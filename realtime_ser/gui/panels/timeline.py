@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from realtime_ser.gui.filterbank import FilterBank
 from realtime_ser.gui.models import BIN_SAMPLES, DashboardModel, coarser, last_of_each
-from realtime_ser.gui.panels.panel import ElidedLabel, Look, Panel, draw_shape, make_label, set_text, shown_colour
+from realtime_ser.gui.panels.panel import ElidedLabel, Look, Panel, draw_shape, make_label, numeric_font, set_text, shown_colour
 from realtime_ser.gui.panels.plots import add_still_plot
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets, pg
 from realtime_ser.gui.theme import Shape, blend, heat_table, ink_on
 from realtime_ser.types import Verdict
 
-__all__ = ["Mark", "Marks", "TimeAxis", "TimelinePanel", "band_image", "bleed_mark", "wrapped"]
+__all__ = ["Mark", "Marks", "TimeAxis", "TimelinePanel", "band_image", "bleed_mark", "place_flags", "wrapped"]
 
 GUTTER = 56
 _HIGH, _LOW = 200, 96
@@ -31,6 +31,10 @@ _LINE = 12.0
 _LINES = ((400, 3), (280, 2), (0, 1))
 _LINES_OF_TWO = ((190, 2), (124, 1), (0, 0))
 """Pixels that all lanes have together at least, and how many lines of words there are then; alone, and of two timelines."""
+_FLAG = 15.0
+"""Pixels of the name of a moment."""
+_FLAG_ROWS = 3
+"""Names of moments below each other at most; one for which there is no room has none."""
 _MOST_MEASURED = 4096
 """Texts whose widths, and blocks whose lines, are kept."""
 _UNLIMITED = 16_777_215.0
@@ -89,7 +93,7 @@ class Marks(pg.GraphicsObject):  # type: ignore[misc]  # pyqtgraph has no types
     ) -> None:
         """The name of a moment, beside its line; before it where it would reach beyond the lane's `right` edge."""
         for text in mark.texts[:1]:
-            plate = QtCore.QRectF(rect.left(), rect.top() + 15.0 * mark.row, metrics.horizontalAdvance(text) + 8.0, 15.0)
+            plate = QtCore.QRectF(rect.left(), rect.top() + _FLAG * mark.row, metrics.horizontalAdvance(text) + 8.0, _FLAG)
             plate.moveRight(min(plate.right(), max(right, plate.width())))
             painter.fillRect(plate, QtGui.QColor(mark.colour))
             painter.setPen(QtGui.QColor(ink_on(mark.colour)))
@@ -128,8 +132,7 @@ class Marks(pg.GraphicsObject):  # type: ignore[misc]  # pyqtgraph has no types
         painter.save()
         painter.resetTransform()
         painter.setClipRect(lane)
-        font = QtGui.QFont(QtWidgets.QApplication.font())
-        font.setPixelSize(11)
+        font = _flag_font()
         font.setBold(self._bold)
         metrics = QtGui.QFontMetricsF(font)
         painter.setFont(font)
@@ -214,13 +217,50 @@ class _Ends(pg.GraphicsObject):  # type: ignore[misc]  # pyqtgraph has no types
         painter.restore()
 
 
+class _Before(pg.GraphicsObject):  # type: ignore[misc]  # pyqtgraph has no types
+    """The time before the stream began, in which nothing was heard; drawn in pixels."""
+
+    def __init__(self, *, says: bool) -> None:
+        super().__init__()
+        self._says = says
+        self._text = ""
+        self._begins = self._starts = 0.0
+        self.look: Look | None = None
+
+    def show_before(self, begins: float, text: str, starts: float = 0.0) -> None:
+        """Cover the seconds from `begins`, where the lane does, to those at which the stream `starts`."""
+        if (begins, starts) != (self._begins, self._starts):
+            self.prepareGeometryChange()
+        self._begins, self._starts, self._text = begins, starts, text
+        self.setVisible(begins < starts)
+
+    def boundingRect(self) -> QtCore.QRectF:  # noqa: N802 - Qt's name
+        return QtCore.QRectF(self._begins, -1e3, max(self._starts - self._begins, 0.0), 2e3)
+
+    def paint(self, painter: QtGui.QPainter, option: Any, widget: Any = None) -> None:
+        if self.look is None:
+            return
+        palette, box = self.look.palette, self.getViewBox()
+        lane = box.mapRectToScene(box.rect())
+        rect = painter.transform().mapRect(self.boundingRect()).intersected(lane)
+        painter.save()
+        painter.resetTransform()
+        painter.fillRect(rect, QtGui.QColor(blend(palette.panel, palette.well, 0.6)))
+        if self._says:
+            painter.setFont(numeric_font(12))
+            if QtGui.QFontMetricsF(painter.font()).horizontalAdvance(self._text) + 16.0 <= rect.width():
+                painter.setPen(QtGui.QColor(palette.dim))
+                painter.drawText(rect, Qt.AlignmentFlag.AlignCenter, self._text)
+        painter.restore()
+
+
 class TimeAxis(pg.AxisItem):  # type: ignore[misc]  # pyqtgraph has no types
-    """Seconds of the stream as ``m:ss``."""
+    """Seconds of the stream as ``m:ss``; there are none before it began."""
 
     def tickValues(self, minimum: float, maximum: float, size: float) -> list[tuple[float, list[float]]]:  # noqa: N802
         """Every second, or every two, five or ten."""
         step = next((step for step, most in ((1.0, 8.0), (2.0, 15.0), (5.0, 30.0)) if maximum - minimum <= most), 10.0)
-        return [(step, [float(v) for v in np.arange(np.ceil(minimum / step) * step, maximum + 0.01, step)])]
+        return [(step, [float(v) for v in np.arange(max(np.ceil(minimum / step), 0.0) * step, maximum + 0.01, step)])]
 
     def tickStrings(self, values: Sequence[float], scale: float, spacing: float) -> list[str]:  # noqa: N802
         """Minutes and seconds."""
@@ -305,7 +345,7 @@ class TimelinePanel(Panel):
         self.header.addSpacing(8)
         self.header.addWidget(self._legend)
         self._explanation = ElidedLabel()
-        self._explanation.show_text("bold: so far, thin: windows")
+        self._explanation.show_text("bold: so far, thin: windows", "bold: so far")
         self.header.addWidget(self._explanation, 1)
         self._zooms: dict[int, QtWidgets.QToolButton] = {}
         group = QtWidgets.QButtonGroup(self)
@@ -342,6 +382,10 @@ class TimelinePanel(Panel):
                 )
             )
         }
+        self._before = {name: _Before(says=name == "scores") for name in self._lanes}
+        for name, before in self._before.items():
+            before.setZValue(25)
+            self._lanes[name].addItem(before, ignoreBounds=True)
         layout = self._view.ci.layout
         layout.setRowFixedHeight(0, 24)
         layout.setRowFixedHeight(4, 14)
@@ -394,7 +438,7 @@ class TimelinePanel(Panel):
             "verdicts": [(0.5, "verdicts")],
             "words": [(0.5, "words")],
             "scores": [(0.0, "0 %"), (0.5, "50 %"), (1.0, "100 %")],
-            "level": [(-60.0, "−60"), (-30.0, "−30"), (-9.0, "dBFS")],
+            "level": [(-50.0, "−50"), (-30.0, "−30"), (-10.0, "dBFS")],
             "voice": [(0.5, "voice")],
             "bands": [],
         }[name]
@@ -439,7 +483,8 @@ class TimelinePanel(Panel):
     def show_person(self, name: str, *, controls: bool = True) -> None:
         """Show one of two people above or below the other: without level and bands, for which there is no room.
 
-        "": the only one, with everything. `controls`: whether legend and zoom stand here.
+        "": the only one, with everything. `controls`: whether legend and zoom stand here, above the other, which has the axis
+        of both.
         """
         self.show_title(name or "Timeline")
         layout = self._view.ci.layout
@@ -449,9 +494,10 @@ class TimelinePanel(Panel):
             self._lanes[lane].setMaximumHeight(0.0 if name else _UNLIMITED)
             layout.setRowStretchFactor(row, 0 if name else stretch)
             layout.setRowMaximumHeight(row, 0.0 if name else _UNLIMITED)
-        self._lanes["voice"].showAxis("bottom", bool(name))
-        self._lanes["voice"].getAxis("bottom").setHeight(20 if name else 0)
-        layout.setRowFixedHeight(4, 34 if name else 14)
+        axis = 20 if name and not controls else 0
+        self._lanes["voice"].showAxis("bottom", axis > 0)
+        self._lanes["voice"].getAxis("bottom").setHeight(axis)
+        layout.setRowFixedHeight(4, 14 + axis)
         self._view.setMinimumHeight(_LOW if name else _HIGH)
         self._thresholds = _LINES_OF_TWO if name else _LINES
         for button in self._zooms.values():
@@ -498,6 +544,8 @@ class TimelinePanel(Panel):
         for marks in (*self._marks.values(), self._flags):
             marks.look = look
         self._ends.look = look
+        for before in self._before.values():
+            before.look = look
         for head in self._heads:
             head.setPen(pg.mkPen(palette.dim, width=1))
         self._peak.setPen(pg.mkPen(None))
@@ -541,12 +589,13 @@ class TimelinePanel(Panel):
         if position != self._shown_position:
             self._shown_position = position
             now = position / model.sample_rate
-            # Some room to the right of now, for the shapes at the ends of the lines.
-            margin = 0.012 * self._span_seconds
-            end = max(now, float(self._span_seconds)) + margin
-            self._range = (end - self._span_seconds - margin, end)
+            # Now always stands at the same place; some room to the right of it, for the shapes at the ends of the lines.
+            self._range = (now - self._span_seconds, now + 0.012 * self._span_seconds)
             for lane in self._lanes.values():
                 lane.getViewBox().setXRange(*self._range, padding=0.0)
+            said = "before the start" if position else "What is heard appears here, the newest on the right."
+            for before in self._before.values():
+                before.show_before(self._range[0], said, 0.0 if position else self._range[1])
             for head in self._heads:
                 head.setPos(now)
         columns = model.end_bin // self._stride
@@ -632,10 +681,7 @@ class TimelinePanel(Panel):
             spans.append((model.open_onset / rate, now))
         shade = blend(palette.text, palette.well, 0.06)
         utterances = [Mark(start, stop, shade, faint=True) for start, stop in spans]
-        flags = [
-            Mark(one.sample / rate, one.sample / rate, shown_colour(one.colour, palette.dim), (one.name,), flag=True)
-            for one in model.markers
-        ]
+        flags = self._placed_flags(model, first, end)
         lines = [replace(one, texts=()) for one in flags]
         self._marks["verdicts"].show_marks([*blocks, *gaps, *lines], first, end)
         said = [one for one in (self._said(verdict, rate) for verdict in model.verdicts) if one is not None]
@@ -645,6 +691,22 @@ class TimelinePanel(Panel):
         self._flags.show_marks(flags, first, end)
         self._marks["level"].show_marks(bare, first, end)
         self._marks["bands"].show_marks(bare, first, end)
+
+    def _placed_flags(self, model: DashboardModel, first: float, end: float) -> list[Mark]:
+        """Markers in view, no name over another."""
+        if self._look is None:
+            return []
+        metrics, second = QtGui.QFontMetricsF(_flag_font()), self._seconds_per_pixel() * self._view.devicePixelRatioF()
+        markers = [one for one in model.markers if first <= one.sample / model.sample_rate <= end]
+        lengths = [(metrics.horizontalAdvance(one.name) + 12.0) * second for one in markers]
+        # Names that would reach beyond the right edge are drawn further left.
+        places = [min(one.sample / model.sample_rate, end - length) for one, length in zip(markers, lengths, strict=True)]
+        rows = min(_FLAG_ROWS, max(int(self._lanes["scores"].getViewBox().height() // _FLAG), 1))
+        flags = []
+        for one, row in zip(markers, place_flags(list(zip(places, lengths, strict=True)), rows), strict=True):
+            at, colour = one.sample / model.sample_rate, shown_colour(one.colour, self._look.palette.dim)
+            flags.append(Mark(at, at, colour, () if row is None else (one.name,), flag=True, row=row or 0))
+        return flags
 
     def _said(self, verdict: Verdict, rate: int) -> Mark | None:
         """The words of a committed utterance, below its block and as long."""
@@ -669,9 +731,35 @@ class TimelinePanel(Panel):
         return Mark(start, stop, self._look.palette.unsure, ("unsure", "?"), hatched=True)
 
 
+def _flag_font() -> QtGui.QFont:
+    """In which names of moments are written, and everything else in a lane."""
+    font = QtGui.QFont(QtWidgets.QApplication.font())
+    font.setPixelSize(11)
+    font.setBold(True)
+    return font
+
+
 def bleed_mark(start: float, stop: float, look: Look) -> Mark:
     """An utterance that is probably another's voice: no class's colour, lest it be read as this person's."""
     return Mark(start, stop, look.palette.dim, ("↔ bleed", "↔"), hatched=True)
+
+
+def place_flags(spans: Sequence[tuple[float, float]], rows: int) -> list[int | None]:
+    """The row for each name, so that none covers another; ``None`` where there is no room.
+
+    Parameters
+    ----------
+    spans
+        Where each begins and how long it is, by where they begin.
+    """
+    free = [-np.inf] * rows
+    placed: list[int | None] = []
+    for start, length in spans:
+        row = next((index for index, until in enumerate(free) if until <= start), None)
+        if row is not None:
+            free[row] = start + length
+        placed.append(row)
+    return placed
 
 
 def _short_hz(hertz: float) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from realtime_ser.gui.panels.panel import Look
+from realtime_ser.gui.panels.panel import Look, percent
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets
 from realtime_ser.gui.replay.document import Document, clock_text
 from realtime_ser.gui.replay.picture import AXIS_HEIGHT, GUTTER, PictureContent, lane_rects, paint_picture
@@ -239,6 +239,6 @@ class ReplayLanes(QtWidgets.QWidget):
         lines += [row["name"] for row in document.markers if abs(row["sample"] / document.rate - seconds) <= near]
         one = document.utterance_at(seconds)
         if one is not None and seconds <= one.end:
-            lines.append(f"no. {one.number}: {one.label or 'unsure'} {one.confidence:.0%}")
+            lines.append(f"no. {one.number}: {one.label or 'unsure'} {percent(one.confidence)}")
             lines += [one.said] if one.said else []
         return "\n".join(lines)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from realtime_ser.gui.panels.panel import Look
+from realtime_ser.gui.panels.panel import Look, indent
 from realtime_ser.gui.panels.recording import MARKER_COLOURS
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets
 from realtime_ser.gui.replay.document import clock_text
@@ -66,6 +66,7 @@ class MarkerPage(QtWidgets.QWidget):
         self.colour.setToolTip("How it is drawn")
         self.colour.activated.connect(self._recolour)
         self.time = QtWidgets.QDoubleSpinBox()
+        indent(self.time)
         self.time.setAccessibleName("time of the marker in seconds")
         self.time.setToolTip("Seconds from the beginning; arrow keys change it by a tenth, Enter keeps it")
         self.time.setDecimals(3)

@@ -9,22 +9,23 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime_ser.gui.panels.panel import Look, shown_colour
-from realtime_ser.gui.panels.timeline import Mark, Marks, bleed_mark
+from realtime_ser.gui.panels.panel import Look, percent, shown_colour
+from realtime_ser.gui.panels.timeline import Mark, Marks, bleed_mark, place_flags
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets, pg
 from realtime_ser.gui.replay.document import Document, Utterance
 from realtime_ser.gui.replay.trends import Shares, Trend
 from realtime_ser.gui.theme import ClassStyle, blend, class_styles
 from realtime_ser.session.peaks import Peaks
 
-__all__ = ["AXIS_HEIGHT", "GUTTER", "LaneName", "PictureContent", "lane_rects", "paint_picture", "place_flags", "tick_step"]
+__all__ = ["AXIS_HEIGHT", "GUTTER", "RIGHT", "LaneName", "PictureContent", "lane_rects", "paint_picture", "tick_step"]
 
 GUTTER = 72
 """Pixels on the left for the names of the lanes."""
 AXIS_HEIGHT = 22
 FLAG_ROWS = 2
 _SPACING = 3
-_RIGHT = 8
+RIGHT = 8
+"""Pixels that are free on the right."""
 
 _READABLE = 16.0
 """Pixels that a block must have before words are looked for that fit."""
@@ -98,7 +99,7 @@ def lane_rects(document: Document, size: QtCore.QSize) -> dict[LaneName, QtCore.
     free = size.height() - AXIS_HEIGHT - sum(heights.values()) - _SPACING * len(heights)
     heights["scores"] = max(free, 40.0)
     rects, top = {}, 0.0
-    width = max(size.width() - GUTTER - _RIGHT, 1)
+    width = max(size.width() - GUTTER - RIGHT, 1)
     for name, height in heights.items():
         rects[name] = QtCore.QRectF(GUTTER, top, width, height)
         top += height + _SPACING
@@ -194,7 +195,7 @@ def _paint_names(canvas: _Canvas) -> None:
         if name == "scores":
             for share in (0.0, 0.5, 1.0):
                 y = _score_y(rect, share)
-                painter.drawText(QtCore.QRectF(0.0, y - 8.0, GUTTER - 6.0, 16.0), right, f"{share:.0%}".replace("%", " %"))
+                painter.drawText(QtCore.QRectF(0.0, y - 8.0, GUTTER - 6.0, 16.0), right, percent(share))
             continue
         own, other = (f"● {document.name}", document.other_name) if document.people else ("recorded", "")
         named = {"verdicts": own, "later": document.scores or "", "other": other, "other words": "words"}
@@ -225,12 +226,12 @@ def _score_y(rect: QtCore.QRectF, share: float) -> float:
 # Blocks, words, moments -------------------------------------------------------------------------------------------------------
 
 
-def _paint_marks(canvas: _Canvas, lane: LaneName, marks: Sequence[Mark]) -> None:
+def _paint_marks(canvas: _Canvas, lane: LaneName, marks: Sequence[Mark], *, bold: bool = True) -> None:
     """Draw over the height of a lane, as the dashboard's timeline does."""
     if not marks:
         return
     painter, rect = canvas.painter, canvas.rects[lane]
-    item = Marks(canvas.content.look)
+    item = Marks(canvas.content.look, bold=bold)
     item.show_marks(marks, canvas.first, canvas.end)
     painter.save()
     transform = QtGui.QTransform.fromTranslate(rect.left(), rect.top())
@@ -310,18 +311,12 @@ def _paint_words(canvas: _Canvas, lane: LaneName, seen: Sequence[Utterance], cro
         _paint_marks(canvas, lane, gaps)
         return
     readable = _READABLE * canvas.column
-    said = [
-        Mark(one.start, one.end, palette.grid, _shortened(one.said) if one.end - one.start > readable else ())
-        for one in seen
-        if one.said
-    ]
-    _paint_marks(canvas, lane, [*said, *gaps])
-
-
-def _shortened(text: str) -> tuple[str, ...]:
-    """`text`, and ever shorter beginnings of it."""
-    words = text.split()
-    return (" ".join(words), *(f"{' '.join(words[:count])} …" for count in (12, 8, 6, 4, 3, 2, 1) if count < len(words)), "…")
+    said = []
+    for one in seen:
+        if one.said:
+            read = one.end - one.start > readable
+            said.append(Mark(one.start, one.end, palette.grid, (one.said,) if read else (), flowing=read))
+    _paint_marks(canvas, lane, [*said, *gaps], bold=False)
 
 
 def _flags(canvas: _Canvas) -> list[Mark]:
@@ -344,24 +339,6 @@ def _flags(canvas: _Canvas) -> list[Mark]:
         at = row["sample"] / rate
         flags.append(Mark(at, at, colour, text, flag=True, row=level or 0))
     return flags
-
-
-def place_flags(spans: Sequence[tuple[float, float]], rows: int) -> list[int | None]:
-    """The row for each name, so that none covers another; ``None`` where there is no room.
-
-    Parameters
-    ----------
-    spans
-        Where each begins and how long it is, by where they begin.
-    """
-    free = [-np.inf] * rows
-    placed: list[int | None] = []
-    for start, length in spans:
-        row = next((index for index, until in enumerate(free) if until <= start), None)
-        if row is not None:
-            free[row] = start + length
-        placed.append(row)
-    return placed
 
 
 # Lines and sound --------------------------------------------------------------------------------------------------------------
@@ -407,7 +384,7 @@ def _paint_sound(canvas: _Canvas, gaps: Sequence[Mark]) -> None:
     _paint_marks(canvas, "sound", [*gaps, *redacted])
     if peaks is None or peaks.read < document.samples:
         share = 0.0 if peaks is None else peaks.read / max(document.samples, 1)
-        painter, text = canvas.painter, f"reading the sound: {share:.0%}".replace("%", " %")
+        painter, text = canvas.painter, f"reading the sound: {percent(share)}"
         painter.setFont(_font(10))
         plate = QtCore.QRectF(0.0, 0.0, painter.fontMetrics().horizontalAdvance(text) + 12.0, 16.0)
         plate.moveCenter(rect.center())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 
-from realtime_ser.gui.panels.panel import ElidedLabel, Look, Panel, make_label, set_text
+from realtime_ser.gui.panels.panel import ElidedLabel, Look, Panel, make_label, percent, set_text
 from realtime_ser.gui.qt import Qt, QtCore, QtWidgets
 from realtime_ser.gui.replay.document import Utterance, clock_text
 from realtime_ser.gui.theme import class_styles
@@ -148,11 +148,11 @@ class UtterancePanel(Panel):
 
     def _show_texts(self, one: Utterance, later: Utterance | None, scores: str) -> None:
         set_text(self._number, f"no. {one.number}, {clock_text(one.start)} – {clock_text(one.end)}")
-        bleed = f" ↔ probably the other person's voice ({one.bleed:.0%} of it)" if one.is_bleed else ""
+        bleed = f" ↔ probably the other person's voice ({percent(one.bleed or 0.0)} of it)" if one.is_bleed else ""
         set_text(self._verdict, self._markup("recorded", one) + bleed)
         set_text(self._later, self._markup(scores, later) if later is not None else "not scored again")
         shown = later or one
-        percents = "  ".join(f"{name} {score:.0%}" for name, score in shown.scores.items())
+        percents = "  ".join(f"{name} {percent(score)}" for name, score in shown.scores.items())
         self._scores.show_text(f"{percents}{f'  ({shown.note})' if shown.note else ''}")
         heard = f"Recognised: {one.words}" if one.words else "No words were kept." if not one.corrected else ""
         set_text(self._heard, heard)
@@ -165,4 +165,4 @@ class UtterancePanel(Panel):
         if one.label is not None:
             (style,) = class_styles((one.label,), palette)
             colour, what = style.colour, f"{style.glyph} {html.escape(one.label)}"
-        return f'{html.escape(name)}: <span style="color:{colour}">{what} {one.confidence:.0%}</span>'
+        return f'{html.escape(name)}: <span style="color:{colour}">{what} {percent(one.confidence)}</span>'

@@ -25,12 +25,14 @@ from realtime_ser.gui.panels.panel import (
     make_page,
     numeric_font,
     open_at,
+    percent,
     set_text,
 )
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets
 from realtime_ser.gui.replay.document import Document, Edited, Utterance, clock_text, following, preceding
 from realtime_ser.gui.replay.lanes import ReplayLanes
 from realtime_ser.gui.replay.markers import NEW_COLOUR, NEW_NAME, MarkerPage
+from realtime_ser.gui.replay.picture import GUTTER, RIGHT
 from realtime_ser.gui.replay.rescoring import RescoreDialog
 from realtime_ser.gui.replay.utterance import UtterancePanel
 from realtime_ser.gui.sessions.export import ExportDialog
@@ -55,6 +57,8 @@ _RESUME_MS = 150
 
 _SLIDER = 100
 """Steps of the slider a second."""
+_HANDLE = 14
+"""Pixels of its handle, as the style sheet makes it."""
 _PAN = 0.25
 """Share of the view that a key moves it by."""
 
@@ -215,7 +219,11 @@ class ReplayWindow(QtWidgets.QMainWindow):
         self._slider.setRange(0, round(self._document.seconds * _SLIDER))
         self._slider.setSingleStep(_SLIDER)
         self._slider.valueChanged.connect(lambda value: self.seek(value / _SLIDER))
-        panel.body.addWidget(self._slider)
+        # Below the seconds of the picture: while all are shown, its handle stands below the line that says where one is.
+        below = QtWidgets.QHBoxLayout()
+        below.setContentsMargins(GUTTER - _HANDLE // 2, 0, RIGHT - _HANDLE // 2, 0)
+        below.addWidget(self._slider)
+        panel.body.addLayout(below)
         return panel
 
     def _make_transport(self) -> QtWidgets.QHBoxLayout:
@@ -384,7 +392,7 @@ class ReplayWindow(QtWidgets.QMainWindow):
         lines = "bold: so far, thin: windows"
         found = document.comparison
         if found is not None:
-            same = "–" if found.agreement is None else f"{found.agreement:.0%}"
+            same = "–" if found.agreement is None else percent(found.agreement)
             apart = "" if found.difference is None else f", scores ±{found.difference:.3f}"
             lines = f"lines: {document.scores} · same label or none: {same} of {len(found.utterances)}{apart}"
         self._compared.show_text(lines)

@@ -8,9 +8,10 @@ from functools import partial
 from pathlib import Path
 
 from realtime_ser.errors import RealtimeSerError, SessionError
+from realtime_ser.gui.explorer.exports import ask_file
 from realtime_ser.gui.job import JobDialog
 from realtime_ser.gui.job import Report as Progress
-from realtime_ser.gui.panels.panel import make_label, set_text
+from realtime_ser.gui.panels.panel import indent, make_label, set_text
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets
 from realtime_ser.gui.sessions.export import exports_folder
 from realtime_ser.gui.worker import Failure, Worker
@@ -151,6 +152,7 @@ class ReportDialog(JobDialog):
         self._spans: list[QtWidgets.QDoubleSpinBox] = []
         for text, name, value in (("From", "start", span[0] if span else 0.0), ("to", "end", span[1] if span else seconds)):
             box = QtWidgets.QDoubleSpinBox()
+            indent(box)
             box.setRange(0.0, round(seconds, 2))
             box.setDecimals(2)
             box.setSuffix(" s")
@@ -222,9 +224,9 @@ class ReportDialog(JobDialog):
         self.begin.setEnabled(free and there and bool(self.place.text().strip()))
 
     def _browse(self) -> None:
-        chosen, _ = QtWidgets.QFileDialog.getSaveFileName(self, "Where to save it", self.place.text(), _FILTERS[self._page])
-        if chosen:
-            self.place.setText(chosen)
+        chosen = ask_file(self, "Where to save it", self.place.text(), _FORMATS[self._page])
+        if chosen is not None:
+            self.place.setText(str(chosen))
 
     # Work -------------------------------------------------------------------------------------------------------------------
 
@@ -387,8 +389,4 @@ _TIPS = {
     "Summary": "Mean scores and abstentions by participant and condition, with intervals",
 }
 _COPIED = {"Methods": "the paragraph", "Figure": "the figure as a picture", "Summary": "the table, with tabs"}
-_FILTERS = {
-    "Methods": "Text (*.txt)",
-    "Figure": "Figures (*.pdf *.svg)",
-    "Summary": "Tables (*.csv *.parquet *.jsonl)",
-}
+_FORMATS = {"Methods": ("txt",), "Figure": ("pdf", "svg"), "Summary": ("csv", "parquet", "jsonl")}
