@@ -10,10 +10,12 @@ from __future__ import annotations
 import gc
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from realtime_ser.asr.discovery import installed_vosk_models
 from realtime_ser.bundle.inference import available_providers
@@ -34,7 +36,7 @@ from realtime_ser.gui.panels.health import HealthDialog
 from realtime_ser.gui.panels.level import LevelPanel
 from realtime_ser.gui.panels.messages import HealthLine, MessageList, Notice, NoticeBar, severity_colour, severity_mark
 from realtime_ser.gui.panels.now import NowPanel
-from realtime_ser.gui.panels.panel import ElidedLabel, Look, Panel, make_label, open_at, set_text
+from realtime_ser.gui.panels.panel import ElidedLabel, Look, Panel, make_label, open_at, set_text, wear
 from realtime_ser.gui.panels.people import PeopleBar
 from realtime_ser.gui.panels.recording import MarkerKey, RecordingBar
 from realtime_ser.gui.panels.timeline import TimelinePanel
@@ -44,6 +46,7 @@ from realtime_ser.gui.paths import shown_path
 from realtime_ser.gui.presentation import Presentation
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets
 from realtime_ser.gui.recording import SessionDialog
+from realtime_ser.gui.replay.window import ReplayWindow
 from realtime_ser.gui.report import (
     FrameTimes,
     ProcessUse,
@@ -58,7 +61,7 @@ from realtime_ser.gui.sessions.window import SessionsWindow
 from realtime_ser.gui.settings import ChoiceName, Settings
 from realtime_ser.gui.settings_dialog import Installed, SettingsDialog
 from realtime_ser.gui.sincgram.window import SincgramWindow
-from realtime_ser.gui.theme import PALETTES, class_styles, style_sheet
+from realtime_ser.gui.theme import PALETTES, class_styles
 from realtime_ser.gui.worker import Failure, Worker
 from realtime_ser.inputs import PeopleInput
 from realtime_ser.profiles import list_profiles
@@ -181,6 +184,10 @@ class _LogPanel(Panel):
         self._words.show_text(told if recognizer else "")
 
 
+class _Part(Protocol):
+    def apply_look(self, look: Look) -> None: ...
+
+
 class DashboardWindow(QtWidgets.QMainWindow):
     """The dashboard.
 
@@ -284,11 +291,30 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._news = QtWidgets.QPushButton()
         self._news.setObjectName("link")
         self._news.clicked.connect(lambda: self._log.show_page(1))
+        self._parts: tuple[_Part, ...] = (
+            self._transport,
+            self._recording_bar,
+            self._notice_bar,
+            self._now,
+            self._level,
+            self._timeline,
+            self._second_now,
+            self._second_level,
+            self._second_timeline,
+            self._log,
+            self._filters,
+            self._presentation,
+            self._health,
+        )
         self._lay_out()
         self._connect()
 
         self._palette = self._settings.palette
-        self._apply_theme()
+        self._looks = 0
+        # What is left to do of a change of theme, in this window and then in others; done by ticks.
+        self._restyling: deque[Callable[[], object]] = deque()
+        self._others_wait = False
+        self._apply_theme(at_once=True)
         self._filters.set_axis(self._settings.axis)
         self._timeline.show_span(self._settings.span)
         if not self._settings.geometry.isEmpty():
@@ -519,7 +545,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._explorer = self._sincgram = None
         if self._inside is not None:
             self._inside.forget_words()
-        self._apply_theme()
+        self._apply_theme(at_once=True)
 
     def _take_note(self, note: str) -> None:
         self._recognizer_note = note
@@ -762,6 +788,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
             return
         names = [name.text() for name in self._people_bar.names] if self._transport.two_people else ()
         dialog = SessionDialog(self, self._settings, names)
+        self._dress(dialog)
         dialog.accepted.connect(lambda: self._record(dialog.request(), dialog.markers()))
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
@@ -815,8 +842,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
         """Take what is new and show it; called by the timer."""
         self._notice_pause()
         self._worker.deliver()
-        if self._explorer is not None:
-            self._explorer.tick()
+        builds = self._explorer is not None and self._explorer.tick()
+        builds = builds or (self._sincgram is not None and self._sincgram.build_on())
         if self._controller is not None:
             self._follow_state()
             self._poll()
@@ -829,7 +856,9 @@ class DashboardWindow(QtWidgets.QMainWindow):
             self._start_when_ready = False
             self.start()
         visible = self.isVisible() and not self.isMinimized()
-        moves = not self._settings.still or self._ticks % TEXT_EVERY == 0
+        # What is built or restyled is enough for a tick.
+        busy = builds or self._restyle_on()
+        moves = not busy and (not self._settings.still or self._ticks % TEXT_EVERY == 0)
         if visible:
             self._frames.drawn(time.perf_counter())
             if self.presenting:
@@ -843,7 +872,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         if self._sincgram is not None:
             self._sincgram.tick(moves=moves)
         self._ticks += 1
-        if visible and self._ticks % TEXT_EVERY == 0:
+        if visible and not busy and self._ticks % TEXT_EVERY == 0:
             self._refresh_text()
         if self._ticks % HEALTH_EVERY == 0 and self._health_dialog is not None and self._health_dialog.isVisible():
             self._refresh_health(self._health_dialog)
@@ -1069,6 +1098,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         dialog = self._settings_dialog
         if dialog is None:
             dialog = self._settings_dialog = SettingsDialog(self, self._settings)
+            self._dress(dialog)
             dialog.changed.connect(self._follow_choice)
             dialog.calibration_asked.connect(self.show_calibration)
         dialog.show_inputs(self._inputs)
@@ -1091,6 +1121,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         dialog = self._calibration
         if dialog is None:
             dialog = self._calibration = CalibrationDialog(self, self._controller)
+            self._dress(dialog)
             dialog.made.connect(self._use_profile)
         dialog.follow()
         dialog.show()
@@ -1129,33 +1160,69 @@ class DashboardWindow(QtWidgets.QMainWindow):
         if choice.kind == "microphone":
             self._remember("input", f"microphone:{choice.title}")
 
-    def _apply_theme(self) -> None:
-        look = Look(self._palette, class_styles(self._model.classes, self._palette))
-        self.setStyleSheet(style_sheet(self._palette))
-        self._sending.setStyleSheet(f"color: {self._palette.warning};")
-        for part in (
-            self._transport,
-            self._recording_bar,
-            self._notice_bar,
-            self._now,
-            self._level,
-            self._timeline,
-            self._second_now,
-            self._second_level,
-            self._second_timeline,
-            self._log,
-            self._filters,
-            self._presentation,
-        ):
+    @property
+    def _look(self) -> Look:
+        return Look(self._palette, class_styles(self._model.classes, self._palette))
+
+    def _apply_theme(self, *, at_once: bool = False) -> None:
+        """Let this window take on the theme and the classes, and then the others: at once, or a piece a tick.
+
+        All in one go would hold the window up: a style sheet goes through every widget, and all are drawn anew. Nobody sees a
+        window half changed, since it is not drawn meanwhile.
+        """
+        look, parts = self._look, self._parts
+        half = len(parts) // 2
+        self._looks += 1
+        self._pages.setUpdatesEnabled(False)
+        self._restyling = deque(
+            (
+                partial(wear, self._pages, self._palette),
+                partial(self._restyle, parts[:half], look),
+                partial(self._restyle, parts[half:], look),
+                self._end_restyling,
+            )
+        )
+        self._others_wait = True
+        while at_once and self._restyling:
+            self._restyling.popleft()()
+
+    def _restyle(self, parts: Sequence[_Part], look: Look) -> None:
+        for part in parts:
             part.apply_look(look)
-        self._health.apply_look(look)
-        # One window after the other, so that the engine's news are not kept waiting by all of them together.
-        for other in (self._health_dialog, self._explorer, self._sincgram, self._inside):
-            if other is not None:
-                QtCore.QTimer.singleShot(0, other, partial(other.apply_look, look))
-        if self._sessions is not None:
-            QtCore.QTimer.singleShot(0, self._sessions, partial(self._sessions.apply_palette, self._palette))
+
+    def _end_restyling(self) -> None:
+        self._sending.setStyleSheet(f"color: {self._palette.warning};")
         self._refresh_text()
+        self._pages.setUpdatesEnabled(True)
+
+    def _restyle_on(self) -> bool:
+        """Do the next piece of a change of theme; whether there was one."""
+        if self._restyling:
+            self._restyling.popleft()()
+            return True
+        others: list[QtWidgets.QWidget] = []
+        if self._others_wait:
+            others += self.findChildren(QtWidgets.QDialog, options=Qt.FindChildOption.FindDirectChildrenOnly)
+            others += [] if self._sessions is None else [*self._sessions.replays.values(), self._sessions]
+        waiting = [other for other in others if other.property("looks") != self._looks]
+        self._others_wait = bool(waiting)
+        if waiting:
+            # First what has been begun, then what is looked at.
+            other = min(waiting, key=lambda one: (one.updatesEnabled(), not one.isActiveWindow(), not one.isVisible()))
+            other.setUpdatesEnabled(False)
+            if not wear(other, self._palette):  # which is enough for a tick
+                self._dress(other)
+                other.setUpdatesEnabled(True)
+        return self._others_wait
+
+    def _dress(self, other: QtWidgets.QWidget) -> None:
+        """Give the theme to another window: what belongs to this one does not inherit it, and so need not change with it."""
+        wear(other, self._palette)
+        if isinstance(other, SessionsWindow | ReplayWindow):
+            other.apply_palette(self._palette)
+        elif isinstance(other, HealthDialog | ExplorerWindow | SincgramWindow | InsideWindow):
+            other.apply_look(self._look)
+        other.setProperty("looks", self._looks)
 
     def show_first_start(self) -> None:
         """What the tool cannot tell, a microphone that hears, and words."""
@@ -1163,6 +1230,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         if controller is None or not self.ready or self._first_start is not None or self.recording:
             return
         dialog = FirstStart(self, controller.fetch_words)
+        self._dress(dialog)
         dialog.listen_asked.connect(self._listen_to)
         dialog.words_changed.connect(self._take_note)
         dialog.finished.connect(self._end_first_start)
@@ -1189,7 +1257,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         """Every figure with what it means, the log, and a report to copy."""
         if self._health_dialog is None:
             self._health_dialog = HealthDialog(self, self._report)
-            self._health_dialog.apply_look(Look(self._palette, class_styles(self._model.classes, self._palette)))
+            self._dress(self._health_dialog)
         self._refresh_health(self._health_dialog)
         self._health_dialog.show()
         self._health_dialog.raise_()
@@ -1231,9 +1299,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
         if self._facts is None or self._bank is None:
             return
         if self._explorer is None:
-            look = Look(self._palette, class_styles(self._model.classes, self._palette))
             facts = self._facts
-            self._explorer = ExplorerWindow(Study(facts.name, self._bank, facts.reliance, facts.history), look, self)
+            self._explorer = ExplorerWindow(Study(facts.name, self._bank, facts.reliance, facts.history), self._look, self)
         self._explorer.show()
         self._explorer.raise_()
 
@@ -1247,8 +1314,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         if self._controller is None or self._facts is None or self._bank is None:
             return
         if self._sincgram is None:
-            look = Look(self._palette, class_styles(self._model.classes, self._palette))
-            self._sincgram = SincgramWindow(self._controller, self._bank, self._facts, look, self._settings, self)
+            self._sincgram = SincgramWindow(self._controller, self._bank, self._facts, self._look, self._settings, self)
             self._tell_followed()
         self._sincgram.show()
         self._sincgram.raise_()
@@ -1257,7 +1323,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
     def show_inside(self, utterance: int | None = None) -> None:
         """Look inside the fusion: live, or at a committed utterance."""
         if self._inside is None:
-            self._inside = InsideWindow(Look(self._palette, class_styles(self._model.classes, self._palette)), self)
+            self._inside = InsideWindow(self._look, self)
+            self._dress(self._inside)
             self._tell_followed()
         if utterance is not None:
             self._inside.choose(utterance)
@@ -1310,6 +1377,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
             browser.setAccessibleName("limits, law, model and keys")
             QtWidgets.QVBoxLayout(dialog).addWidget(browser)
             self._help = dialog, browser
+            self._dress(dialog)
         dialog, browser = self._help
         name, summary = (self._facts.name, self._facts.card_summary) if self._facts is not None else ("", "")
         browser.setHtml(help_markup(self._palette, name, summary, self._recognizer_note))

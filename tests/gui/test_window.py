@@ -15,12 +15,14 @@ from gui.scripted_controller import INPUTS, RATE, SCRIPT, Choice, ScriptedContro
 
 from realtime_ser.errors import BundleError, DeviceError
 from realtime_ser.gui.panels.filters import FilterPanel
+from realtime_ser.gui.panels.health import HealthDialog
 from realtime_ser.gui.panels.messages import MessageList, NoticeBar
 from realtime_ser.gui.panels.now import NowPanel
 from realtime_ser.gui.panels.timeline import TimelinePanel, band_image, wrapped
 from realtime_ser.gui.panels.transcript import TranscriptList
 from realtime_ser.gui.panels.transport import Transport
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets, pg
+from realtime_ser.gui.theme import DARK, PALETTES, style_sheet
 from realtime_ser.gui.window import DashboardWindow
 from realtime_ser.types import Event, Level, Severity, Span
 
@@ -111,6 +113,64 @@ def test_looks_are_remembered(drive: Drive, settings: QtCore.QSettings) -> None:
     settings.setValue("theme", "no such theme")
     settings.setValue("axis", "furlong")
     assert drive().window.findChild(FilterPanel).axis == "mel"
+
+
+def test_a_theme_is_taken_on_window_by_window_and_none_is_seen_half_changed(running: Driver) -> None:
+    running.play(3.0)
+    window = running.window
+    for show in ("explorer", "sincgram", "inside", "health", "settings", "help", "sessions"):
+        getattr(window, f"show_{show}")()
+    running.settle()
+    running.tick(60)  # every plot is there
+    window.sessions.close()
+    pages = window.centralWidget()
+    others = [*window.findChildren(QtWidgets.QDialog, options=Qt.FindChildOption.FindDirectChildrenOnly), window.sessions]
+    assert len(others) == 7
+
+    def worn(one: QtWidgets.QWidget) -> str:
+        return next(name for name, palette in PALETTES.items() if one.styleSheet() == style_sheet(palette))
+
+    def changed() -> set[QtWidgets.QWidget]:
+        return {one for one in (pages, *others) if worn(one) != before}
+
+    for after in ("light", "dark"):
+        before = window.theme
+        window.toggle_theme()
+        assert window.theme == after
+        assert not changed()
+        turns = 0
+        while len(changed()) < 8 or not all(one.updatesEnabled() for one in (pages, *others)):
+            done = changed()
+            window.tick()
+            assert len(changed() - done) <= 1, "one a tick: all of them would be felt"
+            assert sum(not one.updatesEnabled() for one in (pages, *others)) <= 1, "what is half changed is not drawn"
+            assert pages.updatesEnabled() or changed() <= {pages}, "this window comes first"
+            turns += 1
+            assert turns < 25
+        for one in (window, *others):
+            ground = one.grab().toImage().pixelColor(3, 3).name()
+            assert ground == PALETTES[after].window, one.windowTitle()
+        assert window.findChild(TimelinePanel)._view.backgroundBrush().color().name() == PALETTES[after].panel
+
+
+def test_a_theme_that_changes_again_or_a_window_that_goes_away_leaves_nothing_behind(running: Driver) -> None:
+    window = running.window
+    window.show_health()
+    window.show_explorer()
+    running.tick(60)
+    window.toggle_theme()
+    for _ in range(5):  # this window, and another one half
+        window.tick()
+    window.toggle_theme()
+    window.explorer.deleteLater()
+    window._explorer = None
+    QtCore.QCoreApplication.sendPostedEvents(None, QtCore.QEvent.Type.DeferredDelete)
+    running.tick(20)
+    (health,) = window.findChildren(HealthDialog)
+    assert window.theme == "dark"
+    for one in (window.centralWidget(), health):
+        assert one.updatesEnabled()
+        assert one.styleSheet() == style_sheet(DARK)
 
 
 def test_the_chooser_groups_and_refuses(drive: Drive) -> None:

@@ -14,10 +14,9 @@ from realtime_ser.gui.explorer.scales import SCALES
 from realtime_ser.gui.explorer.study import Study
 from realtime_ser.gui.explorer.training_page import TrainingPage
 from realtime_ser.gui.panels.messages import Notice, NoticeBar
-from realtime_ser.gui.panels.panel import ElidedLabel, Look, legend_markup, make_label, open_at, set_text
+from realtime_ser.gui.panels.panel import ElidedLabel, Look, legend_markup, make_label, open_at, set_text, wear
 from realtime_ser.gui.paths import shown_path
 from realtime_ser.gui.qt import Qt, QtGui, QtWidgets
-from realtime_ser.gui.theme import style_sheet
 from realtime_ser.types import Severity
 
 __all__ = ["ExplorerWindow"]
@@ -166,18 +165,24 @@ class ExplorerWindow(QtWidgets.QDialog):
         """Take on a theme."""
         self._look = look
         palette = look.palette
-        self.setStyleSheet(style_sheet(palette))
+        wear(self, palette)
         self._notice.apply_look(look)
         legend = legend_markup((palette.accent, "learnt"), (palette.ghost, "initial"), (palette.warning, "chosen"))
         set_text(self._legend, legend)
         self._drawn.clear()
         self._bring_up_to_date()
 
-    def tick(self) -> None:
-        """Build the page that is shown, play the training on, and take what was loaded; called by the owner's timer."""
+    def tick(self) -> bool:
+        """Build the page that is shown, play the training on, and take what was loaded; called by the owner's timer.
+
+        Returns
+        -------
+        Whether something was built, which is enough for a turn of the event loop.
+        """
         # A bundle may be loaded behind the page that is shown.
         page = self.comparison if self.comparison.loading else self.page
-        if not page.built and page.build_on(BUILD_SECONDS):
+        builds = not page.built
+        if builds and page.build_on(BUILD_SECONDS):
             self._bring_up_to_date()
         now = time.monotonic()
         self.training.tick(now)
@@ -185,6 +190,7 @@ class ExplorerWindow(QtWidgets.QDialog):
         told = self.notice
         if told is not None and told.severity is Severity.INFO and now - self._told_at > READ_SECONDS:
             self._notice.show_notice(None)
+        return builds
 
     def end(self) -> None:
         """Stop what plays or loads; the window may be shown again."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets
-from realtime_ser.gui.theme import ClassStyle, Palette, Shape
+from realtime_ser.gui.theme import ClassStyle, Palette, Shape, style_sheet
 
 __all__ = [
     "ElidedBox",
@@ -25,6 +25,7 @@ __all__ = [
     "open_at",
     "set_text",
     "shown_colour",
+    "wear",
 ]
 
 FIELD_HEIGHT = 30
@@ -201,6 +202,15 @@ def set_text(label: QtWidgets.QLabel | QtWidgets.QPushButton | QtWidgets.QToolBu
     """Set a text only where it changed, so that a timer does not repaint what stands still."""
     if label.text() != text:
         label.setText(text)
+
+
+def wear(window: QtWidgets.QWidget, palette: Palette) -> bool:
+    """Give a window the style sheet of a theme; whether it had another one. Qt goes through every widget of it for that."""
+    sheet = style_sheet(palette)
+    if window.styleSheet() == sheet:
+        return False
+    window.setStyleSheet(sheet)
+    return True
 
 
 def minus(figure: str) -> str:
