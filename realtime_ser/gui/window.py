@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
@@ -79,6 +80,8 @@ TEXT_EVERY = 8
 HEALTH_EVERY = 30
 WEIGH_EVERY = 30
 """Ticks between two looks at what a person's words weigh: a run of the text network for every word."""
+SWITCH_SECONDS = 1e-3
+"""How long another thread of Python may let the window's wait; by default it is 5 ms, many times while one thing is drawn."""
 POLL_LIMIT = 512
 POLLS_PER_TICK = 4
 SHARED_EVENTS = {"gap", "device-lost", "device-back", "invalid-samples", "file-truncated", "same-channels", "source-lost"}
@@ -223,6 +226,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         people: PeopleInput | None = None,
     ) -> None:
         super().__init__()
+        sys.setswitchinterval(SWITCH_SECONDS)
         self.setWindowTitle("realtime-ser")
         self.setMinimumSize(960, 640)
         self.setAcceptDrops(True)
@@ -314,6 +318,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
         # What is left to do of a change of theme, in this window and then in others; done by ticks.
         self._restyling: deque[Callable[[], object]] = deque()
         self._others_wait = False
+        # What is left to do of a window that is opened; done by ticks.
+        self._opening: deque[Callable[[], object]] = deque()
         self._apply_theme(at_once=True)
         self._filters.set_axis(self._settings.axis)
         self._timeline.show_span(self._settings.span)
@@ -396,7 +402,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         notes.addWidget(help_button)
         footer.addLayout(notes)
 
-        root = QtWidgets.QWidget()
+        root = self._instrument = QtWidgets.QWidget()
         root.setObjectName("root")
         layout = QtWidgets.QVBoxLayout(root)
         layout.setContentsMargins(8, 8, 8, 6)
@@ -856,8 +862,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
             self._start_when_ready = False
             self.start()
         visible = self.isVisible() and not self.isMinimized()
-        # What is built or restyled is enough for a tick.
-        busy = builds or self._restyle_on()
+        # What is built, opened or restyled is enough for a tick.
+        busy = builds or self._open_on() or self._restyle_on()
         moves = not busy and (not self._settings.still or self._ticks % TEXT_EVERY == 0)
         if visible:
             self._frames.drawn(time.perf_counter())
@@ -1088,6 +1094,9 @@ class DashboardWindow(QtWidgets.QMainWindow):
         """Back to the instrument, as large as it was."""
         if self.presenting:
             self._pages.setCurrentIndex(0)
+            # Drawn once it has its size again, not for a moment as large as the screen.
+            self._instrument.setUpdatesEnabled(False)
+            self._opening.append(partial(self._instrument.setUpdatesEnabled, True))
             self.setWindowState(self._before_presentation)
             self.setFocus()
 
@@ -1098,9 +1107,12 @@ class DashboardWindow(QtWidgets.QMainWindow):
         dialog = self._settings_dialog
         if dialog is None:
             dialog = self._settings_dialog = SettingsDialog(self, self._settings)
-            self._dress(dialog)
             dialog.changed.connect(self._follow_choice)
             dialog.calibration_asked.connect(self.show_calibration)
+            # The largest of the windows: all at once would be felt.
+            self._opening.extend((partial(self._dress, dialog), self.show_settings))
+        if dialog.property("looks") is None:
+            return
         dialog.show_inputs(self._inputs)
         dialog.refresh()
         dialog.show()
@@ -1194,6 +1206,13 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._sending.setStyleSheet(f"color: {self._palette.warning};")
         self._refresh_text()
         self._pages.setUpdatesEnabled(True)
+
+    def _open_on(self) -> bool:
+        """Do the next piece of what is opened; whether there was one."""
+        if self._opening:
+            self._opening.popleft()()
+            return True
+        return False
 
     def _restyle_on(self) -> bool:
         """Do the next piece of a change of theme; whether there was one."""

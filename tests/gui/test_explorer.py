@@ -59,8 +59,9 @@ def look_of(bundle: Bundle, palette: Any = DARK) -> Look:
 
 def settle(explorer: ExplorerWindow) -> None:
     """Tick until the page that is shown is built and drawn."""
-    while not explorer.page.built:
-        explorer.tick()
+    while explorer.tick():
+        pass
+    assert explorer.page.built
     QtWidgets.QApplication.processEvents()
 
 
@@ -78,6 +79,21 @@ def open_page(explorer: ExplorerWindow, number: int) -> Any:
     explorer.show_page(number)
     settle(explorer)
     return explorer.page
+
+
+def test_a_page_is_drawn_once_everything_is_there_and_in_a_turn_of_its_own(explorer: ExplorerWindow) -> None:
+    explorer.show_page(TRAINING)
+    turns = 0
+    while not explorer.page.built:
+        assert explorer.tick(), "whoever owns it has enough to do"
+        assert not explorer.page.updatesEnabled()
+        turns += 1
+    assert turns > 1
+    assert explorer.page.look is None
+    assert explorer.tick()
+    assert explorer.page.look is not None
+    assert explorer.page.updatesEnabled()
+    assert not explorer.tick()
 
 
 # Filters --------------------------------------------------------------------------------------------------------------------

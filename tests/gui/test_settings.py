@@ -32,9 +32,22 @@ def opened(driver: Driver) -> SettingsDialog:
     driver.qtbot.waitUntil(driver.window.isActiveWindow)
     driver.qtbot.keyClick(driver.window, Qt.Key.Key_Comma, Qt.KeyboardModifier.ControlModifier)
     dialog = driver.window.findChild(SettingsDialog)
-    assert dialog.isVisible()
     driver.settle()
+    assert dialog.isVisible()
     return dialog
+
+
+def test_it_is_made_dressed_and_shown_in_three_turns_and_a_second_key_makes_no_other(running: Driver) -> None:
+    window = running.window
+    window.show_settings()
+    (dialog,) = window.findChildren(SettingsDialog)
+    seen = []
+    for _ in range(3):
+        window.show_settings()
+        seen.append((bool(dialog.styleSheet()), dialog.isVisible()))
+        window.tick()
+    assert seen == [(False, False), (True, True), (True, True)]
+    assert window.findChildren(SettingsDialog) == [dialog]
 
 
 def choose(dialog: SettingsDialog, name: Any, value: str) -> None:

@@ -196,6 +196,25 @@ def test_sound_is_asked_for_while_the_window_is_open_and_forgotten_when_it_is_cl
     assert len(window.model.sound.span) == RATE
 
 
+def test_its_plots_are_made_one_a_tick_and_at_once_where_they_are_wanted(running: Driver) -> None:
+    running.play(2.0)
+    running.window.show_sincgram()
+    pictures = running.window.sincgram._pictures
+    made = []
+    while not pictures.built:
+        made.append(len(pictures._view.ci.items))
+        assert pictures.under(QtCore.QPointF(300.0, 100.0)) is None
+        running.window.tick()
+    assert made == [0, 1, 2]
+    running.play(1.0)
+    assert pictures.under(point(running.window.sincgram, "mel", 9.0, 0.5))[0] == "mel"
+    running.window.sincgram.end()
+    running.window._sincgram = None
+    running.window.show_sincgram()
+    assert running.window.sincgram._pictures.plot("mel") is not None
+    assert running.window.sincgram._pictures.built
+
+
 def test_nothing_opens_before_there_are_filters(drive: Drive) -> None:
     driver = drive()
     driver.window.show_sincgram()

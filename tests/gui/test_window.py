@@ -56,6 +56,11 @@ def test_the_window_is_up_before_anything_is_loaded(drive: Drive) -> None:
     assert driver.window.findChild(NowPanel).view.headline == "Ready"
 
 
+def test_no_other_thread_lets_the_window_wait_for_five_milliseconds_every_time(drive: Drive) -> None:
+    drive()
+    assert sys.getswitchinterval() <= 1.1e-3
+
+
 def test_the_button_starts_and_stops(drive: Drive) -> None:
     driver = drive()
     driver.settle()

@@ -140,6 +140,7 @@ class ExplorerWindow(QtWidgets.QDialog):
             self._drawn.add(page)
             page.scale = self._scale
             page.apply_look(self._look)
+            page.setUpdatesEnabled(True)
 
     def _show_line(self, page: Page, line: str) -> None:
         if page is self.page:
@@ -182,7 +183,11 @@ class ExplorerWindow(QtWidgets.QDialog):
         # A bundle may be loaded behind the page that is shown.
         page = self.comparison if self.comparison.loading else self.page
         builds = not page.built
-        if builds and page.build_on(BUILD_SECONDS):
+        if builds:
+            page.setUpdatesEnabled(False)  # it is drawn once, when everything is there
+            page.build_on(BUILD_SECONDS)
+        elif self.page.built and self.page not in self._drawn:
+            builds = True
             self._bring_up_to_date()
         now = time.monotonic()
         self.training.tick(now)
