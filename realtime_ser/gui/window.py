@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import logging
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Protocol
 
 from realtime_ser.asr.discovery import installed_vosk_models
+from realtime_ser.assembly import LoadingStep
 from realtime_ser.bundle.inference import available_providers
 from realtime_ser.bundle.loader import find_bundles
 from realtime_ser.config import ENGINE_RATE
@@ -35,6 +37,7 @@ from realtime_ser.gui.models import FEWEST_WORDS, AxisTime, DashboardModel, NowV
 from realtime_ser.gui.panels.filters import FilterPanel
 from realtime_ser.gui.panels.health import HealthDialog
 from realtime_ser.gui.panels.level import LevelPanel
+from realtime_ser.gui.panels.loading import LoadingBar
 from realtime_ser.gui.panels.messages import HealthLine, MessageList, Notice, NoticeBar, severity_colour, severity_mark
 from realtime_ser.gui.panels.now import NowPanel
 from realtime_ser.gui.panels.panel import ElidedLabel, Look, Panel, make_label, open_at, set_text, wear
@@ -86,6 +89,8 @@ POLL_LIMIT = 512
 POLLS_PER_TICK = 4
 SHARED_EVENTS = {"gap", "device-lost", "device-back", "invalid-samples", "file-truncated", "same-channels", "source-lost"}
 """What happens to an input: where two people share it, it is told once."""
+LOADING_SHOWN_AFTER = 0.3
+"""Seconds: a line that comes and goes at once would only move everything else."""
 _LONG_PAUSE = 2.0
 """Seconds between two ticks from which it is told."""
 NOTICE_ORDER = ("program", "bundle", "engine", "recording", "outlets", "inputs", "words")
@@ -187,6 +192,13 @@ class _LogPanel(Panel):
         self._words.show_text(told if recognizer else "")
 
 
+class _StoppedError(RealtimeSerError):
+    """Somebody did not want to wait for the model."""
+
+    def __init__(self) -> None:
+        super().__init__("Loading the model was stopped.", "Try again, or choose another one in the settings (Ctrl+,).")
+
+
 class _Part(Protocol):
     def apply_look(self, look: Look) -> None: ...
 
@@ -269,6 +281,11 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._weighed_at = [-WEIGH_EVERY] * 2
         self._weighing = False
         self._loading_bundle = False
+        # Since when the model is being loaded; whether that shall stop; and how far it is.
+        self._loading_since: float | None = None
+        self._stop_loading = threading.Event()
+        # NB: replaced as a whole by the worker's thread, read by the window's.
+        self._loading_step: LoadingStep | None = None
         self._engine_due = False
         self._sessions: SessionsWindow | None = None
         self._worker = Worker()
@@ -281,6 +298,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._unsent = ""
         self._sending = ElidedLabel()
         self._notice_bar = NoticeBar()
+        self._loading_bar = LoadingBar()
         self._now = NowPanel()
         self._level = LevelPanel()
         self._timeline = TimelinePanel()
@@ -411,6 +429,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         layout.addWidget(self._people_bar)
         layout.addWidget(self._recording_bar)
         layout.addWidget(self._notice_bar)
+        layout.addWidget(self._loading_bar)
         layout.addWidget(whole, 1)
         layout.addLayout(footer)
         self._pages = QtWidgets.QStackedWidget()
@@ -444,6 +463,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._recording_bar.marked.connect(self.mark)
         self._recording_bar.note_written.connect(self._keep_note)
         self._notice_bar.acted.connect(self._act_on_notice)
+        self._loading_bar.stop_asked.connect(self.stop_loading)
         self._level.forgiven.connect(lambda: self.forgive_clipping(0))
         self._second_level.forgiven.connect(lambda: self.forgive_clipping(1))
         self._filters.explore_asked.connect(self.show_explorer)
@@ -501,10 +521,17 @@ class DashboardWindow(QtWidgets.QMainWindow):
         if controller is None:
             return
         choices = self._settings.engine
+        stop = self._stop_loading = threading.Event()
+
+        def report(step: LoadingStep) -> None:
+            # NB: the worker's thread.
+            self._loading_step = step
+            if stop.is_set():
+                raise _StoppedError
 
         def load() -> tuple[BundleFacts, FilterBank]:
-            controller.configure(choices)
-            facts = controller.bundle()
+            controller.configure(choices, report)
+            facts = controller.bundle(report)
             bank = FilterBank.from_cutoffs(
                 facts.initial_low_hz, facts.initial_high_hz, facts.low_hz, facts.high_hz, facts.kernel, facts.sample_rate
             )
@@ -512,10 +539,29 @@ class DashboardWindow(QtWidgets.QMainWindow):
 
         self._notices.pop("bundle", None)
         self._loading_bundle, self._engine_due = True, False
+        self._loading_since, self._loading_step = time.perf_counter(), None
         self._worker.ask(load, self._take_bundle, self._miss_bundle)
 
+    def stop_loading(self) -> None:
+        """Stop loading the model, before its next step; what was loaded before stays in use."""
+        self._stop_loading.set()
+
+    def _follow_loading(self) -> None:
+        """Show how far the loading is, once it takes so long that somebody waits for it."""
+        if self._loading_since is None:
+            self._loading_bar.setVisible(False)
+        elif time.perf_counter() - self._loading_since >= LOADING_SHOWN_AFTER:
+            self._loading_bar.show_step(self._loading_step, stopping=self._stop_loading.is_set())
+
     def _miss_bundle(self, failure: Failure) -> None:
-        self._loading_bundle = False
+        self._loading_bundle, self._loading_since = False, None
+        if self._stop_loading.is_set() and failure == Failure.of(_StoppedError()):
+            problem, remedy = failure.problem, failure.remedy
+            if self._facts is not None:
+                remedy = "Until another choice is made in the settings (Ctrl+,), everything is as it was before."
+            self._notices["bundle"] = Notice(Severity.INFO, problem, remedy, "Try again")
+            self._log_event("loading-stopped", Severity.INFO, problem)
+            return
         chosen = self._settings.engine
         if any((chosen.recognizer, chosen.bundle, chosen.profile)):
             remedy = f"{failure.remedy} It was chosen in the settings (Ctrl+,)."
@@ -525,7 +571,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._fail("bundle", failure, "Try again")
 
     def _take_bundle(self, loaded: tuple[BundleFacts, FilterBank]) -> None:
-        self._loading_bundle = False
+        self._loading_bundle, self._loading_since = False, None
         before, (self._facts, bank) = self._facts, loaded
         if before is None or (before.name, tuple(before.classes)) != (self._facts.name, tuple(self._facts.classes)):
             self._show_bundle(self._facts, bank)
@@ -552,6 +598,12 @@ class DashboardWindow(QtWidgets.QMainWindow):
         if self._inside is not None:
             self._inside.forget_words()
         self._apply_theme(at_once=True)
+        # Everything is drawn anew, which is enough for another tick.
+        self._pages.setUpdatesEnabled(False)
+        self._opening.append(self._draw_again)
+
+    def _draw_again(self) -> None:
+        self._pages.setUpdatesEnabled(not self._restyling)
 
     def _take_note(self, note: str) -> None:
         self._recognizer_note = note
@@ -850,6 +902,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._worker.deliver()
         builds = self._explorer is not None and self._explorer.tick()
         builds = builds or (self._sincgram is not None and self._sincgram.build_on())
+        self._follow_loading()
         if self._controller is not None:
             self._follow_state()
             self._poll()
@@ -976,7 +1029,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
             self._calibration.follow()
         if self._first_start is not None:
             self._first_start.follow(self._model, phase, state.problem if state is not None else "")
-        self._transport.show_state(phase, live, self.ready, self.recording)
+        given_up = phase == "failed" and "bundle" in self._notices and self._notices["bundle"].severity is Severity.INFO
+        self._transport.show_state("stopped" if given_up else phase, live, self.ready, self.recording)
         position = max(self._model.position, state.position if state is not None else 0)
         words = f"words: {recognizer}" if recognizer else self._recognizer_note
         self._transport.show_text(clock(position, ENGINE_RATE), words)
@@ -1349,16 +1403,17 @@ class DashboardWindow(QtWidgets.QMainWindow):
             self._inside.choose(utterance)
         self._inside.show()
         self._inside.raise_()
-        self._follow_inside()
+        # Its words are read from the next text on: the first time that is work for Python, which the window needs now itself.
+        self._follow_inside(read=False)
 
-    def _follow_inside(self) -> None:
+    def _follow_inside(self, *, read: bool = True) -> None:
         """Keep it up to date, and have the words read that it wants; one text at a time, the latest."""
         inside, controller = self._inside, self._controller
         if inside is None or not inside.isVisible() or controller is None:
             return
         inside.follow(self.followed, self._phase, controller.state().recognizer)
         words = inside.wanted
-        if not words or self._reading:
+        if not read or not words or self._reading:
             return
         self._reading = True
 
@@ -1444,6 +1499,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._settings.geometry = self.saveGeometry()
         if self._sincgram is not None:
             self._sincgram.end()
+        self.stop_loading()
         self._worker.close()
         made = self._controller_made
         if made.done() and not made.cancelled() and made.exception() is None:

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 from gui.conftest import Driver
 from gui.legibility import nameless
-from gui.scripted_controller import INPUTS, RATE, SCRIPT, Choice, ScriptedController, facts
+from gui.scripted_controller import INPUTS, LOADING, RATE, SCRIPT, Choice, ScriptedController, facts
 
 from realtime_ser.errors import BundleError, DeviceError
 from realtime_ser.gui.panels.filters import FilterPanel
 from realtime_ser.gui.panels.health import HealthDialog
+from realtime_ser.gui.panels.loading import LoadingBar
 from realtime_ser.gui.panels.messages import MessageList, NoticeBar
 from realtime_ser.gui.panels.now import NowPanel
 from realtime_ser.gui.panels.timeline import TimelinePanel, band_image, wrapped
@@ -305,6 +306,69 @@ def test_no_bundle_is_told_and_can_be_tried_again(drive: Drive) -> None:
     driver.settle()
     assert not bar.isVisible()
     assert start_button(driver.window).isEnabled()
+
+
+def test_loading_shows_its_steps_and_is_stopped_before_the_next_one(drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("realtime_ser.gui.window.LOADING_SHOWN_AFTER", 0.0)
+    controller = ScriptedController()
+    controller.bundle_gate.clear()
+    controller.held_step = 3
+    driver = drive(controller)
+    window, bar = driver.window, driver.window.findChild(LoadingBar)
+    driver.qtbot.waitUntil(lambda: (window.tick(), "text network" in bar.text)[1])
+    assert bar.isVisible()
+    assert bar.text == "Loading the model: 3 of 5, the text network"
+    assert bar.done == pytest.approx(2 / 5)
+    driver.tick()
+    assert "LOADING" in texts(window.findChild(Transport))
+    (cancel,) = bar.findChildren(QtWidgets.QPushButton)
+    cancel.click()
+    driver.tick()
+    assert "stops before its next step" in bar.text
+    assert not cancel.isEnabled()
+    controller.bundle_gate.set()
+    driver.settle()
+    assert not bar.isVisible()
+    notice = window.findChild(NoticeBar)
+    assert (notice.notice.problem, notice.notice.severity) == ("Loading the model was stopped.", Severity.INFO)
+    assert "settings" in notice.notice.remedy
+    assert "STOPPED" in texts(window.findChild(Transport))
+    assert not window.ready
+    assert not start_button(window).isEnabled()
+    # Another choice, or another try, loads it after all.
+    next(b for b in notice.findChildren(QtWidgets.QPushButton) if b.isVisible()).click()
+    driver.settle()
+    assert window.ready
+    assert notice.notice is None
+    assert not bar.isVisible()
+    assert start_button(window).isEnabled()
+
+
+def test_loading_that_is_over_at_once_moves_nothing(drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
+    controller = ScriptedController()
+    controller.bundle_gate.clear()
+    driver = drive(controller)
+    driver.tick()
+    bar = driver.window.findChild(LoadingBar)
+    assert driver.window._loading_bundle
+    assert not bar.isVisible()
+    monkeypatch.setattr("realtime_ser.gui.window.LOADING_SHOWN_AFTER", 0.0)
+    driver.tick()
+    assert bar.isVisible()
+    controller.bundle_gate.set()
+    driver.settle()
+    assert not bar.isVisible()
+
+
+def test_the_window_closes_before_the_next_step_of_loading(drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
+    controller = ScriptedController()
+    controller.bundle_gate.clear()
+    driver = drive(controller)
+    driver.qtbot.waitUntil(lambda: (driver.window.tick(), driver.window._loading_step is not None)[1])
+    wait = driver.window._worker.close
+    monkeypatch.setattr(driver.window._worker, "close", lambda: (controller.bundle_gate.set(), wait()))
+    driver.window.close()
+    assert driver.window._loading_step == LOADING[1], "it was told of, and not done"
 
 
 def test_without_devices_recordings_remain(drive: Drive) -> None:
