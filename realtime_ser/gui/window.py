@@ -40,7 +40,7 @@ from realtime_ser.gui.panels.level import LevelPanel
 from realtime_ser.gui.panels.loading import LoadingBar
 from realtime_ser.gui.panels.messages import HealthLine, MessageList, Notice, NoticeBar, severity_colour, severity_mark
 from realtime_ser.gui.panels.now import NowPanel
-from realtime_ser.gui.panels.panel import ElidedLabel, Look, Panel, make_label, open_at, set_text, wear
+from realtime_ser.gui.panels.panel import ElidedLabel, Look, Panel, make_label, open_at, set_style, set_text, wear
 from realtime_ser.gui.panels.people import PeopleBar
 from realtime_ser.gui.panels.recording import MarkerKey, RecordingBar
 from realtime_ser.gui.panels.timeline import TimelinePanel
@@ -933,7 +933,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._ticks += 1
         if visible and not busy and self._ticks % TEXT_EVERY == 0:
             self._refresh_text()
-        if self._ticks % HEALTH_EVERY == 0 and self._health_dialog is not None and self._health_dialog.isVisible():
+        # NB: one is odd, so that this never is in a tick that writes text.
+        if self._ticks % HEALTH_EVERY == 1 and self._health_dialog is not None and self._health_dialog.isVisible():
             self._refresh_health(self._health_dialog)
 
     def _notice_pause(self) -> None:
@@ -1108,7 +1109,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         room = max(200, self.width() - 640)
         elided = QtGui.QFontMetrics(self._news.font()).elidedText(text, Qt.TextElideMode.ElideRight, room)
         set_text(self._news, elided)
-        self._news.setStyleSheet(f"color: {severity_colour(newest.severity, self._palette)};")
+        set_style(self._news, f"color: {severity_colour(newest.severity, self._palette)};")
         self._news.setToolTip(text)
         self._news.setAccessibleName(text)
 

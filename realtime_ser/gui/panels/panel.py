@@ -23,6 +23,7 @@ __all__ = [
     "minus",
     "numeric_font",
     "open_at",
+    "set_style",
     "set_text",
     "shown_colour",
     "wear",
@@ -204,13 +205,17 @@ def set_text(label: QtWidgets.QLabel | QtWidgets.QPushButton | QtWidgets.QToolBu
         label.setText(text)
 
 
-def wear(window: QtWidgets.QWidget, palette: Palette) -> bool:
-    """Give a window the style sheet of a theme; whether it had another one. Qt goes through every widget of it for that."""
-    sheet = style_sheet(palette)
-    if window.styleSheet() == sheet:
+def set_style(widget: QtWidgets.QWidget, sheet: str) -> bool:
+    """Set a style sheet only where it is another one; whether it was. Qt goes through every widget below for that."""
+    if widget.styleSheet() == sheet:
         return False
-    window.setStyleSheet(sheet)
+    widget.setStyleSheet(sheet)
     return True
+
+
+def wear(window: QtWidgets.QWidget, palette: Palette) -> bool:
+    """Give a window the style sheet of a theme; whether it had another one."""
+    return set_style(window, style_sheet(palette))
 
 
 def minus(figure: str) -> str:

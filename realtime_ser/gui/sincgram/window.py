@@ -18,7 +18,7 @@ from realtime_ser.gui.controller import BundleFacts, DashboardController
 from realtime_ser.gui.explorer.exports import ask_path, export_failure, export_plot
 from realtime_ser.gui.filterbank import FilterBank, sinc_kernels
 from realtime_ser.gui.panels.messages import Notice, NoticeBar
-from realtime_ser.gui.panels.panel import ElidedLabel, Look, make_label, minus, open_at, set_text, wear
+from realtime_ser.gui.panels.panel import ElidedLabel, Look, make_label, minus, open_at, set_style, set_text, wear
 from realtime_ser.gui.paths import shown_path
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets, pg
 from realtime_ser.gui.settings import ChoiceName, Settings
@@ -460,7 +460,7 @@ class SincgramWindow(QtWidgets.QDialog):
         if missed:
             text += f" · {missed:.2f} s are missing, this view was too slow"
         set_text(self._state, text)
-        self._state.setStyleSheet(f"color: {colour};")
+        set_style(self._state, f"color: {colour};")
         self._describe()
         self._show_listening(state.live)
 
