@@ -8,7 +8,7 @@ from pathlib import Path
 from realtime_ser.gui.explorer.compare_page import ComparePage
 from realtime_ser.gui.explorer.exports import FORMATS, Columns, ask_path, export_failure, export_plot
 from realtime_ser.gui.explorer.filters_page import FiltersPage
-from realtime_ser.gui.explorer.page import Page
+from realtime_ser.gui.explorer.page import Page, PlotView
 from realtime_ser.gui.explorer.reliance_page import ReliancePage
 from realtime_ser.gui.explorer.scales import SCALES
 from realtime_ser.gui.explorer.study import Study
@@ -140,7 +140,6 @@ class ExplorerWindow(QtWidgets.QDialog):
             self._drawn.add(page)
             page.scale = self._scale
             page.apply_look(self._look)
-            page.setUpdatesEnabled(True)
 
     def _show_line(self, page: Page, line: str) -> None:
         if page is self.page:
@@ -182,13 +181,18 @@ class ExplorerWindow(QtWidgets.QDialog):
         """
         # A bundle may be loaded behind the page that is shown.
         page = self.comparison if self.comparison.loading else self.page
-        builds = not page.built
-        if builds:
-            page.setUpdatesEnabled(False)  # it is drawn once, when everything is there
+        builds = True
+        hidden = [view for view in self.page.findChildren(PlotView) if not view.updatesEnabled()]
+        if not page.built:
             page.build_on(BUILD_SECONDS)
+            for view in page.findChildren(PlotView):
+                view.setUpdatesEnabled(False)  # it is drawn once, when everything is there
         elif self.page.built and self.page not in self._drawn:
-            builds = True
             self._bring_up_to_date()
+        elif hidden:
+            hidden[0].setUpdatesEnabled(True)
+        else:
+            builds = False
         now = time.monotonic()
         self.training.tick(now)
         self.comparison.tick()
