@@ -900,8 +900,9 @@ class DashboardWindow(QtWidgets.QMainWindow):
         """Take what is new and show it; called by the timer."""
         self._notice_pause()
         self._worker.deliver()
+        opens = self._open_on()
         builds = self._explorer is not None and self._explorer.tick()
-        builds = builds or (self._sincgram is not None and self._sincgram.build_on())
+        builds = builds or (self._sincgram is not None and not opens and self._sincgram.build_on())
         self._follow_loading()
         if self._controller is not None:
             self._follow_state()
@@ -916,7 +917,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
             self.start()
         visible = self.isVisible() and not self.isMinimized()
         # What is built, opened or restyled is enough for a tick.
-        busy = builds or self._open_on() or self._restyle_on()
+        busy = opens or builds or self._restyle_on()
         moves = not busy and (not self._settings.still or self._ticks % TEXT_EVERY == 0)
         if visible:
             self._frames.drawn(time.perf_counter())
@@ -1390,6 +1391,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
         if self._sincgram is None:
             self._sincgram = SincgramWindow(self._controller, self._bank, self._facts, self._look, self._settings, self)
             self._tell_followed()
+            self._opening.append(self.show_sincgram)  # the next tick has time for that
+            return
         self._sincgram.show()
         self._sincgram.raise_()
         self._sincgram.activateWindow()

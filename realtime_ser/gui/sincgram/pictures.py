@@ -6,7 +6,9 @@ a column is coloured once, whatever the length of the time shown.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -202,7 +204,11 @@ class Pictures(QtWidgets.QWidget):
         # Of the filter chosen: its row, and its cutoffs among the mel bands.
         self._edges: dict[str, list[Any]] = {}
         self._rank = 0
-        self._lacking = list(names)
+        # What is still to be made; see build_on.
+        self._lacking: deque[Callable[[], None]] = deque()
+        for row, name in enumerate(names):
+            self._lacking += (partial(self._add_lane, row, name), partial(self._fill_lane, name))
+        self._lacking.append(self._arrange)
         self.set_seconds(self._seconds)
         self.set_axis(self._axis)
         self.apply_look(look)
@@ -213,11 +219,12 @@ class Pictures(QtWidgets.QWidget):
         return not self._lacking
 
     def build_on(self) -> None:
-        """Add the next lane, where one is lacking: one takes some milliseconds, all of them would be felt."""
-        if not self._lacking:
-            return
-        name = self._lacking.pop(0)
-        lane = self._lanes[name] = self._add_lane(len(self._lanes), name)
+        """Make another piece of the lanes, where one is lacking: one takes some milliseconds, all of them would be felt."""
+        if self._lacking:
+            self._lacking.popleft()()
+
+    def _fill_lane(self, name: str) -> None:
+        lane = self._lanes[name]
         lane.addItem(self._images[name], ignoreBounds=True)
         self._marks[name] = Marks()
         self._marks[name].setZValue(5)
@@ -233,15 +240,17 @@ class Pictures(QtWidgets.QWidget):
             for edge in self._edges[name]:
                 edge.setZValue(10)
                 lane.addItem(edge, ignoreBounds=True)
-        if self.built:
-            self.set_axis(self._axis)
-            self.show_chosen(self._rank)
-            self.apply_look(self._look)
-            self._range = (0.0, 0.0)
 
-    def _add_lane(self, row: int, name: str) -> Any:
+    def _arrange(self) -> None:
+        """Catch up with what was asked for while lanes were lacking."""
+        self.set_axis(self._axis)
+        self.show_chosen(self._rank)
+        self.apply_look(self._look)
+        self._range = (0.0, 0.0)
+
+    def _add_lane(self, row: int, name: str) -> None:
         axes = {"left": pg.AxisItem("left"), "bottom": TimeAxis("bottom")}
-        lane = add_still_plot(self._view, row, GUTTER, axisItems=axes)
+        lane = self._lanes[name] = add_still_plot(self._view, row, GUTTER, axisItems=axes)
         lane.getViewBox().setYRange(0.0, 1.0, padding=0.0)
         if name == "voice":
             lane.getAxis("left").setTicks([[(0.5, "voice")]])
@@ -249,7 +258,6 @@ class Pictures(QtWidgets.QWidget):
             lane.getAxis("bottom").setHeight(20)
         else:
             lane.hideAxis("bottom")
-        return lane
 
     # Settings -------------------------------------------------------------------------------------------------------------
 
