@@ -55,6 +55,7 @@ class ExplorerWindow(QtWidgets.QDialog):
             ("Compare", "Another bundle's filters beside this one's", self.comparison),
         )
         self._drawn: set[Page] = set()
+        self._undrawn: list[PlotView] = []
         layout = QtWidgets.QVBoxLayout(self)
         layout.addLayout(self._bar())
         self._said = ElidedLabel()
@@ -182,15 +183,16 @@ class ExplorerWindow(QtWidgets.QDialog):
         # A bundle may be loaded behind the page that is shown.
         page = self.comparison if self.comparison.loading else self.page
         builds = True
-        hidden = [view for view in self.page.findChildren(PlotView) if not view.updatesEnabled()]
         if not page.built:
             page.build_on(BUILD_SECONDS)
             for view in page.findChildren(PlotView):
-                view.setUpdatesEnabled(False)  # it is drawn once, when everything is there
+                if view not in self._undrawn:
+                    view.setUpdatesEnabled(False)  # it is drawn once, when everything is there
+                    self._undrawn.append(view)
         elif self.page.built and self.page not in self._drawn:
             self._bring_up_to_date()
-        elif hidden:
-            hidden[0].setUpdatesEnabled(True)
+        elif self._undrawn:
+            self._undrawn.pop(0).setUpdatesEnabled(True)
         else:
             builds = False
         now = time.monotonic()
