@@ -39,6 +39,7 @@ from realtime_ser.types import Output
 
 __all__ = [
     "EngineChoices",
+    "LoadingStep",
     "Models",
     "SegmentationKind",
     "build_engine",
@@ -112,11 +113,37 @@ class Models:
         return self.bundle.manifest.classes
 
 
+@dataclass(frozen=True, slots=True)
+class LoadingStep:
+    """What is being done of the loading of models.
+
+    Attributes
+    ----------
+    number, of
+        Which step it is, from 1, and how many there are.
+    what
+        The same in words.
+    share
+        How much of this step is done, in [0, 1).
+    """
+
+    number: int
+    what: str
+    share: float = 0.0
+    of: int = 5
+
+    @property
+    def done(self) -> float:
+        """How much of everything is done; steps take their time, each its own."""
+        return (self.number - 1 + self.share) / self.of
+
+
 def load_models(
     bundle: str | Path | None = None,
     recognizer: str | Path = "auto",
     execution: Execution | None = None,
     spare: SpareWorkers | None = None,
+    report: Callable[[LoadingStep], None] | None = None,
 ) -> Models:
     """Open a bundle, load its networks, and decide on a recogniser (which is loaded when a stream starts).
 
@@ -127,6 +154,8 @@ def load_models(
         in float32, or on a graphics processor that is faster.
     spare
         As for :func:`~realtime_ser.asr.discovery.choose_recognizer`.
+    report
+        Told before every step, and within those that have parts; what it raises ends the loading.
 
     Raises
     ------
@@ -137,7 +166,12 @@ def load_models(
     """
     # The cheap check first: a mistyped recogniser should not cost the loading time.
     choice = choose_recognizer(recognizer, spare=spare)
-    opened = load_bundle(bundle)
+
+    def tell(number: int, what: str, share: float = 0.0) -> None:
+        if report is not None:
+            report(LoadingStep(number, what, share))
+
+    opened = load_bundle(bundle, lambda done, files: tell(1, "its files", done / files))
     manifest = opened.manifest
     if manifest.sample_rate != ENGINE_RATE:
         raise BundleError(
@@ -151,16 +185,16 @@ def load_models(
             f"The vocabulary of the bundle {opened.path} is broken: {error}.", "Build the bundle again."
         ) from error
     try:
-        models = Models(
-            bundle=opened,
-            acoustic=AcousticModel.from_bundle(opened, execution),
-            text=TextNetwork(opened.content("text.onnx"), vocabulary, classes),
-            fusion=FusionNetwork(opened.content("fusion.onnx"), classes),
-            recognizer=choice,
-        )
+        acoustic = AcousticModel.from_bundle(opened, execution, lambda form: tell(2, f"the acoustic networks{form}"))
+        tell(3, "the text network")
+        text = TextNetwork(opened.content("text.onnx"), vocabulary, classes)
+        tell(4, "the fusion network")
+        fusion = FusionNetwork(opened.content("fusion.onnx"), classes)
+        models = Models(opened, acoustic, text, fusion, choice)
     except BundleError as error:
         remedy = error.remedy or "Fetch or build the bundle again."
         raise BundleError(f"The bundle {opened.path} does not fit together: {error.problem}", remedy) from error
+    tell(5, "a first run")
     _prove(models)
     return models
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from realtime_ser.acoustic.execution import Execution
 from realtime_ser.asr.discovery import choose_recognizer
 from realtime_ser.asr.fetch import CATALOGUE, fetch_model
-from realtime_ser.assembly import EngineChoices, Models, build_people, load_models
+from realtime_ser.assembly import EngineChoices, LoadingStep, Models, build_people, load_models
 from realtime_ser.audio.portaudio import list_devices
 from realtime_ser.audio.sources import Source, SourceStatus
 from realtime_ser.bundle.filter_files import CutoffHistory, Reliance
@@ -244,8 +244,13 @@ class Controller:
             demo = InputEntry("demo", "demo", "Demonstration audio", "synthetic speech, about a minute")
         return [*files, demo]
 
-    def configure(self, choices: EngineChoices) -> None:
+    def configure(self, choices: EngineChoices, report: Callable[[LoadingStep], None] | None = None) -> None:
         """Use other choices from the next start on; blocks while networks are loaded, where there were any before.
+
+        Parameters
+        ----------
+        report
+            As for :func:`~realtime_ser.assembly.load_models`.
 
         Raises
         ------
@@ -261,7 +266,7 @@ class Controller:
                 if choices == replace(before, buffering=choices.buffering, recognizer=choices.recognizer):
                     self._models = replace(models, recognizer=choose_recognizer(self._wanted_recognizer))
                 else:
-                    self._models = self._load()
+                    self._models = self._load(report)
             except BaseException:
                 self._choices = before
                 raise
@@ -271,7 +276,7 @@ class Controller:
     def _wanted_recognizer(self) -> str | Path:
         return self._choices.recognizer or self._recognizer
 
-    def _load(self) -> Models:
+    def _load(self, report: Callable[[LoadingStep], None] | None) -> Models:
         chosen, execution = self._choices, self._execution
         if chosen.provider is not None or chosen.weights is not None:
             started = Execution.wanted() if execution is None else execution
@@ -279,19 +284,24 @@ class Controller:
                 chosen.provider or (started.provider.value if started.provider is not None else "auto"),
                 chosen.weights or started.weights,
             )
-        models = load_models(chosen.bundle or self._bundle, self._wanted_recognizer, execution)
+        models = load_models(chosen.bundle or self._bundle, self._wanted_recognizer, execution, report=report)
         profile = self._profile if chosen.profile is None else read_profile(chosen.profile)
         return models.for_speaker(profile)
 
-    def bundle(self) -> BundleView:
+    def bundle(self, report: Callable[[LoadingStep], None] | None = None) -> BundleView:
         """Load the networks, once.
+
+        Parameters
+        ----------
+        report
+            As for :func:`~realtime_ser.assembly.load_models`; told nothing where they are loaded already.
 
         Raises
         ------
         BundleError, RecognizerError
             There is nothing to work with.
         """
-        return BundleView.of(self._loaded())
+        return BundleView.of(self._loaded(report))
 
     def recognizer_note(self) -> str:
         """Which recogniser will be used, why, and what would be better."""
@@ -350,11 +360,11 @@ class Controller:
             if models is not None and self._state.phase in ("stopped", "finished", "failed"):
                 self._state = replace(self._state, recognizer=self._recognizer_name(models))
 
-    def _loaded(self) -> Models:
+    def _loaded(self, report: Callable[[LoadingStep], None] | None = None) -> Models:
         with self._loading:
             if self._models is None:
                 try:
-                    self._models = self._load()
+                    self._models = self._load(report)
                 except RealtimeSerError as error:
                     self._set(ControllerState("failed", error.problem, error.remedy))
                     raise

@@ -109,7 +109,10 @@ class Form:
 
 
 def choose_networks(
-    bundle: Bundle, execution: Execution | None = None, available: Sequence[str] | None = None
+    bundle: Bundle,
+    execution: Execution | None = None,
+    available: Sequence[str] | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> tuple[AcousticNetworks, Form]:
     """Load a bundle's acoustic networks in the form that is asked for, or in the plain one where that does not work.
 
@@ -119,6 +122,9 @@ def choose_networks(
         ``None``: what the environment asks for.
     available
         ONNX Runtime's names of its providers; ``None``: as it says itself.
+    tell
+        Told before each form is tried: nothing for the plain one, else which it is, like ", tried with int8 weights". What it
+        raises ends the loading.
 
     Raises
     ------
@@ -128,12 +134,15 @@ def choose_networks(
         The environment asks for something that means nothing.
     """
     execution = Execution.wanted() if execution is None else execution
+    tell = tell or (lambda _: None)
+    tell("")
     plain = AcousticNetworks.load(bundle)
     notes: list[str] = []
     tried, problem = candidates(execution.provider, available_providers() if available is None else available)
     if problem:
         notes.append(problem)
     for provider in tried:
+        tell(f", tried with {provider}")
         other, note = _compare(
             f"{provider}", bundle, plain, lambda provider=provider: AcousticNetworks.load(bundle, provider),  # type: ignore[misc]
             PROVIDER_TOLERANCE, must_be_faster=execution.provider is None,
@@ -142,6 +151,7 @@ def choose_networks(
         if other is not None:
             return other, Form(provider, "float32", False, tuple(notes))
     if execution.weights != "float32":
+        tell(", tried with int8 weights")
         other, note = _compare(
             "int8 weights", bundle, plain, lambda: AcousticNetworks.load(bundle, integer_weights=True),
             WEIGHTS_TOLERANCE, must_be_faster=execution.weights == "auto",

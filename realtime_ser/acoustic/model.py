@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -82,13 +83,17 @@ class AcousticModel:
     voice: KnownVoice | None = None
 
     @classmethod
-    def from_bundle(cls, bundle: Bundle, execution: Execution | None = None) -> AcousticModel:
+    def from_bundle(
+        cls, bundle: Bundle, execution: Execution | None = None, tell: Callable[[str], None] | None = None
+    ) -> AcousticModel:
         """Load the graphs and check that they have the geometry that the manifest declares.
 
         Parameters
         ----------
         execution
             Where they shall run and with which weights; ``None``: as the environment says, else on the processor in float32.
+        tell
+            As for :func:`~realtime_ser.acoustic.execution.choose_networks`.
 
         Raises
         ------
@@ -97,7 +102,7 @@ class AcousticModel:
         """
         manifest = bundle.manifest
         facts = manifest.acoustic
-        networks, form = choose_networks(bundle, execution)
+        networks, form = choose_networks(bundle, execution, tell=tell)
         prior = np.asarray(facts.normalisation.prior_shape, dtype=np.float64)
         prior.flags.writeable = False
         return cls(

@@ -80,14 +80,17 @@ class Graph:
 # Reading ------------------------------------------------------------------------------------------------------------------
 
 
-def _fields(message: bytes) -> Iterator[tuple[int, int | bytes, bytes]]:
-    """Number, value and whole encoding of every field of a message; :class:`ValueError` where it is torn."""
+def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview, memoryview]]:
+    """Number, value and whole encoding of every field of a message; :class:`ValueError` where it is torn.
+
+    Nothing is copied: weights take megabytes, and lie three messages deep.
+    """
     position = 0
     while position < len(message):
         begin = position
         key, position = _read_varint(message, position)
         kind = key & 7
-        value: int | bytes
+        value: int | memoryview
         if kind == _VARINT:
             value, position = _read_varint(message, position)
         elif kind == _BYTES:
@@ -103,7 +106,7 @@ def _fields(message: bytes) -> Iterator[tuple[int, int | bytes, bytes]]:
         yield key >> 3, value, message[begin:position]
 
 
-def _read_varint(message: bytes, position: int) -> tuple[int, int]:
+def _read_varint(message: memoryview, position: int) -> tuple[int, int]:
     value = shift = 0
     while True:
         if position >= len(message):
@@ -120,7 +123,7 @@ def _signed(value: int) -> int:
     return value - (1 << 64) if value >= 1 << 63 else value
 
 
-def _integers(value: int | bytes) -> list[int]:
+def _integers(value: int | memoryview) -> list[int]:
     """A repeated integer field comes one by one or packed."""
     if isinstance(value, int):
         return [_signed(value)]
@@ -131,10 +134,14 @@ def _integers(value: int | bytes) -> list[int]:
     return numbers
 
 
-def _content(value: int | bytes) -> bytes:
+def _content(value: int | memoryview) -> memoryview:
     if isinstance(value, int):
         raise ValueError("the graph has a number where a message is due")
     return value
+
+
+def _text(value: int | memoryview, errors: str = "strict") -> str:
+    return str(_content(value), "utf-8", errors)
 
 
 def parse_graph(model: bytes) -> Graph:
@@ -151,15 +158,15 @@ def parse_graph(model: bytes) -> Graph:
         It is torn or no such file.
     """
     graph = Graph([], opset=0)
-    content: bytes | None = None
-    for number, value, _ in _fields(model):
+    content: memoryview | None = None
+    for number, value, _ in _fields(memoryview(model)):
         if number == 7:
             content = _content(value)
         elif number == 8:
             domain, version = "", 0
             for inner, item, _ in _fields(_content(value)):
                 if inner == 1:
-                    domain = _content(item).decode()
+                    domain = _text(item)
                 elif inner == 2 and isinstance(item, int):
                     version = item
             if domain in ("", "ai.onnx"):
@@ -172,59 +179,59 @@ def parse_graph(model: bytes) -> Graph:
         elif number == 5:
             name, array = _parse_tensor(_content(value))
             if array is None:
-                graph.others += encoded
+                graph.others += bytes(encoded)
             else:
                 graph.constants[name] = array
         else:
-            graph.others += encoded
+            graph.others += bytes(encoded)
     return graph
 
 
-def _parse_node(message: bytes) -> Node:
+def _parse_node(message: memoryview) -> Node:
     kind = domain = ""
     inputs: list[str] = []
     outputs: list[str] = []
     attributes: dict[str, Attribute] = {}
     for number, value, _ in _fields(message):
         if number in (1, 2):
-            (inputs if number == 1 else outputs).append(_content(value).decode())
+            (inputs if number == 1 else outputs).append(_text(value))
         elif number == 4:
-            kind = _content(value).decode()
+            kind = _text(value)
         elif number == 5:
             attributes.update(_parse_attribute(_content(value)))
         elif number == 7:
-            domain = _content(value).decode()
-    return Node(kind, tuple(inputs), tuple(outputs), attributes, message, domain)
+            domain = _text(value)
+    return Node(kind, tuple(inputs), tuple(outputs), attributes, bytes(message), domain)
 
 
-def _parse_attribute(message: bytes) -> dict[str, Attribute]:
+def _parse_attribute(message: memoryview) -> dict[str, Attribute]:
     name = ""
     content: Attribute | None = None
     for number, value, _ in _fields(message):
         if number == 1:
-            name = _content(value).decode()
+            name = _text(value)
         elif number == 2:
             (content,) = struct.unpack("<f", _content(value))
         elif number == 3:
             (content,) = _integers(value)
         elif number == 4:
-            content = _content(value).decode(errors="replace")
+            content = _text(value, "replace")
         elif number == 8:
             content = (*(content if isinstance(content, tuple) else ()), *_integers(value))
     return {} if content is None else {name: content}
 
 
-def _parse_tensor(message: bytes) -> tuple[str, NDArray[Any] | None]:
+def _parse_tensor(message: memoryview) -> tuple[str, NDArray[Any] | None]:
     name, kind = "", 0
     shape: list[int] = []
-    raw: bytes | None = None
+    raw: memoryview | None = None
     for number, value, _ in _fields(message):
         if number == 1:
             shape += _integers(value)
         elif number == 2 and isinstance(value, int):
             kind = value
         elif number == 8:
-            name = _content(value).decode()
+            name = _text(value)
         elif number == 9:
             raw = _content(value)
     if raw is None or kind not in _ELEMENT_TYPES:
@@ -274,10 +281,13 @@ def _node(node: Node) -> bytes:
     return message + b"".join(_bytes(5, _attribute(name, value)) for name, value in node.attributes.items())
 
 
-def _tensor(name: str, array: NDArray[Any]) -> bytes:
+def _tensor(name: str, array: NDArray[Any]) -> tuple[bytes, bytes]:
+    """A constant of the graph: what stands before its values, and these."""
     kind = _ELEMENT_NUMBERS[array.dtype.newbyteorder("<")]
+    values = np.ascontiguousarray(array, _ELEMENT_TYPES[kind]).tobytes()
     dims = b"".join(_number(1, length) for length in array.shape)
-    return dims + _number(2, kind) + _bytes(8, name) + _bytes(9, np.ascontiguousarray(array, _ELEMENT_TYPES[kind]).tobytes())
+    head = dims + _number(2, kind) + _bytes(8, name) + _varint(9 << 3 | _BYTES) + _varint(len(values))
+    return _varint(5 << 3 | _BYTES) + _varint(len(head) + len(values)) + head, values
 
 
 def _port(name: str, shape: Shape) -> bytes:
@@ -287,11 +297,14 @@ def _port(name: str, shape: Shape) -> bytes:
 
 def serialise_graph(graph: Graph) -> bytes:
     """The content of an ``.onnx`` file that ONNX Runtime loads; the counterpart of :func:`parse_graph`."""
-    content = b"".join(_bytes(1, _node(node)) for node in graph.nodes)
-    content += b"".join(_bytes(5, _tensor(name, array)) for name, array in graph.constants.items())
-    content += graph.others or _bytes(2, "graph")
-    content += b"".join(_bytes(11, _port(name, shape)) for name, shape in graph.inputs.items())
-    content += b"".join(_bytes(12, _port(name, shape)) for name, shape in graph.outputs.items())
+    # In parts, so that weights are put into their place once, not into every message around them.
+    content = [_bytes(1, _node(node)) for node in graph.nodes]
+    for name, array in graph.constants.items():
+        content += _tensor(name, array)
+    content.append(graph.others or _bytes(2, "graph"))
+    content += [_bytes(11, _port(name, shape)) for name, shape in graph.inputs.items()]
+    content += [_bytes(12, _port(name, shape)) for name, shape in graph.outputs.items()]
+    head = _number(1, _IR_VERSION) + _varint(7 << 3 | _BYTES) + _varint(sum(map(len, content)))
     versions = {"": graph.opset} | {node.domain: 1 for node in graph.nodes if node.domain not in ("", "ai.onnx")}
-    opsets = b"".join(_bytes(8, _bytes(1, domain) + _number(2, version)) for domain, version in versions.items())
-    return _number(1, _IR_VERSION) + _bytes(7, content) + opsets
+    opsets = [_bytes(8, _bytes(1, domain) + _number(2, version)) for domain, version in versions.items()]
+    return b"".join((head, *content, *opsets))

@@ -22,7 +22,7 @@ from typing import Literal, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime_ser.assembly import EngineChoices
+from realtime_ser.assembly import EngineChoices, LoadingStep
 from realtime_ser.audio.sources import SourceStatus
 from realtime_ser.bundle.filter_files import CutoffHistory, Reliance
 from realtime_ser.inputs import PeopleInput
@@ -246,14 +246,19 @@ class DashboardController(Protocol):
         """What needs no device, for when devices cannot be listed; returns at once."""
         ...
 
-    def configure(self, choices: EngineChoices) -> None:
+    def configure(self, choices: EngineChoices, report: Callable[[LoadingStep], None] | None = None) -> None:
         """Use other choices from the next start on; one of :mod:`realtime_ser.errors` where they cannot be followed, and then
         everything is as it was before. Not called while the engine runs.
+
+        `report` is told every step, where networks are loaded for it; what it raises ends the loading.
         """
         ...
 
-    def bundle(self) -> BundleFacts:
-        """Load the bundle, or return what is loaded; :class:`BundleError` when it is missing or unfit."""
+    def bundle(self, report: Callable[[LoadingStep], None] | None = None) -> BundleFacts:
+        """Load the bundle, or return what is loaded; :class:`BundleError` when it is missing or unfit.
+
+        `report` is told every step; what it raises ends the loading.
+        """
         ...
 
     def recognizer_note(self) -> str:

@@ -9,13 +9,18 @@ from __future__ import annotations
 
 import gc
 import logging
+import sys
+import threading
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from realtime_ser.asr.discovery import installed_vosk_models
+from realtime_ser.assembly import LoadingStep
 from realtime_ser.bundle.inference import available_providers
 from realtime_ser.bundle.loader import find_bundles
 from realtime_ser.config import ENGINE_RATE
@@ -32,9 +37,10 @@ from realtime_ser.gui.models import FEWEST_WORDS, AxisTime, DashboardModel, NowV
 from realtime_ser.gui.panels.filters import FilterPanel
 from realtime_ser.gui.panels.health import HealthDialog
 from realtime_ser.gui.panels.level import LevelPanel
+from realtime_ser.gui.panels.loading import LoadingBar
 from realtime_ser.gui.panels.messages import HealthLine, MessageList, Notice, NoticeBar, severity_colour, severity_mark
 from realtime_ser.gui.panels.now import NowPanel
-from realtime_ser.gui.panels.panel import ElidedLabel, Look, Panel, make_label, open_at, set_text
+from realtime_ser.gui.panels.panel import ElidedLabel, Look, Panel, make_label, open_at, set_style, set_text, wear
 from realtime_ser.gui.panels.people import PeopleBar
 from realtime_ser.gui.panels.recording import MarkerKey, RecordingBar
 from realtime_ser.gui.panels.timeline import TimelinePanel
@@ -44,6 +50,7 @@ from realtime_ser.gui.paths import shown_path
 from realtime_ser.gui.presentation import Presentation
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets
 from realtime_ser.gui.recording import SessionDialog
+from realtime_ser.gui.replay.window import ReplayWindow
 from realtime_ser.gui.report import (
     FrameTimes,
     ProcessUse,
@@ -58,7 +65,7 @@ from realtime_ser.gui.sessions.window import SessionsWindow
 from realtime_ser.gui.settings import ChoiceName, Settings
 from realtime_ser.gui.settings_dialog import Installed, SettingsDialog
 from realtime_ser.gui.sincgram.window import SincgramWindow
-from realtime_ser.gui.theme import PALETTES, class_styles, style_sheet
+from realtime_ser.gui.theme import PALETTES, class_styles
 from realtime_ser.gui.worker import Failure, Worker
 from realtime_ser.inputs import PeopleInput
 from realtime_ser.profiles import list_profiles
@@ -76,10 +83,14 @@ TEXT_EVERY = 8
 HEALTH_EVERY = 30
 WEIGH_EVERY = 30
 """Ticks between two looks at what a person's words weigh: a run of the text network for every word."""
+SWITCH_SECONDS = 1e-3
+"""How long another thread of Python may let the window's wait; by default it is 5 ms, many times while one thing is drawn."""
 POLL_LIMIT = 512
 POLLS_PER_TICK = 4
 SHARED_EVENTS = {"gap", "device-lost", "device-back", "invalid-samples", "file-truncated", "same-channels", "source-lost"}
 """What happens to an input: where two people share it, it is told once."""
+LOADING_SHOWN_AFTER = 0.3
+"""Seconds: a line that comes and goes at once would only move everything else."""
 _LONG_PAUSE = 2.0
 """Seconds between two ticks from which it is told."""
 NOTICE_ORDER = ("program", "bundle", "engine", "recording", "outlets", "inputs", "words")
@@ -181,6 +192,17 @@ class _LogPanel(Panel):
         self._words.show_text(told if recognizer else "")
 
 
+class _StoppedError(RealtimeSerError):
+    """Somebody did not want to wait for the model."""
+
+    def __init__(self) -> None:
+        super().__init__("Loading the model was stopped.", "Try again, or choose another one in the settings (Ctrl+,).")
+
+
+class _Part(Protocol):
+    def apply_look(self, look: Look) -> None: ...
+
+
 class DashboardWindow(QtWidgets.QMainWindow):
     """The dashboard.
 
@@ -216,6 +238,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         people: PeopleInput | None = None,
     ) -> None:
         super().__init__()
+        sys.setswitchinterval(SWITCH_SECONDS)
         self.setWindowTitle("realtime-ser")
         self.setMinimumSize(960, 640)
         self.setAcceptDrops(True)
@@ -258,6 +281,11 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._weighed_at = [-WEIGH_EVERY] * 2
         self._weighing = False
         self._loading_bundle = False
+        # Since when the model is being loaded; whether that shall stop; and how far it is.
+        self._loading_since: float | None = None
+        self._stop_loading = threading.Event()
+        # NB: replaced as a whole by the worker's thread, read by the window's.
+        self._loading_step: LoadingStep | None = None
         self._engine_due = False
         self._sessions: SessionsWindow | None = None
         self._worker = Worker()
@@ -270,6 +298,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._unsent = ""
         self._sending = ElidedLabel()
         self._notice_bar = NoticeBar()
+        self._loading_bar = LoadingBar()
         self._now = NowPanel()
         self._level = LevelPanel()
         self._timeline = TimelinePanel()
@@ -284,11 +313,32 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._news = QtWidgets.QPushButton()
         self._news.setObjectName("link")
         self._news.clicked.connect(lambda: self._log.show_page(1))
+        self._parts: tuple[_Part, ...] = (
+            self._transport,
+            self._recording_bar,
+            self._notice_bar,
+            self._now,
+            self._level,
+            self._timeline,
+            self._second_now,
+            self._second_level,
+            self._second_timeline,
+            self._log,
+            self._filters,
+            self._presentation,
+            self._health,
+        )
         self._lay_out()
         self._connect()
 
         self._palette = self._settings.palette
-        self._apply_theme()
+        self._looks = 0
+        # What is left to do of a change of theme, in this window and then in others; done by ticks.
+        self._restyling: deque[Callable[[], object]] = deque()
+        self._others_wait = False
+        # What is left to do of a window that is opened; done by ticks.
+        self._opening: deque[Callable[[], object]] = deque()
+        self._apply_theme(at_once=True)
         self._filters.set_axis(self._settings.axis)
         self._timeline.show_span(self._settings.span)
         if not self._settings.geometry.isEmpty():
@@ -370,7 +420,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         notes.addWidget(help_button)
         footer.addLayout(notes)
 
-        root = QtWidgets.QWidget()
+        root = self._instrument = QtWidgets.QWidget()
         root.setObjectName("root")
         layout = QtWidgets.QVBoxLayout(root)
         layout.setContentsMargins(8, 8, 8, 6)
@@ -379,6 +429,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         layout.addWidget(self._people_bar)
         layout.addWidget(self._recording_bar)
         layout.addWidget(self._notice_bar)
+        layout.addWidget(self._loading_bar)
         layout.addWidget(whole, 1)
         layout.addLayout(footer)
         self._pages = QtWidgets.QStackedWidget()
@@ -412,6 +463,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._recording_bar.marked.connect(self.mark)
         self._recording_bar.note_written.connect(self._keep_note)
         self._notice_bar.acted.connect(self._act_on_notice)
+        self._loading_bar.stop_asked.connect(self.stop_loading)
         self._level.forgiven.connect(lambda: self.forgive_clipping(0))
         self._second_level.forgiven.connect(lambda: self.forgive_clipping(1))
         self._filters.explore_asked.connect(self.show_explorer)
@@ -469,10 +521,17 @@ class DashboardWindow(QtWidgets.QMainWindow):
         if controller is None:
             return
         choices = self._settings.engine
+        stop = self._stop_loading = threading.Event()
+
+        def report(step: LoadingStep) -> None:
+            # NB: the worker's thread.
+            self._loading_step = step
+            if stop.is_set():
+                raise _StoppedError
 
         def load() -> tuple[BundleFacts, FilterBank]:
-            controller.configure(choices)
-            facts = controller.bundle()
+            controller.configure(choices, report)
+            facts = controller.bundle(report)
             bank = FilterBank.from_cutoffs(
                 facts.initial_low_hz, facts.initial_high_hz, facts.low_hz, facts.high_hz, facts.kernel, facts.sample_rate
             )
@@ -480,10 +539,29 @@ class DashboardWindow(QtWidgets.QMainWindow):
 
         self._notices.pop("bundle", None)
         self._loading_bundle, self._engine_due = True, False
+        self._loading_since, self._loading_step = time.perf_counter(), None
         self._worker.ask(load, self._take_bundle, self._miss_bundle)
 
+    def stop_loading(self) -> None:
+        """Stop loading the model, before its next step; what was loaded before stays in use."""
+        self._stop_loading.set()
+
+    def _follow_loading(self) -> None:
+        """Show how far the loading is, once it takes so long that somebody waits for it."""
+        if self._loading_since is None:
+            self._loading_bar.setVisible(False)
+        elif time.perf_counter() - self._loading_since >= LOADING_SHOWN_AFTER:
+            self._loading_bar.show_step(self._loading_step, stopping=self._stop_loading.is_set())
+
     def _miss_bundle(self, failure: Failure) -> None:
-        self._loading_bundle = False
+        self._loading_bundle, self._loading_since = False, None
+        if self._stop_loading.is_set() and failure == Failure.of(_StoppedError()):
+            problem, remedy = failure.problem, failure.remedy
+            if self._facts is not None:
+                remedy = "Until another choice is made in the settings (Ctrl+,), everything is as it was before."
+            self._notices["bundle"] = Notice(Severity.INFO, problem, remedy, "Try again")
+            self._log_event("loading-stopped", Severity.INFO, problem)
+            return
         chosen = self._settings.engine
         if any((chosen.recognizer, chosen.bundle, chosen.profile)):
             remedy = f"{failure.remedy} It was chosen in the settings (Ctrl+,)."
@@ -493,7 +571,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._fail("bundle", failure, "Try again")
 
     def _take_bundle(self, loaded: tuple[BundleFacts, FilterBank]) -> None:
-        self._loading_bundle = False
+        self._loading_bundle, self._loading_since = False, None
         before, (self._facts, bank) = self._facts, loaded
         if before is None or (before.name, tuple(before.classes)) != (self._facts.name, tuple(self._facts.classes)):
             self._show_bundle(self._facts, bank)
@@ -519,7 +597,13 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._explorer = self._sincgram = None
         if self._inside is not None:
             self._inside.forget_words()
-        self._apply_theme()
+        self._apply_theme(at_once=True)
+        # Everything is drawn anew, which is enough for another tick.
+        self._pages.setUpdatesEnabled(False)
+        self._opening.append(self._draw_again)
+
+    def _draw_again(self) -> None:
+        self._pages.setUpdatesEnabled(not self._restyling)
 
     def _take_note(self, note: str) -> None:
         self._recognizer_note = note
@@ -762,6 +846,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
             return
         names = [name.text() for name in self._people_bar.names] if self._transport.two_people else ()
         dialog = SessionDialog(self, self._settings, names)
+        self._dress(dialog)
         dialog.accepted.connect(lambda: self._record(dialog.request(), dialog.markers()))
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
@@ -815,8 +900,10 @@ class DashboardWindow(QtWidgets.QMainWindow):
         """Take what is new and show it; called by the timer."""
         self._notice_pause()
         self._worker.deliver()
-        if self._explorer is not None:
-            self._explorer.tick()
+        opens = self._open_on()
+        builds = self._explorer is not None and self._explorer.tick()
+        builds = builds or (self._sincgram is not None and not opens and self._sincgram.build_on())
+        self._follow_loading()
         if self._controller is not None:
             self._follow_state()
             self._poll()
@@ -829,7 +916,9 @@ class DashboardWindow(QtWidgets.QMainWindow):
             self._start_when_ready = False
             self.start()
         visible = self.isVisible() and not self.isMinimized()
-        moves = not self._settings.still or self._ticks % TEXT_EVERY == 0
+        # What is built, opened or restyled is enough for a tick.
+        busy = opens or builds or self._restyle_on()
+        moves = not busy and (not self._settings.still or self._ticks % TEXT_EVERY == 0)
         if visible:
             self._frames.drawn(time.perf_counter())
             if self.presenting:
@@ -843,9 +932,10 @@ class DashboardWindow(QtWidgets.QMainWindow):
         if self._sincgram is not None:
             self._sincgram.tick(moves=moves)
         self._ticks += 1
-        if visible and self._ticks % TEXT_EVERY == 0:
+        if visible and not busy and self._ticks % TEXT_EVERY == 0:
             self._refresh_text()
-        if self._ticks % HEALTH_EVERY == 0 and self._health_dialog is not None and self._health_dialog.isVisible():
+        # NB: one is odd, so that this never is in a tick that writes text.
+        if self._ticks % HEALTH_EVERY == 1 and self._health_dialog is not None and self._health_dialog.isVisible():
             self._refresh_health(self._health_dialog)
 
     def _notice_pause(self) -> None:
@@ -941,7 +1031,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
             self._calibration.follow()
         if self._first_start is not None:
             self._first_start.follow(self._model, phase, state.problem if state is not None else "")
-        self._transport.show_state(phase, live, self.ready, self.recording)
+        given_up = phase == "failed" and "bundle" in self._notices and self._notices["bundle"].severity is Severity.INFO
+        self._transport.show_state("stopped" if given_up else phase, live, self.ready, self.recording)
         position = max(self._model.position, state.position if state is not None else 0)
         words = f"words: {recognizer}" if recognizer else self._recognizer_note
         self._transport.show_text(clock(position, ENGINE_RATE), words)
@@ -1019,7 +1110,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         room = max(200, self.width() - 640)
         elided = QtGui.QFontMetrics(self._news.font()).elidedText(text, Qt.TextElideMode.ElideRight, room)
         set_text(self._news, elided)
-        self._news.setStyleSheet(f"color: {severity_colour(newest.severity, self._palette)};")
+        set_style(self._news, f"color: {severity_colour(newest.severity, self._palette)};")
         self._news.setToolTip(text)
         self._news.setAccessibleName(text)
 
@@ -1059,6 +1150,9 @@ class DashboardWindow(QtWidgets.QMainWindow):
         """Back to the instrument, as large as it was."""
         if self.presenting:
             self._pages.setCurrentIndex(0)
+            # Drawn once it has its size again, not for a moment as large as the screen.
+            self._instrument.setUpdatesEnabled(False)
+            self._opening.append(partial(self._instrument.setUpdatesEnabled, True))
             self.setWindowState(self._before_presentation)
             self.setFocus()
 
@@ -1071,6 +1165,10 @@ class DashboardWindow(QtWidgets.QMainWindow):
             dialog = self._settings_dialog = SettingsDialog(self, self._settings)
             dialog.changed.connect(self._follow_choice)
             dialog.calibration_asked.connect(self.show_calibration)
+            # The largest of the windows: all at once would be felt.
+            self._opening.extend((partial(self._dress, dialog), self.show_settings))
+        if dialog.property("looks") is None:
+            return
         dialog.show_inputs(self._inputs)
         dialog.refresh()
         dialog.show()
@@ -1091,6 +1189,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         dialog = self._calibration
         if dialog is None:
             dialog = self._calibration = CalibrationDialog(self, self._controller)
+            self._dress(dialog)
             dialog.made.connect(self._use_profile)
         dialog.follow()
         dialog.show()
@@ -1129,33 +1228,76 @@ class DashboardWindow(QtWidgets.QMainWindow):
         if choice.kind == "microphone":
             self._remember("input", f"microphone:{choice.title}")
 
-    def _apply_theme(self) -> None:
-        look = Look(self._palette, class_styles(self._model.classes, self._palette))
-        self.setStyleSheet(style_sheet(self._palette))
-        self._sending.setStyleSheet(f"color: {self._palette.warning};")
-        for part in (
-            self._transport,
-            self._recording_bar,
-            self._notice_bar,
-            self._now,
-            self._level,
-            self._timeline,
-            self._second_now,
-            self._second_level,
-            self._second_timeline,
-            self._log,
-            self._filters,
-            self._presentation,
-        ):
+    @property
+    def _look(self) -> Look:
+        return Look(self._palette, class_styles(self._model.classes, self._palette))
+
+    def _apply_theme(self, *, at_once: bool = False) -> None:
+        """Let this window take on the theme and the classes, and then the others: at once, or a piece a tick.
+
+        All in one go would hold the window up: a style sheet goes through every widget, and all are drawn anew. Nobody sees a
+        window half changed, since it is not drawn meanwhile.
+        """
+        look, parts = self._look, self._parts
+        half = len(parts) // 2
+        self._looks += 1
+        self._pages.setUpdatesEnabled(False)
+        self._restyling = deque(
+            (
+                partial(wear, self._pages, self._palette),
+                partial(self._restyle, parts[:half], look),
+                partial(self._restyle, parts[half:], look),
+                self._end_restyling,
+            )
+        )
+        self._others_wait = True
+        while at_once and self._restyling:
+            self._restyling.popleft()()
+
+    def _restyle(self, parts: Sequence[_Part], look: Look) -> None:
+        for part in parts:
             part.apply_look(look)
-        self._health.apply_look(look)
-        # One window after the other, so that the engine's news are not kept waiting by all of them together.
-        for other in (self._health_dialog, self._explorer, self._sincgram, self._inside):
-            if other is not None:
-                QtCore.QTimer.singleShot(0, other, partial(other.apply_look, look))
-        if self._sessions is not None:
-            QtCore.QTimer.singleShot(0, self._sessions, partial(self._sessions.apply_palette, self._palette))
+
+    def _end_restyling(self) -> None:
+        self._sending.setStyleSheet(f"color: {self._palette.warning};")
         self._refresh_text()
+        self._pages.setUpdatesEnabled(True)
+
+    def _open_on(self) -> bool:
+        """Do the next piece of what is opened; whether there was one."""
+        if self._opening:
+            self._opening.popleft()()
+            return True
+        return False
+
+    def _restyle_on(self) -> bool:
+        """Do the next piece of a change of theme; whether there was one."""
+        if self._restyling:
+            self._restyling.popleft()()
+            return True
+        others: list[QtWidgets.QWidget] = []
+        if self._others_wait:
+            others += self.findChildren(QtWidgets.QDialog, options=Qt.FindChildOption.FindDirectChildrenOnly)
+            others += [] if self._sessions is None else [*self._sessions.replays.values(), self._sessions]
+        waiting = [other for other in others if other.property("looks") != self._looks]
+        self._others_wait = bool(waiting)
+        if waiting:
+            # First what has been begun, then what is looked at.
+            other = min(waiting, key=lambda one: (one.updatesEnabled(), not one.isActiveWindow(), not one.isVisible()))
+            other.setUpdatesEnabled(False)
+            if not wear(other, self._palette):  # which is enough for a tick
+                self._dress(other)
+                other.setUpdatesEnabled(True)
+        return self._others_wait
+
+    def _dress(self, other: QtWidgets.QWidget) -> None:
+        """Give the theme to another window: what belongs to this one does not inherit it, and so need not change with it."""
+        wear(other, self._palette)
+        if isinstance(other, SessionsWindow | ReplayWindow):
+            other.apply_palette(self._palette)
+        elif isinstance(other, HealthDialog | ExplorerWindow | SincgramWindow | InsideWindow):
+            other.apply_look(self._look)
+        other.setProperty("looks", self._looks)
 
     def show_first_start(self) -> None:
         """What the tool cannot tell, a microphone that hears, and words."""
@@ -1163,6 +1305,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         if controller is None or not self.ready or self._first_start is not None or self.recording:
             return
         dialog = FirstStart(self, controller.fetch_words)
+        self._dress(dialog)
         dialog.listen_asked.connect(self._listen_to)
         dialog.words_changed.connect(self._take_note)
         dialog.finished.connect(self._end_first_start)
@@ -1189,7 +1332,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         """Every figure with what it means, the log, and a report to copy."""
         if self._health_dialog is None:
             self._health_dialog = HealthDialog(self, self._report)
-            self._health_dialog.apply_look(Look(self._palette, class_styles(self._model.classes, self._palette)))
+            self._dress(self._health_dialog)
         self._refresh_health(self._health_dialog)
         self._health_dialog.show()
         self._health_dialog.raise_()
@@ -1231,9 +1374,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
         if self._facts is None or self._bank is None:
             return
         if self._explorer is None:
-            look = Look(self._palette, class_styles(self._model.classes, self._palette))
             facts = self._facts
-            self._explorer = ExplorerWindow(Study(facts.name, self._bank, facts.reliance, facts.history), look, self)
+            self._explorer = ExplorerWindow(Study(facts.name, self._bank, facts.reliance, facts.history), self._look, self)
         self._explorer.show()
         self._explorer.raise_()
 
@@ -1247,9 +1389,10 @@ class DashboardWindow(QtWidgets.QMainWindow):
         if self._controller is None or self._facts is None or self._bank is None:
             return
         if self._sincgram is None:
-            look = Look(self._palette, class_styles(self._model.classes, self._palette))
-            self._sincgram = SincgramWindow(self._controller, self._bank, self._facts, look, self._settings, self)
+            self._sincgram = SincgramWindow(self._controller, self._bank, self._facts, self._look, self._settings, self)
             self._tell_followed()
+            self._opening.append(self.show_sincgram)  # the next tick has time for that
+            return
         self._sincgram.show()
         self._sincgram.raise_()
         self._sincgram.activateWindow()
@@ -1257,22 +1400,24 @@ class DashboardWindow(QtWidgets.QMainWindow):
     def show_inside(self, utterance: int | None = None) -> None:
         """Look inside the fusion: live, or at a committed utterance."""
         if self._inside is None:
-            self._inside = InsideWindow(Look(self._palette, class_styles(self._model.classes, self._palette)), self)
+            self._inside = InsideWindow(self._look, self)
+            self._dress(self._inside)
             self._tell_followed()
         if utterance is not None:
             self._inside.choose(utterance)
         self._inside.show()
         self._inside.raise_()
-        self._follow_inside()
+        # Its words are read from the next text on: the first time that is work for Python, which the window needs now itself.
+        self._follow_inside(read=False)
 
-    def _follow_inside(self) -> None:
+    def _follow_inside(self, *, read: bool = True) -> None:
         """Keep it up to date, and have the words read that it wants; one text at a time, the latest."""
         inside, controller = self._inside, self._controller
         if inside is None or not inside.isVisible() or controller is None:
             return
         inside.follow(self.followed, self._phase, controller.state().recognizer)
         words = inside.wanted
-        if not words or self._reading:
+        if not read or not words or self._reading:
             return
         self._reading = True
 
@@ -1310,6 +1455,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
             browser.setAccessibleName("limits, law, model and keys")
             QtWidgets.QVBoxLayout(dialog).addWidget(browser)
             self._help = dialog, browser
+            self._dress(dialog)
         dialog, browser = self._help
         name, summary = (self._facts.name, self._facts.card_summary) if self._facts is not None else ("", "")
         browser.setHtml(help_markup(self._palette, name, summary, self._recognizer_note))
@@ -1357,6 +1503,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         self._settings.geometry = self.saveGeometry()
         if self._sincgram is not None:
             self._sincgram.end()
+        self.stop_loading()
         self._worker.close()
         made = self._controller_made
         if made.done() and not made.cancelled() and made.exception() is None:

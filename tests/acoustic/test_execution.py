@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from realtime_ser.acoustic import execution
 from realtime_ser.acoustic.execution import PROVIDER_TOLERANCE, WEIGHTS_TOLERANCE, Execution, choose_networks
 from realtime_ser.acoustic.networks import AcousticNetworks
+from realtime_ser.assembly import LoadingStep, load_models
 from realtime_ser.bundle.loader import Bundle, load_bundle
 from realtime_ser.bundle.providers import Provider
 from realtime_ser.errors import BundleError, ConfigError
@@ -71,6 +74,33 @@ def test_weights_that_give_other_scores_are_refused(bundle: Bundle, monkeypatch:
     _, form = choose_networks(bundle, Execution(Provider.CPU, "int8"))
     assert form.weights == "float32"
     assert "scores differ" in str(form)
+
+
+def test_loading_tells_every_step_and_form_and_ends_where_somebody_has_enough(random_bundle: Path) -> None:
+    told: list[LoadingStep] = []
+    models = load_models(random_bundle, "none", Execution(Provider.CPU, "int8"), told.append)
+    files = len(models.manifest.files)
+    assert [step.number for step in told] == [1] * files + [2, 2, 3, 4, 5]
+    assert [step.what for step in told[-5:]] == [
+        "the acoustic networks",
+        "the acoustic networks, tried with int8 weights",
+        "the text network",
+        "the fusion network",
+        "a first run",
+    ]
+    shares = [step.done for step in told]
+    assert shares == sorted(shares)
+    assert (shares[0], shares[1], shares[-1]) == pytest.approx((0.0, 1 / files / 5, 4 / 5))
+
+    def enough(step: LoadingStep) -> None:
+        told.append(step)
+        raise InterruptedError
+
+    for report in (enough, lambda step: enough(step) if "int8" in step.what else None):
+        told.clear()
+        with pytest.raises(InterruptedError):
+            load_models(random_bundle, "none", Execution(Provider.CPU, "int8"), report)
+        assert len(told) == 1
 
 
 @pytest.mark.parametrize(("wanted", "gain", "used"), [(None, 3.0, "cuda"), (None, 1.0, "cpu"), (Provider.CUDA, 0.5, "cuda")])

@@ -38,6 +38,12 @@ def test_what_is_written_is_a_valid_model_that_computes_what_it_says() -> None:
     np.testing.assert_allclose(largest, y.reshape(-1, 2, 3).max(axis=2), rtol=1e-5)
 
 
+def test_reading_copies_no_weights() -> None:
+    content = serialise_graph(example())
+    weights = parse_graph(content).constants["weights"]
+    assert np.shares_memory(weights, np.frombuffer(content, np.uint8))
+
+
 def test_what_is_read_is_what_onnx_wrote() -> None:
     helper, numpy_helper = onnx.helper, onnx.numpy_helper
     weights = np.arange(12, dtype=np.float32).reshape(3, 4)

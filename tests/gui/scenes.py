@@ -30,6 +30,7 @@ from realtime_ser.gui.explorer.window import ExplorerWindow
 from realtime_ser.gui.first_start import FirstStart
 from realtime_ser.gui.inside.window import InsideWindow
 from realtime_ser.gui.panels.health import HealthDialog
+from realtime_ser.gui.panels.loading import LoadingBar
 from realtime_ser.gui.panels.panel import Look
 from realtime_ser.gui.panels.people import PeopleBar
 from realtime_ser.gui.panels.recording import marker_keys
@@ -153,7 +154,9 @@ def dashboard_before_start(place: Path) -> Iterator[Scene]:
     stage = Stage(place)
     stage.controller.bundle_gate.clear()
     try:
-        wait_until(lambda: (stage.window.tick(), bool(stage.window._controller))[1])
+        stage.controller.held_step = 3
+        bar = stage.window.findChild(LoadingBar)
+        wait_until(lambda: (stage.window.tick(), bar.isVisible() and bar.done > 0.0)[1])
         stage.tick()
         yield stage.scene("dashboard", "loading")
         stage.controller.bundle_gate.set()

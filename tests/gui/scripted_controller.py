@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime_ser.assembly import EngineChoices
+from realtime_ser.assembly import EngineChoices, LoadingStep
 from realtime_ser.audio.level import LevelWatch
 from realtime_ser.audio.sources import SourceStatus
 from realtime_ser.bundle.filter_files import CutoffHistory, Reliance
@@ -396,6 +396,16 @@ INPUTS = (
 )
 
 
+LOADING = (
+    LoadingStep(1, "its files"),
+    LoadingStep(1, "its files", 0.5),
+    LoadingStep(2, "the acoustic networks"),
+    LoadingStep(3, "the text network"),
+    LoadingStep(4, "the fusion network"),
+    LoadingStep(5, "a first run"),
+)
+
+
 class ScriptedController:
     """Plays the script when :meth:`advance` is called; errors can be set to be raised where the contract allows them."""
 
@@ -428,6 +438,8 @@ class ScriptedController:
         """Bytes from which on a fetch waits for the gate."""
         self.fetch_gate = threading.Event()
         self.fetch_gate.set()
+        self.held_step = 0
+        """Step of loading the bundle that waits for the gate, from 0."""
         self.bundle_gate = threading.Event()
         self.bundle_gate.set()
         self._state = State("loading")
@@ -446,13 +458,21 @@ class ScriptedController:
     def recorded_inputs(self) -> Sequence[InputChoice]:
         return [choice for choice in self.available if choice.kind != "microphone"]
 
-    def configure(self, choices: EngineChoices) -> None:
+    def configure(self, choices: EngineChoices, report: Callable[[LoadingStep], None] | None = None) -> None:
         if self.choice_error is not None:
             raise self.choice_error
         self.choices.append(choices)
 
-    def bundle(self) -> Facts:
-        self.bundle_gate.wait(10.0)
+    def bundle(self, report: Callable[[LoadingStep], None] | None = None) -> Facts:
+        try:
+            for step in LOADING:
+                if report is not None:
+                    report(step)
+                if step == LOADING[self.held_step]:
+                    self.bundle_gate.wait(10.0)
+        except RealtimeSerError as error:
+            self._state = State("failed", error.problem, error.remedy)
+            raise
         if self.bundle_error is not None:
             self._state = State("failed", self.bundle_error.problem, self.bundle_error.remedy)
             raise self.bundle_error

@@ -60,8 +60,9 @@ def look_of(bundle: Bundle, palette: Any = DARK) -> Look:
 
 def settle(explorer: ExplorerWindow) -> None:
     """Tick until the page that is shown is built and drawn."""
-    while not explorer.page.built:
-        explorer.tick()
+    while explorer.tick():
+        pass
+    assert explorer.page.built
     QtWidgets.QApplication.processEvents()
 
 
@@ -79,6 +80,28 @@ def open_page(explorer: ExplorerWindow, number: int) -> Any:
     explorer.show_page(number)
     settle(explorer)
     return explorer.page
+
+
+def test_a_page_is_drawn_once_everything_is_there_and_its_views_one_a_turn(study: Study, shipped: Bundle, qtbot: Any) -> None:
+    explorer = ExplorerWindow(study, look_of(shipped))
+    qtbot.addWidget(explorer)
+    explorer.show()
+    turns = 0
+    while not explorer.page.built:
+        assert explorer.tick(), "whoever owns it has enough to do"
+        turns += 1
+        assert not any(view.updatesEnabled() for view in explorer.page.findChildren(PlotView))
+    assert turns > 1
+    assert explorer.page.look is None
+    assert explorer.tick()
+    assert explorer.page.look is not None
+    views = explorer.page.findChildren(PlotView)
+    for drawn in range(len(views)):
+        assert sum(view.updatesEnabled() for view in views) == drawn
+        assert explorer.tick()
+    assert all(view.updatesEnabled() for view in views)
+    assert not explorer.tick()
+    explorer.end()
 
 
 # Filters --------------------------------------------------------------------------------------------------------------------

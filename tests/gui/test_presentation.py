@@ -60,6 +60,17 @@ def test_f11_and_escape(running: Driver) -> None:
     assert running.window.isVisible()
 
 
+def test_the_instrument_is_drawn_once_it_has_its_size_again(running: Driver) -> None:
+    instrument = running.window.centralWidget().widget(0)
+    press(running, Qt.Key.Key_F11)
+    running.window.leave_presentation()
+    assert instrument.isVisible()
+    assert not instrument.updatesEnabled()
+    running.window.tick()
+    assert instrument.updatesEnabled()
+    assert running.window.findChild(Transport).updatesEnabled()
+
+
 def test_a_button_presents(running: Driver) -> None:
     button = next(b for b in running.window.findChildren(QtWidgets.QToolButton) if b.accessibleName() == "presentation")
     running.qtbot.mouseClick(button, Qt.MouseButton.LeftButton)

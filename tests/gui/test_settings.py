@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,11 @@ import pytest
 from gui.conftest import Driver
 from gui.scripted_controller import ScriptedController
 
-from realtime_ser.assembly import EngineChoices
+from realtime_ser.assembly import EngineChoices, LoadingStep, Models, load_models
 from realtime_ser.controller import Controller
 from realtime_ser.errors import BundleError, RecognizerError
 from realtime_ser.gui.panels.filters import FilterPanel
+from realtime_ser.gui.panels.loading import LoadingBar
 from realtime_ser.gui.panels.messages import NoticeBar
 from realtime_ser.gui.panels.timeline import TimelinePanel
 from realtime_ser.gui.panels.transport import Transport
@@ -32,9 +34,22 @@ def opened(driver: Driver) -> SettingsDialog:
     driver.qtbot.waitUntil(driver.window.isActiveWindow)
     driver.qtbot.keyClick(driver.window, Qt.Key.Key_Comma, Qt.KeyboardModifier.ControlModifier)
     dialog = driver.window.findChild(SettingsDialog)
-    assert dialog.isVisible()
     driver.settle()
+    assert dialog.isVisible()
     return dialog
+
+
+def test_it_is_made_dressed_and_shown_in_three_turns_and_a_second_key_makes_no_other(running: Driver) -> None:
+    window = running.window
+    window.show_settings()
+    (dialog,) = window.findChildren(SettingsDialog)
+    seen = []
+    for _ in range(3):
+        window.show_settings()
+        seen.append((bool(dialog.styleSheet()), dialog.isVisible()))
+        window.tick()
+    assert seen == [(False, False), (True, True), (True, True)]
+    assert window.findChildren(SettingsDialog) == [dialog]
 
 
 def choose(dialog: SettingsDialog, name: Any, value: str) -> None:
@@ -338,6 +353,51 @@ def test_the_buffer_is_handed_to_what_opens_the_microphone(random_bundle: Path) 
         controller._thread.join(20.0)
     assert asked == [{}, {"buffering": "low"}]
     controller.close()
+
+
+def test_another_bundle_is_loaded_step_by_step_and_where_that_is_stopped_the_one_before_stays(
+    qtbot: Any, settings: QtCore.QSettings, random_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("realtime_ser.gui.window.LOADING_SHOWN_AFTER", 0.0)
+    window = DashboardWindow(lambda: Controller("default-bundle", "none"), settings)
+    qtbot.addWidget(window)
+    window.show()
+    qtbot.waitUntil(lambda: window.ready and not window.worker_busy, timeout=30_000)
+    before = window._facts.name
+    gate, told = threading.Event(), []
+
+    def held(*arguments: Any) -> Models:
+        def report(step: LoadingStep) -> None:
+            told.append(step)
+            if step.number == 4:
+                gate.wait(20.0)
+            arguments[-1](step)
+
+        return load_models(*arguments[:-1], report)
+
+    monkeypatch.setattr("realtime_ser.controller.load_models", held)
+    bar, notice = window.findChild(LoadingBar), window.findChild(NoticeBar)
+    Settings(settings).store("bundle", str(random_bundle))
+    window._follow_choice("bundle")
+    qtbot.waitUntil(lambda: bool(told) and told[-1].number == 4, timeout=30_000)
+    qtbot.waitUntil(lambda: "3 of 5, the text network" in bar.text, timeout=30_000)
+    window.stop_loading()
+    gate.set()
+    qtbot.waitUntil(lambda: notice.notice is not None and "model was stopped" in notice.notice.problem, timeout=30_000)
+    assert told[-1].number == 4
+    assert "as it was before" in notice.notice.remedy
+    assert not bar.isVisible()
+    assert window.ready
+    assert window._facts.name == before
+    assert window._controller.bundle().name == before, "it would be heard through the one before"
+    next(one for one in notice.findChildren(QtWidgets.QPushButton) if one.isVisible()).click()
+    qtbot.waitUntil(lambda: window.ready and window._facts.name != before, timeout=30_000)
+    assert told[-1].number == 5
+    last = [step.done for step in told[[step.number for step in told].index(4) + 1 :]]
+    assert last == sorted(last)
+    assert last[0] == 0.0
+    assert last[-1] == pytest.approx(4 / 5)
+    window.close()
 
 
 def test_another_bundle_in_the_real_window(qtbot: Any, settings: QtCore.QSettings, random_bundle: Path) -> None:

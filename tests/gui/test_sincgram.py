@@ -40,6 +40,7 @@ def open_by_key(driver: Driver) -> SincgramWindow:
     driver.window.activateWindow()
     QtWidgets.QApplication.processEvents()
     driver.qtbot.keyClick(driver.window, Key.Key_L, Qt.KeyboardModifier.ControlModifier)
+    driver.window.tick()  # made in a turn of its own, where it was not there yet
     window = driver.window.sincgram
     assert window is not None
     assert window.isVisible()
@@ -196,6 +197,27 @@ def test_sound_is_asked_for_while_the_window_is_open_and_forgotten_when_it_is_cl
     assert len(window.model.sound.span) == RATE
 
 
+def test_its_plots_are_made_piece_by_piece_and_at_once_where_they_are_wanted(running: Driver) -> None:
+    running.play(2.0)
+    running.window.show_sincgram()
+    pictures = running.window.sincgram._pictures
+    running.window.tick()
+    assert running.window.sincgram.isVisible()
+    made = []
+    while not pictures.built:
+        made.append((len(pictures._lanes), len(pictures._marks)))
+        assert pictures.under(QtCore.QPointF(300.0, 100.0)) is None
+        running.window.tick()
+    assert made == [(0, 0), (1, 0), (1, 1), (2, 1), (2, 2), (3, 2), (3, 3)]
+    running.play(1.0)
+    assert pictures.under(point(running.window.sincgram, "mel", 9.0, 0.5))[0] == "mel"
+    running.window.sincgram.end()
+    running.window._sincgram = None
+    running.window.show_sincgram()
+    assert running.window.sincgram._pictures.plot("mel") is not None
+    assert running.window.sincgram._pictures.built
+
+
 def test_nothing_opens_before_there_are_filters(drive: Drive) -> None:
     driver = drive()
     driver.window.show_sincgram()
@@ -203,6 +225,8 @@ def test_nothing_opens_before_there_are_filters(drive: Drive) -> None:
     driver.settle()
     live = next(one for one in driver.window.findChildren(QtWidgets.QToolButton) if one.text() == "Live…")
     live.click()
+    assert not driver.window.sincgram.isVisible()
+    driver.window.tick()
     assert driver.window.sincgram.isVisible()
     driver.tick()
     assert "press Start" in driver.window.sincgram.state_text
@@ -594,6 +618,7 @@ def test_the_real_engine_fills_both_pictures_while_it_runs(
     qtbot.waitUntil(lambda: not dashboard.worker_busy and dashboard.ready, timeout=60_000)
     dashboard.show_sincgram()
     window = dashboard.sincgram
+    qtbot.waitUntil(window.isVisible)
     dashboard.start()
     deadline = time.monotonic() + 60.0
 

@@ -253,6 +253,16 @@ def test_opened_in_the_middle_it_finds_the_grid(models: Models, speech: np.ndarr
     assert model.missed_seconds == 0.0
 
 
+def test_no_product_is_so_large_that_threads_would_share_it(models: Models, speech: np.ndarray) -> None:
+    model = new_model(models)
+    counts: list[int] = []
+    levels = model.bands.levels
+    model.bands.levels = lambda frames: (counts.append(len(frames)), levels(frames))[1]  # type: ignore[method-assign]
+    model.hear([Block(Span(0, RATE), speech[:RATE])])
+    assert sum(counts) > 90
+    assert max(counts) <= 3
+
+
 def test_what_the_view_misses_is_counted_and_is_no_gap(models: Models, speech: np.ndarray) -> None:
     pipeline = Pipeline(build_stages(models, live=False))
     model = new_model(models)

@@ -12,16 +12,19 @@ import pytest
 from gui.conftest import Driver
 from gui.legibility import nameless
 from gui.painted import painted_texts
-from gui.scripted_controller import INPUTS, RATE, SCRIPT, Choice, ScriptedController, facts
+from gui.scripted_controller import INPUTS, LOADING, RATE, SCRIPT, Choice, ScriptedController, facts
 
 from realtime_ser.errors import BundleError, DeviceError
 from realtime_ser.gui.panels.filters import FilterPanel
+from realtime_ser.gui.panels.health import HealthDialog
+from realtime_ser.gui.panels.loading import LoadingBar
 from realtime_ser.gui.panels.messages import MessageList, NoticeBar
 from realtime_ser.gui.panels.now import NowPanel
 from realtime_ser.gui.panels.timeline import TimelinePanel, band_image, wrapped
 from realtime_ser.gui.panels.transcript import TranscriptList
 from realtime_ser.gui.panels.transport import Transport
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets, pg
+from realtime_ser.gui.theme import DARK, PALETTES, style_sheet
 from realtime_ser.gui.window import DashboardWindow
 from realtime_ser.session.writer import Marker
 from realtime_ser.types import Event, Level, Severity, Span
@@ -54,6 +57,11 @@ def test_the_window_is_up_before_anything_is_loaded(drive: Drive) -> None:
     driver.settle()
     assert start_button(driver.window).isEnabled()
     assert driver.window.findChild(NowPanel).view.headline == "Ready"
+
+
+def test_no_other_thread_lets_the_window_wait_for_five_milliseconds_every_time(drive: Drive) -> None:
+    drive()
+    assert sys.getswitchinterval() <= 1.1e-3
 
 
 def test_the_button_starts_and_stops(drive: Drive) -> None:
@@ -113,6 +121,64 @@ def test_looks_are_remembered(drive: Drive, settings: QtCore.QSettings) -> None:
     settings.setValue("theme", "no such theme")
     settings.setValue("axis", "furlong")
     assert drive().window.findChild(FilterPanel).axis == "mel"
+
+
+def test_a_theme_is_taken_on_window_by_window_and_none_is_seen_half_changed(running: Driver) -> None:
+    running.play(3.0)
+    window = running.window
+    for show in ("explorer", "sincgram", "inside", "health", "settings", "help", "sessions"):
+        getattr(window, f"show_{show}")()
+    running.settle()
+    running.tick(60)  # every plot is there
+    window.sessions.close()
+    pages = window.centralWidget()
+    others = [*window.findChildren(QtWidgets.QDialog, options=Qt.FindChildOption.FindDirectChildrenOnly), window.sessions]
+    assert len(others) == 7
+
+    def worn(one: QtWidgets.QWidget) -> str:
+        return next(name for name, palette in PALETTES.items() if one.styleSheet() == style_sheet(palette))
+
+    def changed() -> set[QtWidgets.QWidget]:
+        return {one for one in (pages, *others) if worn(one) != before}
+
+    for after in ("light", "dark"):
+        before = window.theme
+        window.toggle_theme()
+        assert window.theme == after
+        assert not changed()
+        turns = 0
+        while len(changed()) < 8 or not all(one.updatesEnabled() for one in (pages, *others)):
+            done = changed()
+            window.tick()
+            assert len(changed() - done) <= 1, "one a tick: all of them would be felt"
+            assert sum(not one.updatesEnabled() for one in (pages, *others)) <= 1, "what is half changed is not drawn"
+            assert pages.updatesEnabled() or changed() <= {pages}, "this window comes first"
+            turns += 1
+            assert turns < 25
+        for one in (window, *others):
+            ground = one.grab().toImage().pixelColor(3, 3).name()
+            assert ground == PALETTES[after].window, one.windowTitle()
+        assert window.findChild(TimelinePanel)._view.backgroundBrush().color().name() == PALETTES[after].panel
+
+
+def test_a_theme_that_changes_again_or_a_window_that_goes_away_leaves_nothing_behind(running: Driver) -> None:
+    window = running.window
+    window.show_health()
+    window.show_explorer()
+    running.tick(60)
+    window.toggle_theme()
+    for _ in range(5):  # this window, and another one half
+        window.tick()
+    window.toggle_theme()
+    window.explorer.deleteLater()
+    window._explorer = None
+    QtCore.QCoreApplication.sendPostedEvents(None, QtCore.QEvent.Type.DeferredDelete)
+    running.tick(20)
+    (health,) = window.findChildren(HealthDialog)
+    assert window.theme == "dark"
+    for one in (window.centralWidget(), health):
+        assert one.updatesEnabled()
+        assert one.styleSheet() == style_sheet(DARK)
 
 
 def test_the_chooser_groups_and_refuses(drive: Drive) -> None:
@@ -242,6 +308,69 @@ def test_no_bundle_is_told_and_can_be_tried_again(drive: Drive) -> None:
     driver.settle()
     assert not bar.isVisible()
     assert start_button(driver.window).isEnabled()
+
+
+def test_loading_shows_its_steps_and_is_stopped_before_the_next_one(drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("realtime_ser.gui.window.LOADING_SHOWN_AFTER", 0.0)
+    controller = ScriptedController()
+    controller.bundle_gate.clear()
+    controller.held_step = 3
+    driver = drive(controller)
+    window, bar = driver.window, driver.window.findChild(LoadingBar)
+    driver.qtbot.waitUntil(lambda: (window.tick(), "text network" in bar.text)[1])
+    assert bar.isVisible()
+    assert bar.text == "Loading the model: 3 of 5, the text network"
+    assert bar.done == pytest.approx(2 / 5)
+    driver.tick()
+    assert "LOADING" in texts(window.findChild(Transport))
+    (cancel,) = bar.findChildren(QtWidgets.QPushButton)
+    cancel.click()
+    driver.tick()
+    assert "stops before its next step" in bar.text
+    assert not cancel.isEnabled()
+    controller.bundle_gate.set()
+    driver.settle()
+    assert not bar.isVisible()
+    notice = window.findChild(NoticeBar)
+    assert (notice.notice.problem, notice.notice.severity) == ("Loading the model was stopped.", Severity.INFO)
+    assert "settings" in notice.notice.remedy
+    assert "STOPPED" in texts(window.findChild(Transport))
+    assert not window.ready
+    assert not start_button(window).isEnabled()
+    # Another choice, or another try, loads it after all.
+    next(b for b in notice.findChildren(QtWidgets.QPushButton) if b.isVisible()).click()
+    driver.settle()
+    assert window.ready
+    assert notice.notice is None
+    assert not bar.isVisible()
+    assert start_button(window).isEnabled()
+
+
+def test_loading_that_is_over_at_once_moves_nothing(drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
+    controller = ScriptedController()
+    controller.bundle_gate.clear()
+    driver = drive(controller)
+    driver.tick()
+    bar = driver.window.findChild(LoadingBar)
+    assert driver.window._loading_bundle
+    assert not bar.isVisible()
+    monkeypatch.setattr("realtime_ser.gui.window.LOADING_SHOWN_AFTER", 0.0)
+    driver.tick()
+    assert bar.isVisible()
+    controller.bundle_gate.set()
+    driver.settle()
+    assert not bar.isVisible()
+
+
+def test_the_window_closes_before_the_next_step_of_loading(drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
+    controller = ScriptedController()
+    controller.bundle_gate.clear()
+    driver = drive(controller)
+    driver.qtbot.waitUntil(lambda: (driver.window.tick(), driver.window._loading_step is not None)[1])
+    wait = driver.window._worker.close
+    monkeypatch.setattr(driver.window._worker, "close", lambda: (controller.bundle_gate.set(), wait()))
+    driver.window.close()
+    assert driver.window._loading_step == LOADING[1], "it was told of, and not done"
 
 
 def test_without_devices_recordings_remain(drive: Drive) -> None:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from realtime_ser.gui.explorer.exports import Columns
 from realtime_ser.gui.explorer.scales import SCALES, place, ticks
 from realtime_ser.gui.panels.panel import Look, add_button, make_label
-from realtime_ser.gui.panels.plots import FigureAxis
-from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets, pg
+from realtime_ser.gui.panels.plots import FigureAxis, paint_axes
+from realtime_ser.gui.qt import Qt, QtCore, QtWidgets, pg
 from realtime_ser.gui.theme import Palette
 
 __all__ = [
@@ -215,20 +215,13 @@ class Page(QtWidgets.QWidget):
         if self.look is None or not self.built:
             return
         palette = self.look.palette
-        font = QtGui.QFont(QtWidgets.QApplication.font())
-        font.setPixelSize(10)
         for view in self.findChildren(PlotView):
             view.setBackground(palette.panel)
         for plot in dict.fromkeys([*self.plots.values(), *self.over_frequency]):
             if not isinstance(plot, pg.PlotItem):
                 continue  # a whole view, whose plots are listed themselves
             plot.setTitle(plot.titleLabel.text, color=palette.text, size="9pt")
-            plot.getViewBox().setBackgroundColor(palette.well)
-            for side in ("left", "bottom"):
-                axis = plot.getAxis(side)
-                axis.setPen(pg.mkPen(palette.line))
-                axis.setTextPen(pg.mkPen(palette.dim))
-                axis.setTickFont(font)
+            paint_axes(plot, palette)
         marks = ticks(self.scale, self.end_hz, self.coarse)
         for plot in self.over_frequency:
             plot.getAxis("bottom").setTicks([marks])

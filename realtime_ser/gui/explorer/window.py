@@ -8,16 +8,15 @@ from pathlib import Path
 from realtime_ser.gui.explorer.compare_page import ComparePage
 from realtime_ser.gui.explorer.exports import FORMATS, Columns, ask_path, export_failure, export_plot
 from realtime_ser.gui.explorer.filters_page import FiltersPage
-from realtime_ser.gui.explorer.page import Page
+from realtime_ser.gui.explorer.page import Page, PlotView
 from realtime_ser.gui.explorer.reliance_page import ReliancePage
 from realtime_ser.gui.explorer.scales import SCALES
 from realtime_ser.gui.explorer.study import Study
 from realtime_ser.gui.explorer.training_page import TrainingPage
 from realtime_ser.gui.panels.messages import Notice, NoticeBar
-from realtime_ser.gui.panels.panel import ElidedLabel, Look, legend_markup, make_label, open_at, set_text
+from realtime_ser.gui.panels.panel import ElidedLabel, Look, legend_markup, make_label, open_at, set_text, wear
 from realtime_ser.gui.paths import shown_path
 from realtime_ser.gui.qt import Qt, QtGui, QtWidgets
-from realtime_ser.gui.theme import style_sheet
 from realtime_ser.types import Severity
 
 __all__ = ["ExplorerWindow"]
@@ -56,6 +55,7 @@ class ExplorerWindow(QtWidgets.QDialog):
             ("Compare", "Another bundle's filters beside this one's", self.comparison),
         )
         self._drawn: set[Page] = set()
+        self._undrawn: list[PlotView] = []
         layout = QtWidgets.QVBoxLayout(self)
         layout.addLayout(self._bar())
         self._said = ElidedLabel()
@@ -166,25 +166,42 @@ class ExplorerWindow(QtWidgets.QDialog):
         """Take on a theme."""
         self._look = look
         palette = look.palette
-        self.setStyleSheet(style_sheet(palette))
+        wear(self, palette)
         self._notice.apply_look(look)
         legend = legend_markup((palette.accent, "learnt"), (palette.ghost, "initial"), (palette.warning, "chosen"))
         set_text(self._legend, legend)
         self._drawn.clear()
         self._bring_up_to_date()
 
-    def tick(self) -> None:
-        """Build the page that is shown, play the training on, and take what was loaded; called by the owner's timer."""
+    def tick(self) -> bool:
+        """Build the page that is shown, play the training on, and take what was loaded; called by the owner's timer.
+
+        Returns
+        -------
+        Whether something was built, which is enough for a turn of the event loop.
+        """
         # A bundle may be loaded behind the page that is shown.
         page = self.comparison if self.comparison.loading else self.page
-        if not page.built and page.build_on(BUILD_SECONDS):
+        builds = True
+        if not page.built:
+            page.build_on(BUILD_SECONDS)
+            for view in page.findChildren(PlotView):
+                if view not in self._undrawn:
+                    view.setUpdatesEnabled(False)  # it is drawn once, when everything is there
+                    self._undrawn.append(view)
+        elif self.page.built and self.page not in self._drawn:
             self._bring_up_to_date()
+        elif self._undrawn:
+            self._undrawn.pop(0).setUpdatesEnabled(True)
+        else:
+            builds = False
         now = time.monotonic()
         self.training.tick(now)
         self.comparison.tick()
         told = self.notice
         if told is not None and told.severity is Severity.INFO and now - self._told_at > READ_SECONDS:
             self._notice.show_notice(None)
+        return builds
 
     def end(self) -> None:
         """Stop what plays or loads; the window may be shown again."""

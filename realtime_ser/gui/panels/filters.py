@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from realtime_ser.gui.filterbank import FilterBank, mel_from_hz
 from realtime_ser.gui.models import DashboardModel
 from realtime_ser.gui.panels.panel import ElidedLabel, Look, Panel, legend_markup, make_label, minus, set_text
-from realtime_ser.gui.panels.plots import add_still_plot
-from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets, pg
+from realtime_ser.gui.panels.plots import add_still_plot, paint_axes
+from realtime_ser.gui.qt import Qt, QtCore, QtWidgets, pg
 from realtime_ser.gui.theme import blend
 
 __all__ = ["FilterPanel"]
@@ -148,15 +148,8 @@ class FilterPanel(Panel):
         self._look = look
         palette = look.palette
         self._view.setBackground(palette.panel)
-        font = QtGui.QFont(QtWidgets.QApplication.font())
-        font.setPixelSize(10)
         for plot in (self._bands, self._live, self._response):
-            plot.getViewBox().setBackgroundColor(palette.well)
-            for side in ("left", "bottom"):
-                axis = plot.getAxis(side)
-                axis.setPen(pg.mkPen(palette.line))
-                axis.setTextPen(pg.mkPen(palette.dim))
-                axis.setTickFont(font)
+            paint_axes(plot, palette)
         self._initial_bands.setPen(pg.mkPen(blend(palette.ghost, palette.well, 0.55), width=4))
         self._learnt_bands.setPen(pg.mkPen(palette.accent, width=2))
         self._chosen_band.setPen(pg.mkPen(palette.warning, width=4))

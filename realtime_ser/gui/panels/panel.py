@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets
-from realtime_ser.gui.theme import ClassStyle, Palette, Shape
+from realtime_ser.gui.theme import ClassStyle, Palette, Shape, style_sheet
 
 __all__ = [
     "ElidedBox",
@@ -25,8 +25,10 @@ __all__ = [
     "numeric_font",
     "open_at",
     "percent",
+    "set_style",
     "set_text",
     "shown_colour",
+    "wear",
 ]
 
 FIELD_HEIGHT = 30
@@ -214,6 +216,19 @@ def set_text(label: QtWidgets.QLabel | QtWidgets.QPushButton | QtWidgets.QToolBu
     """Set a text only where it changed, so that a timer does not repaint what stands still."""
     if label.text() != text:
         label.setText(text)
+
+
+def set_style(widget: QtWidgets.QWidget, sheet: str) -> bool:
+    """Set a style sheet only where it is another one; whether it was. Qt goes through every widget below for that."""
+    if widget.styleSheet() == sheet:
+        return False
+    widget.setStyleSheet(sheet)
+    return True
+
+
+def wear(window: QtWidgets.QWidget, palette: Palette) -> bool:
+    """Give a window the style sheet of a theme; whether it had another one."""
+    return set_style(window, style_sheet(palette))
 
 
 def minus(figure: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from realtime_ser.gui.panels.panel import ElidedLabel, Look, make_label, numeric_font, set_text
+from realtime_ser.gui.panels.panel import ElidedLabel, Look, make_label, numeric_font, set_style, set_text
 from realtime_ser.gui.qt import Qt, QtCore, QtWidgets
 from realtime_ser.gui.theme import ink_on
 from realtime_ser.session.recorder import RecordingStatus
@@ -117,7 +117,7 @@ class RecordingBar(QtWidgets.QFrame):
         palette = self._look.palette
         # Kept sound is the one thing that nobody in the room may overlook.
         style = f"background: {palette.record}; color: {ink_on(palette.record)}; padding: 1px 6px; border-radius: 3px;"
-        self._kept.setStyleSheet(style if status.audio else "")
+        set_style(self._kept, style if status.audio else "")
         markers = f"{status.markers} marker{'' if status.markers == 1 else 's'}" if status.markers else ""
         behind = f"the disk is {status.behind:.0f} s behind" if status.behind else ""
         self._who.show_text(" · ".join(filter(None, (behind, who, markers))))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from realtime_ser.gui.filterbank import FilterBank
 from realtime_ser.gui.models import BIN_SAMPLES, DashboardModel, coarser, last_of_each
 from realtime_ser.gui.panels.panel import ElidedLabel, Look, Panel, draw_shape, make_label, numeric_font, set_text, shown_colour
-from realtime_ser.gui.panels.plots import add_still_plot
+from realtime_ser.gui.panels.plots import add_still_plot, paint_axes
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets, pg
 from realtime_ser.gui.theme import Shape, blend, heat_table, ink_on
 from realtime_ser.types import Verdict
@@ -340,6 +340,7 @@ class TimelinePanel(Panel):
         self._shown_position = -1
         self._range = (0.0, 60.0)
         self._span_seconds = 60
+        self._beside = False  # whether it is one of two people
         self._legend = make_label("", "small")
         self._legend.setTextFormat(Qt.TextFormat.RichText)
         self.header.addSpacing(8)
@@ -497,6 +498,11 @@ class TimelinePanel(Panel):
         axis = 20 if name and not controls else 0
         self._lanes["voice"].showAxis("bottom", axis > 0)
         self._lanes["voice"].getAxis("bottom").setHeight(axis)
+        if bool(name) is not self._beside:
+            self._beside = bool(name)
+            if self._look is not None:  # what was hidden until now may be in another theme
+                for lane in self._lanes.values():
+                    paint_axes(lane, self._look.palette)
         layout.setRowFixedHeight(4, 14 + axis)
         self._view.setMinimumHeight(_LOW if name else _HIGH)
         self._thresholds = _LINES_OF_TWO if name else _LINES
@@ -533,14 +539,7 @@ class TimelinePanel(Panel):
         self._shown_position = -1
         self._view.setBackground(palette.panel)
         for lane in self._lanes.values():
-            lane.getViewBox().setBackgroundColor(palette.well)
-            font = QtGui.QFont(QtWidgets.QApplication.font())
-            font.setPixelSize(10)
-            for side in ("left", "bottom"):
-                axis = lane.getAxis(side)
-                axis.setPen(pg.mkPen(palette.line))
-                axis.setTextPen(pg.mkPen(palette.dim))
-                axis.setTickFont(font)
+            paint_axes(lane, palette)
         for marks in (*self._marks.values(), self._flags):
             marks.look = look
         self._ends.look = look

@@ -27,6 +27,7 @@ from realtime_ser.gui.panels.panel import (
     open_at,
     percent,
     set_text,
+    wear,
 )
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets
 from realtime_ser.gui.replay.document import Document, Edited, Utterance, clock_text, following, preceding
@@ -38,7 +39,7 @@ from realtime_ser.gui.replay.utterance import UtterancePanel
 from realtime_ser.gui.sessions.export import ExportDialog
 from realtime_ser.gui.sessions.report import ReportDialog
 from realtime_ser.gui.settings import Settings
-from realtime_ser.gui.theme import Palette, class_styles, style_sheet
+from realtime_ser.gui.theme import Palette, class_styles
 from realtime_ser.gui.worker import Failure, Worker
 from realtime_ser.session import edit
 from realtime_ser.session.peaks import Peaks
@@ -378,7 +379,7 @@ class ReplayWindow(QtWidgets.QMainWindow):
     def _show_document(self) -> None:
         document = self._document
         look = Look(self._palette, class_styles(document.classes, self._palette))
-        self.setStyleSheet(style_sheet(self._palette))
+        wear(self, self._palette)
         for part in (self._notice, self._utterance, self._markers):
             part.apply_look(look)
         header = document.header

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from realtime_ser.gui.panels.messages import Notice, NoticeBar
-from realtime_ser.gui.panels.panel import ElidedLabel, Look, add_button, make_label, make_page, open_at
+from realtime_ser.gui.panels.panel import ElidedLabel, Look, add_button, make_label, make_page, open_at, wear
 from realtime_ser.gui.paths import shown_path
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets
 from realtime_ser.gui.replay.document import Document
@@ -20,7 +20,7 @@ from realtime_ser.gui.sessions.export import ExportDialog
 from realtime_ser.gui.sessions.report import ReportDialog
 from realtime_ser.gui.sessions.table import COLUMNS, SessionFilter, SessionTable, length_text
 from realtime_ser.gui.settings import Settings
-from realtime_ser.gui.theme import Palette, style_sheet
+from realtime_ser.gui.theme import Palette
 from realtime_ser.gui.worker import Failure, Worker
 from realtime_ser.session import edit
 from realtime_ser.session.catalogue import Catalogue, SessionFacts
@@ -231,7 +231,7 @@ class SessionsWindow(QtWidgets.QMainWindow):
     def apply_palette(self, palette: Palette) -> None:
         """Take on a theme, with all windows that were opened from here."""
         self._palette = palette
-        self.setStyleSheet(style_sheet(palette))
+        wear(self, palette)
         self._notice.apply_look(Look(palette, ()))
         self._table.apply_palette(palette)
         for window in self._replays.values():

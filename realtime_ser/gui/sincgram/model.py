@@ -31,7 +31,9 @@ REMEMBERED_SECONDS = 10
 """How much sound is kept, to be listened to."""
 
 _MEL_WINDOW_SECONDS = 0.025
-_FRAMES_AT_ONCE = 200
+_FRAMES_AT_ONCE = 3
+"""Of mel windows: larger products are shared among threads by NumPy's library, which waits for them, for 30 ms and more where
+the cores have other work. With 80 bands, three are the most that one thread does."""
 _ECHO_SECONDS = 0.5
 """How long what was played is still heard by a microphone: latency of the output and of the input, and the room."""
 

@@ -6,7 +6,9 @@ a column is coloured once, whatever the length of the time shown.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,7 @@ from realtime_ser.gui.explorer.scales import place
 from realtime_ser.gui.filterbank import Hertz
 from realtime_ser.gui.models import BinnedRing
 from realtime_ser.gui.panels.panel import Look
-from realtime_ser.gui.panels.plots import add_still_plot
+from realtime_ser.gui.panels.plots import add_still_plot, paint_axes
 from realtime_ser.gui.panels.timeline import Mark, Marks, TimeAxis
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets, pg
 from realtime_ser.gui.sincgram.looks import AXES, COLOUR_MAPS
@@ -163,7 +165,7 @@ class RingImage(pg.GraphicsObject):  # type: ignore[misc]  # pyqtgraph has no ty
 
 
 class Pictures(QtWidgets.QWidget):
-    """Sincgram, voice and mel spectrogram, one below the other.
+    """Sincgram, voice and mel spectrogram, one below the other; empty until :meth:`build_on` has made them.
 
     Parameters
     ----------
@@ -189,39 +191,66 @@ class Pictures(QtWidgets.QWidget):
         layout = QtWidgets.QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._view)
-        names = ("sinc", "voice", "mel")
-        self._lanes = {name: self._add_lane(row, name) for row, name in enumerate(names)}
         self._view.ci.layout.setRowFixedHeight(1, 12)
         for row, axis in ((0, 0), (2, 20)):
             self._view.ci.layout.setRowStretchFactor(row, 1)
             self._view.ci.layout.setRowPreferredHeight(row, 200 + axis)
+        names = ("sinc", "voice", "mel")
         self._images = {name: RingImage(self._grid, self._rate) for name in names}
-        self._marks = {name: Marks() for name in names}
+        self._lanes: dict[str, Any] = {}
+        self._marks: dict[str, Marks] = {}
         self._cursors: list[Any] = []
         self._heads: list[Any] = []
-        for name, lane in self._lanes.items():
-            lane.addItem(self._images[name], ignoreBounds=True)
-            self._marks[name].setZValue(5)
-            lane.addItem(self._marks[name], ignoreBounds=True)
-            for lines in (self._cursors, self._heads):
-                line = pg.InfiniteLine(angle=90)
-                line.setZValue(30)
-                line.setVisible(False)
-                lane.addItem(line, ignoreBounds=True)
-                lines.append(line)
         # Of the filter chosen: its row, and its cutoffs among the mel bands.
-        self._edges: dict[str, list[Any]] = {name: [pg.InfiniteLine(angle=0), pg.InfiniteLine(angle=0)] for name in PICTURES}
-        for name, edges in self._edges.items():
-            for edge in edges:
-                edge.setZValue(10)
-                self._lanes[name].addItem(edge, ignoreBounds=True)
+        self._edges: dict[str, list[Any]] = {}
+        self._rank = 0
+        # What is still to be made; see build_on.
+        self._lacking: deque[Callable[[], None]] = deque()
+        for row, name in enumerate(names):
+            self._lacking += (partial(self._add_lane, row, name), partial(self._fill_lane, name))
+        self._lacking.append(self._arrange)
         self.set_seconds(self._seconds)
         self.set_axis(self._axis)
         self.apply_look(look)
 
-    def _add_lane(self, row: int, name: str) -> Any:
+    @property
+    def built(self) -> bool:
+        """Whether all lanes are there."""
+        return not self._lacking
+
+    def build_on(self) -> None:
+        """Make another piece of the lanes, where one is lacking: one takes some milliseconds, all of them would be felt."""
+        if self._lacking:
+            self._lacking.popleft()()
+
+    def _fill_lane(self, name: str) -> None:
+        lane = self._lanes[name]
+        lane.addItem(self._images[name], ignoreBounds=True)
+        self._marks[name] = Marks()
+        self._marks[name].setZValue(5)
+        lane.addItem(self._marks[name], ignoreBounds=True)
+        for lines in (self._cursors, self._heads):
+            line = pg.InfiniteLine(angle=90)
+            line.setZValue(30)
+            line.setVisible(False)
+            lane.addItem(line, ignoreBounds=True)
+            lines.append(line)
+        if name in PICTURES:
+            self._edges[name] = [pg.InfiniteLine(angle=0), pg.InfiniteLine(angle=0)]
+            for edge in self._edges[name]:
+                edge.setZValue(10)
+                lane.addItem(edge, ignoreBounds=True)
+
+    def _arrange(self) -> None:
+        """Catch up with what was asked for while lanes were lacking."""
+        self.set_axis(self._axis)
+        self.show_chosen(self._rank)
+        self.apply_look(self._look)
+        self._range = (0.0, 0.0)
+
+    def _add_lane(self, row: int, name: str) -> None:
         axes = {"left": pg.AxisItem("left"), "bottom": TimeAxis("bottom")}
-        lane = add_still_plot(self._view, row, GUTTER, axisItems=axes)
+        lane = self._lanes[name] = add_still_plot(self._view, row, GUTTER, axisItems=axes)
         lane.getViewBox().setYRange(0.0, 1.0, padding=0.0)
         if name == "voice":
             lane.getAxis("left").setTicks([[(0.5, "voice")]])
@@ -229,7 +258,6 @@ class Pictures(QtWidgets.QWidget):
             lane.getAxis("bottom").setHeight(20)
         else:
             lane.hideAxis("bottom")
-        return lane
 
     # Settings -------------------------------------------------------------------------------------------------------------
 
@@ -260,6 +288,8 @@ class Pictures(QtWidgets.QWidget):
 
     def plot(self, name: str | None) -> Any:
         """One of :data:`PICTURES`, or all there is, to be exported."""
+        while not self.built:
+            self.build_on()
         return self._view.ci if name is None else self._lanes[name]
 
     def set_seconds(self, seconds: float) -> None:
@@ -280,6 +310,8 @@ class Pictures(QtWidgets.QWidget):
                 middles = (np.arange(_ROWS) + 0.5) * float(place(self._rate / 2.0, axis)) / _ROWS
                 rows = np.abs(middles[:, np.newaxis] - place(centres, axis)).argmin(axis=1)
             self._images[name].set_rows(rows)
+            if name not in self._lanes:
+                continue
             ticks: list[tuple[float, str]] = []
             for hertz in reversed(_TICKS_HZ[axis]):
                 height = self.height_of(name, float(hertz))
@@ -297,15 +329,8 @@ class Pictures(QtWidgets.QWidget):
         self._look = look
         palette = look.palette
         self._view.setBackground(palette.panel)
-        font = QtGui.QFont(QtWidgets.QApplication.font())
-        font.setPixelSize(10)
         for lane in self._lanes.values():
-            lane.getViewBox().setBackgroundColor(palette.well)
-            for side in ("left", "bottom"):
-                axis = lane.getAxis(side)
-                axis.setPen(pg.mkPen(palette.line))
-                axis.setTextPen(pg.mkPen(palette.dim))
-                axis.setTickFont(font)
+            paint_axes(lane, palette)
         for marks in self._marks.values():
             marks.look = look
         silent, voiced = (
@@ -313,8 +338,9 @@ class Pictures(QtWidgets.QWidget):
             for colour in (blend(palette.accent, palette.well, 0.12), palette.accent)
         )
         self._images["voice"].set_colours(0.0, 1.0, np.where(np.arange(256) < round(255 * VOICED), silent, voiced))
-        for edge in (*self._edges["sinc"], *self._edges["mel"]):
-            edge.setPen(pg.mkPen("#ffffff", width=1, style=Qt.PenStyle.DotLine))
+        for edges in self._edges.values():
+            for edge in edges:
+                edge.setPen(pg.mkPen("#ffffff", width=1, style=Qt.PenStyle.DotLine))
         for cursor in self._cursors:
             cursor.setPen(pg.mkPen("#ffffff", width=1))
         for head in self._heads:
@@ -324,6 +350,7 @@ class Pictures(QtWidgets.QWidget):
 
     def show_chosen(self, rank: int) -> None:
         """Mark the filter of that rank."""
+        self._rank = rank
         cutoffs = (float(self._bank.low[rank]), float(self._bank.high[rank]))
         for name, edges in self._edges.items():
             places = [self.height_of(name, cutoff) for cutoff in cutoffs]
@@ -346,6 +373,8 @@ class Pictures(QtWidgets.QWidget):
         end = max(model.position / self._rate, self._seconds)
         moved = (end - self._seconds, end) != self._range
         self._range = (end - self._seconds, end)
+        if not self.built:
+            return
         for name, ring in (("sinc", model.sinc), ("voice", model.voice), ("mel", model.mel)):
             if moved:
                 self._lanes[name].getViewBox().setXRange(*self._range, padding=0.0)
@@ -386,7 +415,7 @@ class Pictures(QtWidgets.QWidget):
 
     def under(self, position: QtCore.QPointF) -> tuple[str, int, int] | None:
         """Picture, column and band (rank of a filter, or mel band) at a point of the scene, if there is a picture."""
-        for name in PICTURES:
+        for name in PICTURES if self.built else ():
             box = self._lanes[name].getViewBox()
             if box.sceneBoundingRect().contains(position):
                 at = box.mapSceneToView(position)

@@ -18,7 +18,7 @@ from realtime_ser.gui.controller import BundleFacts, DashboardController
 from realtime_ser.gui.explorer.exports import ask_path, export_failure, export_plot
 from realtime_ser.gui.filterbank import FilterBank, sinc_kernels
 from realtime_ser.gui.panels.messages import Notice, NoticeBar
-from realtime_ser.gui.panels.panel import ElidedLabel, Look, make_label, minus, open_at, set_text
+from realtime_ser.gui.panels.panel import ElidedLabel, Look, make_label, minus, open_at, set_style, set_text, wear
 from realtime_ser.gui.paths import shown_path
 from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets, pg
 from realtime_ser.gui.settings import ChoiceName, Settings
@@ -27,7 +27,6 @@ from realtime_ser.gui.sincgram.looks import AXES, COLOUR_MAPS, HIGHEST_DB, LOWES
 from realtime_ser.gui.sincgram.model import REMEMBERED_SECONDS, FrameGrid, SincgramModel
 from realtime_ser.gui.sincgram.pictures import GUTTER, Pictures, colour_table
 from realtime_ser.gui.sincgram.table import EXPORTS, table
-from realtime_ser.gui.theme import style_sheet
 from realtime_ser.gui.worker import Failure, Worker
 from realtime_ser.types import Output, Severity, Span
 
@@ -367,7 +366,7 @@ class SincgramWindow(QtWidgets.QDialog):
     def apply_look(self, look: Look) -> None:
         """Take on a theme."""
         self._look = look
-        self.setStyleSheet(style_sheet(look.palette))
+        wear(self, look.palette)
         self._notice.apply_look(look)
         self._pictures.apply_look(look)
         self._show_title()
@@ -399,6 +398,14 @@ class SincgramWindow(QtWidgets.QDialog):
         """Follow the engine's messages, in order; they are looked at by the next :meth:`tick`."""
         if self._open:
             self._outputs += outputs
+
+    def build_on(self) -> bool:
+        """Make another part of what was opened; whether any was lacking."""
+        if self._pictures.built:
+            return False
+        self._pictures.build_on()
+        self._draw()
+        return True
 
     def tick(self, *, moves: bool = True) -> None:
         """Take the sound, and draw; called by the dashboard's timer.
@@ -453,7 +460,7 @@ class SincgramWindow(QtWidgets.QDialog):
         if missed:
             text += f" · {missed:.2f} s are missing, this view was too slow"
         set_text(self._state, text)
-        self._state.setStyleSheet(f"color: {colour};")
+        set_style(self._state, f"color: {colour};")
         self._describe()
         self._show_listening(state.live)
 
