@@ -598,12 +598,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         if self._inside is not None:
             self._inside.forget_words()
         self._apply_theme(at_once=True)
-        # Everything is drawn anew, which is enough for another tick.
-        self._pages.setUpdatesEnabled(False)
-        self._opening.append(self._draw_again)
-
-    def _draw_again(self) -> None:
-        self._pages.setUpdatesEnabled(not self._restyling)
+        self._draw()  # now, whatever else this tick does: nothing may be painted with these classes and the numbers of others
 
     def _take_note(self, note: str) -> None:
         self._recognizer_note = note
@@ -923,12 +918,8 @@ class DashboardWindow(QtWidgets.QMainWindow):
             self._frames.drawn(time.perf_counter())
             if self.presenting:
                 self._presentation.pass_time()
-                if moves:
-                    self._presentation.refresh_plots(self.followed)
-            elif moves:
-                self._draw_timelines()
-                self._filters.refresh_plots(self.followed)
-                self._level.refresh_plots(self._model.meter)
+            if moves:
+                self._draw()
         if self._sincgram is not None:
             self._sincgram.tick(moves=moves)
         self._ticks += 1
@@ -979,6 +970,14 @@ class DashboardWindow(QtWidgets.QMainWindow):
             if isinstance(output, Event) and not (len(people.inputs) == 1 and output.kind in SHARED_EVENTS):
                 told = Event(output.sample, output.kind, output.severity, f"{people.names[1]}: {output.message}")
                 self._model.events.consume(told)
+
+    def _draw(self) -> None:
+        if self.presenting:
+            self._presentation.refresh_plots(self.followed)
+            return
+        self._draw_timelines()
+        self._filters.refresh_plots(self.followed)
+        self._level.refresh_plots(self._model.meter)
 
     def _draw_timelines(self) -> None:
         newest = self._model.position

@@ -332,3 +332,21 @@ def test_everything_is_drawn_for_any_classes(drive: Callable[..., Driver]) -> No
     driver.settle()
     page(driver).grab()
     assert "Ready" in page(driver).spoken
+
+
+@pytest.mark.parametrize("busy", [True, False])
+def test_a_model_that_comes_while_something_is_opened_is_drawn_with_its_own_classes(
+    drive: Callable[..., Driver], busy: bool
+) -> None:
+    controller = ScriptedController(stream=Stream(live=False))
+    controller.bundle_gate.clear()
+    driver = drive(controller)
+    driver.window.toggle_presentation()
+    driver.tick()
+    controller.bundle_gate.set()
+    while not driver.window.ready:
+        if busy:
+            driver.window._opening.append(lambda: None)  # which is enough for a tick
+        driver.window.tick()
+        page(driver).grab()
+        QtWidgets.QApplication.processEvents()

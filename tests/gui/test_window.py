@@ -347,12 +347,13 @@ def test_loading_shows_its_steps_and_is_stopped_before_the_next_one(drive: Drive
 
 
 def test_loading_that_is_over_at_once_moves_nothing(drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("realtime_ser.gui.window.LOADING_SHOWN_AFTER", 600.0)
     controller = ScriptedController()
     controller.bundle_gate.clear()
     driver = drive(controller)
-    driver.tick()
+    driver.qtbot.waitUntil(lambda: (driver.window.tick(), driver.window._loading_bundle)[1])
     bar = driver.window.findChild(LoadingBar)
-    assert driver.window._loading_bundle
+    driver.tick()
     assert not bar.isVisible()
     monkeypatch.setattr("realtime_ser.gui.window.LOADING_SHOWN_AFTER", 0.0)
     driver.tick()
