@@ -78,7 +78,7 @@ class EmotionRecognizer:
         # A recogniser may take longer to load than a recording to be scored.
         spare = SpareWorkers()
         self._end_spare = weakref.finalize(self, spare.close)
-        self._models = load_models(bundle, recognizer, execution, spare).for_speaker(profile)
+        self._models = load_models(bundle, recognizer, execution, spare=spare).for_speaker(profile)
         self._settings = settings
         self._idle_classifiers: deque[SileroClassifier] = deque()
 

@@ -142,6 +142,7 @@ def load_models(
     bundle: str | Path | None = None,
     recognizer: str | Path = "auto",
     execution: Execution | None = None,
+    *,
     spare: SpareWorkers | None = None,
     report: Callable[[LoadingStep], None] | None = None,
 ) -> Models:

@@ -433,6 +433,7 @@ class DashboardWindow(QtWidgets.QMainWindow):
         layout.addWidget(whole, 1)
         layout.addLayout(footer)
         self._pages = QtWidgets.QStackedWidget()
+        self._pages.setObjectName("root")  # the ground of both pages, which the style sheet of this widget colours
         self._pages.addWidget(root)
         self._pages.addWidget(self._presentation)
         self.setCentralWidget(self._pages)

@@ -78,7 +78,7 @@ def test_weights_that_give_other_scores_are_refused(bundle: Bundle, monkeypatch:
 
 def test_loading_tells_every_step_and_form_and_ends_where_somebody_has_enough(random_bundle: Path) -> None:
     told: list[LoadingStep] = []
-    models = load_models(random_bundle, "none", Execution(Provider.CPU, "int8"), told.append)
+    models = load_models(random_bundle, "none", Execution(Provider.CPU, "int8"), report=told.append)
     files = len(models.manifest.files)
     assert [step.number for step in told] == [1] * files + [2, 2, 3, 4, 5]
     assert [step.what for step in told[-5:]] == [
@@ -99,7 +99,7 @@ def test_loading_tells_every_step_and_form_and_ends_where_somebody_has_enough(ra
     for report in (enough, lambda step: enough(step) if "int8" in step.what else None):
         told.clear()
         with pytest.raises(InterruptedError):
-            load_models(random_bundle, "none", Execution(Provider.CPU, "int8"), report)
+            load_models(random_bundle, "none", Execution(Provider.CPU, "int8"), report=report)
         assert len(told) == 1
 
 

@@ -366,14 +366,14 @@ def test_another_bundle_is_loaded_step_by_step_and_where_that_is_stopped_the_one
     before = window._facts.name
     gate, told = threading.Event(), []
 
-    def held(*arguments: Any) -> Models:
-        def report(step: LoadingStep) -> None:
+    def held(*arguments: Any, report: Callable[[LoadingStep], None]) -> Models:
+        def watched(step: LoadingStep) -> None:
             told.append(step)
             if step.number == 4:
                 gate.wait(20.0)
-            arguments[-1](step)
+            report(step)
 
-        return load_models(*arguments[:-1], report)
+        return load_models(*arguments, report=watched)
 
     monkeypatch.setattr("realtime_ser.controller.load_models", held)
     bar, notice = window.findChild(LoadingBar), window.findChild(NoticeBar)
