@@ -18,6 +18,7 @@ from realtime_ser.gui.qt import Qt, QtCore, QtGui, QtWidgets
 from realtime_ser.gui.sessions.window import SessionsWindow
 from realtime_ser.gui.theme import DARK, LIGHT
 from realtime_ser.session import edit
+from realtime_ser.session.catalogue import Catalogue
 from realtime_ser.session.export.methods import methods_paragraph
 from realtime_ser.session.format import hold_lock
 from realtime_ser.session.reader import Session
@@ -104,6 +105,29 @@ def test_what_there_is_is_listed_sorted_and_found(root: Path, show: Callable[[Pa
     choose(window, "1", "2")
     assert window.text == "2 sessions, 0:00:20 in all"
     window.apply_palette(LIGHT)
+
+
+def test_enter_opens_the_first_as_soon_as_it_is_listed_and_looking_again_takes_the_keys_from_nobody(
+    root: Path, show: Callable[[Path], SessionsWindow], qtbot: Any
+) -> None:
+    window = show(root)
+    window._table.show_facts([])
+    window.view.clearSelection()
+    window.search.setFocus()
+    window._unseen = True
+    # What a reading that has not ended yet has found.
+    (facts,) = [one for one in Catalogue().read(root) if one.folder.name == "1"]
+    window._found.put(facts)
+    window.tick()
+    assert window.selected == [facts]
+    assert window.focusWidget() is window.view
+    qtbot.keyClick(window.view, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: bool(window.replays))
+
+    window.reveal.setFocus()
+    window.refresh()
+    qtbot.waitUntil(lambda: not window.busy and len(window.shown) == 3)
+    assert window.focusWidget() is window.reveal
 
 
 def test_where_there_is_none_it_is_said_and_what_comes_is_seen(

@@ -67,6 +67,7 @@ class SessionsWindow(QtWidgets.QMainWindow):
         self._found: queue.SimpleQueue[SessionFacts] = queue.SimpleQueue()
         self._reading = False
         self._again = False
+        self._unseen = True
         self._export: ExportDialog | None = None
         self._report: ReportDialog | None = None
         self._question: QtWidgets.QMessageBox | None = None
@@ -264,7 +265,7 @@ class SessionsWindow(QtWidgets.QMainWindow):
             found.append(self._found.get())
         if found:
             self._table.add_facts(found)
-            self._show_selection()
+            self._choose_first()
         self._worker.deliver()
         for dialog in (self._export, self._report):
             if dialog is not None:
@@ -277,11 +278,7 @@ class SessionsWindow(QtWidgets.QMainWindow):
         while not self._found.empty():
             self._found.get()
         self._table.show_facts(rows)
-        if not self.view.selectionModel().hasSelection() and self._filter.rowCount():
-            self.view.selectRow(0)
-        self._show_selection()
-        if self.isActiveWindow() and not self.search.text():
-            self.view.setFocus()
+        self._choose_first()
         if self._again:
             self._again = False
             self.refresh()
@@ -292,9 +289,18 @@ class SessionsWindow(QtWidgets.QMainWindow):
 
     def _look_for(self, text: str) -> None:
         self._filter.look_for(text)
-        if not self.view.selectionModel().hasSelection() and self._filter.rowCount():
+        self._choose_first()
+
+    def _choose_first(self) -> None:
+        """Where nothing is selected, the first; and keys go to the list when it has something to show for the first time."""
+        shown = self._filter.rowCount()
+        if shown and not self.view.selectionModel().hasSelection():
             self.view.selectRow(0)
         self._show_selection()
+        if shown and self._unseen:
+            self._unseen = False
+            if not self.search.text():
+                self.view.setFocus()
 
     def _show_selection(self) -> None:
         count, shown, chosen = self._table.rowCount(), self._filter.rowCount(), self.selected
