@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FILE_BLOCK", "EmotionRecognizer"]
 
-FILE_BLOCK = 16_000
-"""Samples (1 s) that files are worked off by: longer blocks cost less for a second of sound, and the scores are the same."""
+FILE_BLOCK = 48_000
+"""Samples (3 s) that files are worked off by: longer blocks cost less for a second of sound, and the scores are the same."""
 
 
 class EmotionRecognizer:

@@ -19,8 +19,8 @@ from realtime_ser.types import FloatArray, VoiceActivity, WindowScores, frozen
 
 __all__ = ["AcousticStream", "BandStream", "Bands", "band_offsets", "evaluate_window"]
 
-# Longer inputs are worked off in pieces of this many hops, so that memory stays flat and the arrays stay in the cache.
-_HOPS_AT_ONCE = 100
+# Longer inputs are worked off in pieces of this many hops, so that memory stays flat; smaller ones read the weights more often.
+_HOPS_AT_ONCE = 300
 
 
 class Bands(Protocol):

@@ -180,6 +180,21 @@ def test_json_names_the_machine_and_every_aim(
     assert "onnxruntime" in shown
 
 
+def test_one_part_alone_is_measured_with_one_thread_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With two, a matrix product would take half of this thread's time, and everything else twice as much beside it."""
+    monkeypatch.setattr(bench, "_in_a_process", lambda part, *_: [Row.of(part, "there", 1.0, "ms/s")])
+    monkeypatch.setattr(bench, "_measure", lambda part, *_: [Row.of(part, "here", 1.0, "ms/s")])
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "2")
+    assert main(["bench", "--part", "acoustic"]) == 0
+    assert "there" in capsys.readouterr().out
+    for name, value in measure.one_thread().items():
+        monkeypatch.setenv(name, value)
+    assert main(["bench", "--part", "acoustic"]) == 0
+    assert "here" in capsys.readouterr().out
+
+
 def test_a_report_says_by_what_it_was_written(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
