@@ -128,14 +128,23 @@ class FileSource(RecordedSource):
     def _frames(self, count: int) -> FloatArray:
         import soundfile
 
-        frames: FloatArray = np.empty((0, self._channels), dtype=np.float32)
+        # In pieces of a tenth of a second: of one in which the file breaks off, libsndfile gives nothing at all.
+        pieces: list[FloatArray] = [np.empty((0, self._channels), dtype=np.float32)]
+        wanted, most = count, max(1, self._rate // 10)
         with self._guard:
+            while self._file is not None and wanted:
+                try:
+                    piece: FloatArray = self._file.read(min(wanted, most), dtype="float32", always_2d=True)
+                except (soundfile.SoundFileError, OSError) as error:
+                    self._cut_short = _reason(error)
+                    break
+                pieces.append(piece)
+                if len(piece) < min(wanted, most):
+                    break
+                wanted -= len(piece)
             if self._file is None:
-                return frames
-            try:
-                frames = self._file.read(count, dtype="float32", always_2d=True)
-            except (soundfile.SoundFileError, OSError) as error:
-                self._cut_short = _reason(error)
+                return pieces[0]
+        frames = np.concatenate(pieces)
         self._delivered += len(frames)
         if len(frames) < count:
             self._report_end()

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from realtime_ser.audio.file import FileSource
 from realtime_ser.errors import AudioFileError
+from realtime_ser.inputs import read_all
 
 FORMATS = {
     "wav": ("WAV", "PCM_16"),
@@ -141,3 +142,15 @@ def test_more_than_two_hours_and_four_gigabytes_are_read_piece_by_piece(tmp_path
     source.close()
     assert heard >= 200 * 1_000
     assert peak < 10e6
+
+
+@pytest.mark.parametrize("block", [800, 1_600, 16_000, 48_000])
+def test_what_stands_before_the_damage_is_used_however_long_the_blocks_are(tmp_path: Path, block: int) -> None:
+    """libsndfile gives nothing of a read in which it comes to the damage."""
+    file = tmp_path / "half.flac"
+    sound = np.random.default_rng(1).uniform(-0.5, 0.5, 2 * 16_000)
+    soundfile.write(file, sound, 16_000)
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    read = read_all(FileSource(file, block=block))
+    assert len(read) > 0.3 * len(sound)
+    np.testing.assert_allclose(read, sound[: len(read)], atol=1e-4)
